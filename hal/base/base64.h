@@ -1,0 +1,13 @@
+/* Base64 (RFC 4648 section 4) and base64url without padding (section 5). */
+#ifndef HAL_BASE_BASE64_H
+#define HAL_BASE_BASE64_H
+
+#include "hal/base/rc.h"
+#include "hal/base/strbuf.h"
+
+void base64_encode(struct strbuf *out, struct span bytes);
+void base64url_encode(struct strbuf *out, struct span bytes);
+/* Strict: no blanks, right padding. RC_INVALID, or RC_TOO_LONG when cap is too small; *len is then 0. */
+enum rc base64_decode(struct span text, uint8_t *out, size_t cap, size_t *len) MUST_CHECK;
+
+#endif
