@@ -1,0 +1,122 @@
+/* Accepted mail, safe on flash: a log of segments in erase blocks. FORMAT: firmware/SPOOL.md (every byte, and what each interrupted state
+ * becomes). A message is streamed in and never held in RAM; one commit record makes it ours, and only then may 250 be said. Outcomes of
+ * recipients are small appended records. The queue's RAM is a fixed window; what does not fit is walked on flash.
+ *
+ * Small mails cost one program and one sync: a writer gathers records in a buffer of its session and programs it when full. */
+#ifndef FIRMWARE_SPOOL_H
+#define FIRMWARE_SPOOL_H
+
+#include "hal/base/domain.h"
+#include "hal/base/ipaddr.h"
+#include "hal/flash.h"
+
+#define SPOOL_ADDRESS_MAX 320
+#define SPOOL_CHUNK_BYTES 4096   /* a writer's buffer */
+#define SPOOL_RECIPIENTS_MAX 1000
+#define SPOOL_TEXT_MAX 256       /* of an outcome */
+#define SPOOL_RESERVE_BLOCKS 2   /* never given to intake: bounces and settling */
+
+enum spool_origin { SPOOL_FROM_OUTSIDE = 0, SPOOL_FROM_INSIDE = 1, SPOOL_OWN = 2 /* bounces, reports */ };
+
+struct spool_envelope {
+    char sender[SPOOL_ADDRESS_MAX + 1]; /* "" for <> */
+    int64_t received;                   /* wall clock, 0 unknown */
+    enum spool_origin origin;
+    bool body_8bit, utf8, require_tls, tls_optional; /* RFC 6152, 6531, 8689 */
+    uint8_t ret;                        /* 0, 'F', 'H' */
+    char envid[101];
+    struct ip_endpoint peer;
+    char helo[DOMAIN_TEXT_MAX];
+};
+
+enum spool_state { SPOOL_WAITING = 0, SPOOL_DELIVERED = 1, SPOOL_BOUNCED = 2, SPOOL_DROPPED = 3 /* by the operator */ };
+
+struct spool_recipient {
+    char address[SPOOL_ADDRESS_MAX + 1];
+    char domain[DOMAIN_TEXT_MAX]; /* canonical next-hop domain, "[1.2.3.4]" for a literal */
+    uint8_t notify;               /* DSN_NOTIFY_* bits, 0 none */
+    char orcpt[321];
+    /* the latest outcome */
+    enum spool_state state;
+    uint16_t code;
+    uint8_t enhanced[3];
+    int64_t at;
+    char text[SPOOL_TEXT_MAX];
+};
+
+/* One queue entry as the window holds it. */
+struct spool_entry {
+    uint32_t id;
+    uint32_t size_bytes;      /* message, without envelope */
+    int64_t received;
+    int64_t next_try;         /* wall clock or 0: at once */
+    uint16_t recipients, waiting; /* all, not settled */
+    uint16_t attempts;
+    uint8_t origin;
+    bool held;                /* by the operator */
+    bool busy;                /* a delivery works on it: RAM only */
+    bool damaged;             /* set aside: CRC error; shown, not tried */
+};
+
+enum rc spool_open(uint64_t addr, uint64_t size_bytes) MUST_CHECK; /* boot: scans headers, rebuilds the queue. RC_IO. May yield. */
+
+/* --- writing: one writer a session; all yield but init --- */
+struct spool_writer {
+    uint32_t id;
+    bool open, failed;
+    enum rc why;
+    uint64_t body_bytes;
+    unsigned recipients;
+    uint32_t crc;
+    size_t used;
+    uint32_t first_block_seq, first_offset, chunks;
+    uint8_t *chunk; /* SPOOL_CHUNK_BYTES, given by the slot */
+};
+/* Nothing reaches flash until a chunk is full or commit. expected_bytes: from SIZE, 0 unknown. RC_FULL: no room (452). */
+enum rc spool_begin(struct spool_writer *w, uint8_t *chunk, const struct spool_envelope *e, uint64_t expected_bytes) MUST_CHECK;
+enum rc spool_add_recipient(struct spool_writer *w, const struct spool_recipient *r) MUST_CHECK; /* before the first write; RC_FULL */
+enum rc spool_write(struct spool_writer *w, struct span bytes) MUST_CHECK; /* RC_FULL, RC_IO: then only abort */
+/* Durable when RC_OK: the mail is ours and in the queue; *id names it. On error it is not, and never will be. */
+enum rc spool_commit(struct spool_writer *w, uint32_t *id) MUST_CHECK;
+void spool_abort(struct spool_writer *w);
+
+/* --- the queue --- */
+/* The next entry of the window after id (0: the first) in order of id. False at the end. Does not yield. */
+bool spool_next(uint32_t after_id, struct spool_entry *out);
+bool spool_lookup(uint32_t id, struct spool_entry *out);
+/* An entry that waits, is not busy nor held, and whose next_try has come; marks it busy. False: none. */
+bool spool_take_due(int64_t now, struct spool_entry *out);
+void spool_release(uint32_t id); /* no longer busy */
+extern struct event spool_changed; /* signalled when a mail is committed or becomes due by an operator's order */
+int64_t spool_next_due(void); /* earliest next_try of what is neither busy nor held; INT64_MAX none */
+
+/* --- reading --- */
+struct spool_reader {
+    uint32_t id;
+    uint32_t block_seq, offset; /* next record */
+    uint32_t record_left;
+    uint64_t record_addr;
+    uint64_t body_left;
+};
+enum rc spool_read_envelope(uint32_t id, struct spool_envelope *out) MUST_CHECK; /* RC_NOT_FOUND, RC_CORRUPT, RC_IO */
+enum rc spool_read_recipient(uint32_t id, unsigned index, struct spool_recipient *out) MUST_CHECK; /* with its latest outcome */
+enum rc spool_body_open(struct spool_reader *r, uint32_t id) MUST_CHECK;
+enum rc spool_body_read(struct spool_reader *r, void *buf, size_t cap, size_t *got) MUST_CHECK; /* *got 0: end. CRC checked a record */
+
+/* --- outcomes: durable when RC_OK; all yield --- */
+enum rc spool_outcome(uint32_t id, unsigned index, enum spool_state state, uint16_t code, const uint8_t enhanced[3], struct span text,
+                      int64_t at) MUST_CHECK; /* state WAITING records a deferral's text */
+enum rc spool_defer(uint32_t id, int64_t next_try, uint16_t attempts) MUST_CHECK;
+enum rc spool_hold(uint32_t id, bool held) MUST_CHECK;
+/* All recipients are settled: the message's body is programmed to zeros and its space is free for reclaiming. RC_BUSY while any waits. */
+enum rc spool_settle(uint32_t id) MUST_CHECK;
+
+struct spool_info {
+    uint64_t size_bytes, free_bytes; /* free for intake now */
+    unsigned messages, waiting_recipients, damaged, blocks, blocks_free, blocks_bad;
+    uint32_t erase_min, erase_max;
+    uint64_t commits, syncs, reclaimed_blocks;
+};
+void spool_info(struct spool_info *out);
+
+#endif

@@ -1,0 +1,53 @@
+/* The preload list as it lies in flash (section IMAGE_POLICIES): exact, ordered from the TLD, enumerable, looked up in place.
+ * policy/LIST.md gives every byte. Pure: no heap, at most 1 KiB of stack, every read bounded by the image; a damaged image gives
+ * RC_CORRUPT, never a crash or a hang. The meaning of entries is that of STARTTLS Everywhere's policy.json 0.1. */
+#ifndef POLICY_LIST_H
+#define POLICY_LIST_H
+
+#include "hal/base/domain.h"
+#include "hal/base/reader.h"
+
+enum list_mode { LIST_TESTING = 0, LIST_ENFORCE = 1 };
+
+#define LIST_MX_MAX 32         /* patterns of one policy */
+#define LIST_MX_BYTES 1024     /* their text together, NULs included */
+#define LIST_AUTHOR_MAX 96
+
+struct list_info {
+    int64_t timestamp, expires; /* seconds since 1970 */
+    uint32_t domains, enforce, testing, policies;
+    char author[LIST_AUTHOR_MAX];
+};
+
+struct list {
+    const struct reader *reader; /* must outlive the list */
+    struct list_info info;
+    uint32_t private_words[16]; /* offsets and counts of the format, checked by list_open */
+};
+
+struct list_entry {
+    enum list_mode mode;
+    unsigned mx_count;
+    size_t text_len;
+    char text[LIST_MX_BYTES]; /* patterns, each NUL-terminated: "mx.example.com" or ".example.com" (exactly one more label) */
+};
+
+enum rc list_open(struct list *l, const struct reader *r) MUST_CHECK; /* RC_CORRUPT */
+/* domain canonical. RC_OK and *out; RC_NOT_FOUND; RC_CORRUPT. */
+enum rc list_find(const struct list *l, struct span domain, struct list_entry *out) MUST_CHECK;
+/* The i-th pattern of an entry, as a C string; NULL past the end. */
+const char *list_entry_mx(const struct list_entry *e, unsigned i);
+bool list_entry_allows(const struct list_entry *e, struct span mx_host);
+
+/* Walks the list in its order. Start with list_iterate; each list_next gives one domain (canonical text, in it->name) and its entry.
+ * RC_NOT_FOUND at the end, RC_CORRUPT. */
+struct list_iterator {
+    const struct list *list;
+    uint32_t position;
+    uint32_t private_words[8];
+    char name[DOMAIN_TEXT_MAX];
+};
+void list_iterate(struct list_iterator *it, const struct list *l);
+enum rc list_next(struct list_iterator *it, struct list_entry *out) MUST_CHECK;
+
+#endif

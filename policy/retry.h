@@ -1,0 +1,20 @@
+/* When to try a waiting mail again. Pure: the clock and the random number come from the caller. */
+#ifndef POLICY_RETRY_H
+#define POLICY_RETRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct retry_rules {
+    uint32_t first_s;   /* after the first failure (greylisting-friendly) */
+    uint32_t longest_s; /* between tries */
+    uint32_t life_s;    /* after that the mail bounces */
+};
+extern const struct retry_rules retry_default; /* 5 min, growing by half to 4 h, 5 days */
+
+/* Seconds from now to the next try after attempts (>= 1) failed ones; jitter: any 32 random bits, +-20 %. */
+uint32_t retry_delay_s(const struct retry_rules *r, unsigned attempts, uint32_t jitter);
+/* True when a mail received at received must not be tried again. now <= 0 or before received (clock unknown or set back): false. */
+bool retry_life_over(const struct retry_rules *r, int64_t received, int64_t now);
+
+#endif
