@@ -3,7 +3,11 @@
  *
  * A stream has an input buffer (lines) and an output buffer (replies to pipelined commands leave together): output leaves on
  * stream_flush, when the buffer is full, and before a read that would have to wait. One task uses a stream at a time.
- * After any error but RC_TIMEOUT and RC_TOO_LONG the stream is only good for stream_close. All calls but init yield. */
+ *
+ * A read that gives RC_TIMEOUT, RC_CANCELLED or RC_TOO_LONG leaves the stream usable (stream_read_line has then taken the
+ * part of the line that had come). RC_CLOSED from a read is the peer's end: it stays, but writes still go through. Any other
+ * error, and every error of a write, is final: each later call gives it again, and the stream is only good for
+ * stream_close or stream_abort. All calls but init, peek, skip, readable and abort yield. */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
 
@@ -34,6 +38,7 @@ struct stream {
     struct ip_endpoint local;
     uint64_t bytes_in, bytes_out; /* payload, since init */
     enum rc broken;               /* the first fatal error, or RC_OK */
+    bool ended;                   /* the peer's orderly end was read; writing still works */
     uint16_t in_head, in_len, out_len;
     char in[STREAM_IN_BYTES];
     char out[STREAM_OUT_BYTES];
@@ -44,8 +49,8 @@ void stream_init(struct stream *s, const struct stream_ops *ops, void *ctx);
 /* Reads one line up to and with its LF into *line, without the line end. A line that ended in CRLF sets *bare_lf false, in a
  * lone LF true (the caller decides what that means; bare_lf may be NULL: then a lone LF is RC_PROTOCOL). CRs elsewhere stay in
  * the line. A line longer than line's capacity: the rest is read and dropped up to the LF (bounded by d and by
- * STREAM_LINE_SKIP_MAX), the result is RC_TOO_LONG and the stream stays usable; past the bound it is RC_PROTOCOL.
- * d bounds the whole line. RC_CLOSED when the peer ended first. */
+ * STREAM_LINE_SKIP_MAX), the result is RC_TOO_LONG, *line has its beginning and overflow set, and the stream stays usable; past
+ * the bound it is RC_PROTOCOL. d bounds the whole line. RC_CLOSED when the peer ended first. */
 enum rc stream_read_line(struct stream *s, struct strbuf *line, bool *bare_lf, struct deadline d) MUST_CHECK;
 #define STREAM_LINE_SKIP_MAX (4u * 1024 * 1024)
 
@@ -65,7 +70,8 @@ enum rc stream_flush(struct stream *s, struct deadline d) MUST_CHECK;
  * came before the handshake survives it. Flushes first. On error the stream is broken. */
 enum rc stream_starttls(struct stream *s, struct tls_params *p, struct deadline d) MUST_CHECK;
 
-/* Orderly end: flush, TLS close_notify, FIN; bounded by d; never fails. Afterwards s is only good for stream_init. */
+/* Orderly end: flush (also after RC_PROTOCOL, so that the reply to it arrives), TLS close_notify, FIN; bounded by d; never
+ * fails. Afterwards s is only good for stream_init. Closing twice, or after abort, does nothing. */
 void stream_close(struct stream *s, struct deadline d);
 void stream_abort(struct stream *s); /* RST, at once. Does not yield. */
 
