@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#undef alloca /* a macro in the GNU dialect, which a poison would warn of */
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok atoi atol sscanf strncpy strncat gets alloca
 
 #endif

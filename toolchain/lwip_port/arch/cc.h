@@ -1,0 +1,20 @@
+/* lwIP's view of compiler and platform. Types and byte order come from the C library and the compiler. */
+#ifndef POSTERN_LWIP_CC_H
+#define POSTERN_LWIP_CC_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+uint32_t random_u32(void);                                     /* hal/random.h */
+void board_panic(const char *why) __attribute__((noreturn)); /* hal/board.h */
+
+#define LWIP_RAND() random_u32()
+
+/* lwIP asserts on its own invariants only: going on after a broken one would corrupt memory. */
+#define LWIP_PLATFORM_ASSERT(message) board_panic("lwip: " message)
+/* Debug output is not built; a stray diagnostic must not pull printf into the image. */
+#define LWIP_PLATFORM_DIAG(message) \
+    do {                            \
+    } while (0)
+
+#endif
