@@ -8,9 +8,9 @@
 
 #include "hal/base/rc.h"
 
-/* Microseconds since the board started. Never goes back, never wraps in the life of a box. */
+/* Microseconds since the board started. Never goes back, never wraps in the life of a box. The board's. */
 uint64_t clock_us(void);
-uint64_t clock_ms(void);
+uint64_t clock_ms(void); /* clock_us() / 1000; hal/clock.c, as are the deadlines below */
 
 /* The battery-backed clock, seconds since 1970. RC_UNSUPPORTED: none on this board; RC_INVALID: it holds nonsense. */
 enum rc clock_rtc_read(int64_t *unix_s) MUST_CHECK;
