@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "hal/base/sanitize.h"
 #include "hal/base/strbuf.h"
 #include "hal/board.h"
 #include "hal/task_switch.h"
@@ -17,11 +18,8 @@ static void *main_sp;
 static void *main_context;
 static void (*poll_hook)(void);
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(ADDRESS_SANITIZER)
 /* The address sanitizer keeps bounds of the running stack and must be told of each switch. */
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#define UNCHECKED __attribute__((no_sanitize_address))
 static void *main_fiber;
 static const void *main_stack;
 static size_t main_stack_bytes;
@@ -51,7 +49,6 @@ static void fiber_arrive_task(struct task *t)
     __sanitizer_finish_switch_fiber(t->sanitizer, &main_stack, &main_stack_bytes);
 }
 #else
-#define UNCHECKED
 static void fiber_stack_reused(void *stack, size_t bytes) { (void)stack, (void)bytes; }
 static void fiber_leave_main(const struct task *to) { (void)to; }
 static void fiber_arrive_main(void) { }
@@ -69,14 +66,14 @@ static void panic_about(const struct task *t, const char *what)
 
 /* --- stacks: guard words at the low end, a fill pattern above them --- */
 
-UNCHECKED static void stack_paint(const struct task *t)
+UNCHECKED_ACCESS static void stack_paint(const struct task *t)
 {
     uint32_t *word = (uint32_t *)(void *)t->stack;
     for (size_t i = 0; i < t->stack_bytes / 4; i++)
         word[i] = i < GUARD_WORDS ? GUARD_PATTERN : FILL_PATTERN;
 }
 
-UNCHECKED static void stack_check(const struct task *t)
+UNCHECKED_ACCESS static void stack_check(const struct task *t)
 {
     const uint32_t *word = (const uint32_t *)(const void *)t->stack;
     for (size_t i = 0; i < GUARD_WORDS; i++)
@@ -84,7 +81,7 @@ UNCHECKED static void stack_check(const struct task *t)
             panic_about(t, "stack overflow");
 }
 
-UNCHECKED size_t task_stack_used(const struct task *t)
+UNCHECKED_ACCESS size_t task_stack_used(const struct task *t)
 {
     const uint32_t *word = (const uint32_t *)(const void *)t->stack;
     size_t i = GUARD_WORDS;

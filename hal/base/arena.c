@@ -2,13 +2,12 @@
 
 #include <string.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#define UNCHECKED __attribute__((no_sanitize_address, noinline))
+#include "hal/base/sanitize.h"
+
+#if defined(ADDRESS_SANITIZER)
 static void shadow_poison(const void *p, size_t len) { __asan_poison_memory_region(p, len); }
 static void shadow_clear(const void *p, size_t len) { __asan_unpoison_memory_region(p, len); }
 #else
-#define UNCHECKED
 static void shadow_poison(const void *p, size_t len) { (void)p, (void)len; }
 static void shadow_clear(const void *p, size_t len) { (void)p, (void)len; }
 #endif
@@ -29,23 +28,23 @@ struct block {
 #define TAG_FREE 0x46524545u
 #define NONE UINT32_MAX
 
-UNCHECKED static struct block *at(const struct arena *a, uint32_t offset)
+UNCHECKED_ACCESS static struct block *at(const struct arena *a, uint32_t offset)
 {
     return (struct block *)(void *)(a->base + offset);
 }
 
-UNCHECKED static uint32_t offset_of(const struct arena *a, const struct block *b)
+UNCHECKED_ACCESS static uint32_t offset_of(const struct arena *a, const struct block *b)
 {
     return (uint32_t)((const unsigned char *)b - a->base);
 }
 
-UNCHECKED static struct block *after(const struct arena *a, const struct block *b)
+UNCHECKED_ACCESS static struct block *after(const struct arena *a, const struct block *b)
 {
     uint32_t offset = offset_of(a, b) + b->size_bytes;
     return offset < a->size_bytes ? at(a, offset) : NULL;
 }
 
-UNCHECKED static void link_free(struct arena *a, struct block *b, uint32_t previous, uint32_t next)
+UNCHECKED_ACCESS static void link_free(struct arena *a, struct block *b, uint32_t previous, uint32_t next)
 {
     uint32_t self = offset_of(a, b);
     b->tag = TAG_FREE;
@@ -59,7 +58,7 @@ UNCHECKED static void link_free(struct arena *a, struct block *b, uint32_t previ
         at(a, next)->previous_free = self;
 }
 
-UNCHECKED static void unlink_free(struct arena *a, const struct block *b)
+UNCHECKED_ACCESS static void unlink_free(struct arena *a, const struct block *b)
 {
     if (b->previous_free == NONE)
         a->first_free = b->next_free;
@@ -69,7 +68,7 @@ UNCHECKED static void unlink_free(struct arena *a, const struct block *b)
         at(a, b->next_free)->previous_free = b->previous_free;
 }
 
-UNCHECKED static void set_size(struct arena *a, struct block *b, uint32_t size_bytes)
+UNCHECKED_ACCESS static void set_size(struct arena *a, struct block *b, uint32_t size_bytes)
 {
     b->size_bytes = size_bytes;
     struct block *next = after(a, b);
@@ -77,7 +76,7 @@ UNCHECKED static void set_size(struct arena *a, struct block *b, uint32_t size_b
         next->previous_bytes = size_bytes;
 }
 
-UNCHECKED void arena_init(struct arena *a, void *memory, size_t bytes)
+UNCHECKED_ACCESS void arena_init(struct arena *a, void *memory, size_t bytes)
 {
     *a = (struct arena){ .base = memory, .size_bytes = bytes, .first_free = NONE };
     if (memory == NULL || (uintptr_t)memory % 16 != 0 || bytes % 16 != 0 || bytes < LEAST_BYTES || bytes >= NONE)
@@ -97,7 +96,7 @@ void arena_release(struct arena *a)
 }
 
 /* Marks b used and gives what it has too much back as a free block in its place in the list. */
-UNCHECKED static void take_block(struct arena *a, struct block *b, uint32_t wanted)
+UNCHECKED_ACCESS static void take_block(struct arena *a, struct block *b, uint32_t wanted)
 {
     uint32_t previous = b->previous_free, next = b->next_free, rest_bytes = b->size_bytes - wanted;
     unlink_free(a, b);
@@ -114,7 +113,7 @@ UNCHECKED static void take_block(struct arena *a, struct block *b, uint32_t want
         a->peak_bytes = a->used_bytes;
 }
 
-UNCHECKED static struct block *find_fit(const struct arena *a, uint32_t wanted)
+UNCHECKED_ACCESS static struct block *find_fit(const struct arena *a, uint32_t wanted)
 {
     for (uint32_t offset = a->first_free; offset != NONE; offset = at(a, offset)->next_free)
         if (at(a, offset)->size_bytes >= wanted)
@@ -122,7 +121,7 @@ UNCHECKED static struct block *find_fit(const struct arena *a, uint32_t wanted)
     return NULL;
 }
 
-UNCHECKED void *arena_calloc(struct arena *a, size_t count, size_t size)
+UNCHECKED_ACCESS void *arena_calloc(struct arena *a, size_t count, size_t size)
 {
     size_t request;
     if (__builtin_mul_overflow(count, size, &request) || request > a->size_bytes) {
@@ -144,7 +143,7 @@ UNCHECKED void *arena_calloc(struct arena *a, size_t count, size_t size)
 }
 
 /* Free block before which b belongs, and the one before that. */
-UNCHECKED static void find_place(const struct arena *a, const struct block *b, uint32_t *previous, uint32_t *next)
+UNCHECKED_ACCESS static void find_place(const struct arena *a, const struct block *b, uint32_t *previous, uint32_t *next)
 {
     *previous = NONE;
     *next = a->first_free;
@@ -154,7 +153,7 @@ UNCHECKED static void find_place(const struct arena *a, const struct block *b, u
     }
 }
 
-UNCHECKED void arena_free(struct arena *a, void *p)
+UNCHECKED_ACCESS void arena_free(struct arena *a, void *p)
 {
     if (p == NULL)
         return;
