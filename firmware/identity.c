@@ -1,0 +1,186 @@
+/* One pair for now, under index 0. A self-signed pair is marked by "tls/self" so that it may be replaced without asking. */
+#include "firmware/identity.h"
+
+#include "firmware/alerts.h"
+#include "firmware/settings.h"
+#include "firmware/settings_log.h"
+#include "firmware/wallclock.h"
+#include "hal/base/log.h"
+#include "hal/random.h"
+
+#define KEY_KEY "tls/key.0"
+#define CHAIN_KEY "tls/chain.0"
+#define SELF_KEY "tls/self"
+#define SELF_SIGNED_DAYS 3650
+#define SELF_SIGNED_FROM 1577836800 /* 2020-01-01: valid also when the box does not know the time */
+
+static struct tls_credentials *current;
+/* PEM on its way between flash and the parser. Shared: every user fills and empties it without yielding in between but for the flash
+ * writes of import, which hold `busy`. */
+static char chain_pem[SETTINGS_LOG_VALUE_MAX + 1], key_pem[2048];
+static bool busy;
+
+static void use(struct tls_credentials *c)
+{
+    struct tls_leaf_info info;
+    tls_credentials_release(current);
+    current = c;
+    tls_credentials_info(c, &info);
+    log_event(LOG_CERT, "use", "subject=\"%s\" names=\"%s\" self_signed=%d key=%s", info.subject, info.names, info.self_signed,
+              info.key_type);
+    if (info.self_signed)
+        alert_raise(ALERT_CERT_SELF_SIGNED, "the certificate is self-signed: mail servers that check will not accept it");
+    else
+        alert_clear(ALERT_CERT_SELF_SIGNED);
+    if (!tls_credentials_names(c, settings_get("host.name")))
+        alert_raise(ALERT_CERT, "the certificate does not name this box's host.name");
+    else
+        alert_clear(ALERT_CERT);
+}
+
+static void wipe(void)
+{
+    memset(chain_pem, 0, sizeof chain_pem);
+    memset(key_pem, 0, sizeof key_pem);
+}
+
+static enum rc load_stored(struct tls_credentials **out)
+{
+    char words[160];
+    struct strbuf why = STRBUF(words);
+    size_t chain_len = 0, key_len = 0;
+    enum rc rc = settings_log_get(SPAN(CHAIN_KEY), chain_pem, sizeof chain_pem - 1, &chain_len);
+    if (rc == RC_OK)
+        rc = settings_log_get(SPAN(KEY_KEY), key_pem, sizeof key_pem - 1, &key_len);
+    if (rc == RC_OK)
+        rc = tls_credentials_load(span_bytes(chain_pem, chain_len), span_bytes(key_pem, key_len), out, &why);
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        log_event_at(LOG_ALERT, LOG_CERT, "stored-unusable", "rc=%s why=\"%s\"", rc_name(rc), words);
+    wipe();
+    return rc;
+}
+
+static enum rc store(struct span chain, struct span key, bool self)
+{
+    enum rc rc = settings_log_batch_begin();
+    if (rc == RC_OK)
+        rc = settings_log_batch_put(SPAN(CHAIN_KEY), chain);
+    if (rc == RC_OK)
+        rc = settings_log_batch_put(SPAN(KEY_KEY), key);
+    if (rc == RC_OK)
+        rc = self ? settings_log_batch_put(SPAN(SELF_KEY), SPAN("1")) : settings_log_batch_delete(SPAN(SELF_KEY));
+    if (rc != RC_OK) {
+        settings_log_batch_abort();
+        return rc;
+    }
+    return settings_log_batch_end();
+}
+
+static const char *own_name(void)
+{
+    const char *name = settings_get("host.name");
+    return name && name[0] ? name : "postern.invalid";
+}
+
+static void make_self_signed(void)
+{
+    const char *names[] = { own_name() };
+    struct strbuf chain = STRBUF(chain_pem), key = STRBUF(key_pem);
+    char words[160];
+    struct strbuf why = STRBUF(words);
+    struct tls_credentials *made = NULL;
+    enum rc rc = x509_self_signed(names, 1, SELF_SIGNED_FROM, SELF_SIGNED_DAYS, &key, &chain);
+    if (rc == RC_OK)
+        rc = tls_credentials_load(strbuf_span(&chain), strbuf_span(&key), &made, &why);
+    if (rc == RC_OK)
+        rc = store(strbuf_span(&chain), strbuf_span(&key), true);
+    wipe();
+    if (rc != RC_OK) {
+        tls_credentials_release(made);
+        alert_raise(ALERT_CERT, "no certificate could be made (%s): STARTTLS is not offered", rc_name(rc));
+        return;
+    }
+    log_event(LOG_CERT, "self-signed", "name=%s", names[0]);
+    use(made);
+}
+
+static bool stored_is_self_made(void)
+{
+    uint8_t mark;
+    size_t len = 0;
+    return settings_log_get(SPAN(SELF_KEY), &mark, 1, &len) == RC_OK;
+}
+
+static void follow_host_name(void)
+{
+    if (busy || !random_ready() || !current)
+        return;
+    if (stored_is_self_made() && !tls_credentials_names(current, own_name()))
+        make_self_signed();
+    else if (settings_get("host.name")[0] && !tls_credentials_names(current, own_name()))
+        alert_raise(ALERT_CERT, "the certificate does not name this box's host.name");
+    else
+        alert_clear(ALERT_CERT);
+}
+
+void identity_init(void)
+{
+    struct tls_credentials *stored = NULL;
+    if (!random_ready()) {
+        alert_raise(ALERT_NO_ENTROPY, "this board gives no random numbers: TLS is off");
+        return;
+    }
+    enum rc rc = load_stored(&stored);
+    if (rc == RC_OK)
+        use(stored);
+    if (rc != RC_OK || (stored_is_self_made() && !tls_credentials_names(current, own_name())))
+        make_self_signed();
+    settings_on_change(follow_host_name);
+}
+
+struct tls_credentials *identity_select(void *ctx, const char *sni)
+{
+    (void)ctx;
+    (void)sni; /* one pair: shown to every name, as RFC 6066 section 3 allows */
+    if (current)
+        tls_credentials_hold(current);
+    return current;
+}
+
+bool identity_ready(void)
+{
+    return current != NULL;
+}
+
+bool identity_info(struct tls_leaf_info *out)
+{
+    if (current)
+        tls_credentials_info(current, out);
+    return current != NULL;
+}
+
+enum rc identity_import(struct span chain, struct span key, struct strbuf *why)
+{
+    struct tls_credentials *loaded = NULL;
+    strbuf_clear(why);
+    if (busy)
+        return RC_BUSY;
+    if (chain.len > SETTINGS_LOG_VALUE_MAX || key.len > sizeof key_pem) {
+        strbuf_printf(why, "the chain is longer than %d or the key longer than %u bytes", SETTINGS_LOG_VALUE_MAX,
+                      (unsigned)sizeof key_pem);
+        return RC_INVALID;
+    }
+    enum rc rc = tls_credentials_load(chain, key, &loaded, why);
+    if (rc != RC_OK)
+        return rc;
+    busy = true;
+    rc = store(chain, key, false);
+    busy = false;
+    if (rc != RC_OK) {
+        tls_credentials_release(loaded);
+        strbuf_printf(why, "the flash refused it (%s)", rc_name(rc));
+        return rc;
+    }
+    use(loaded);
+    return RC_OK;
+}

@@ -1,0 +1,19 @@
+/* The box's own key and certificate: made self-signed on first boot, replaced by an operator's (and later by ACME's), chosen by SNI,
+ * swapped while sessions run. In the settings log: "tls/key.N" and "tls/chain.N" in PEM, N = 0 the main one. */
+#ifndef FIRMWARE_IDENTITY_H
+#define FIRMWARE_IDENTITY_H
+
+#include "net/tls.h"
+
+/* At boot, after settings, clock and tls_init: loads the stored pair; makes one when there is none, or when a self-signed one no longer
+ * names host.name. Yields. */
+void identity_init(void);
+/* For struct tls_params.select. NULL while there is none (no entropy). */
+struct tls_credentials *identity_select(void *ctx, const char *sni);
+bool identity_ready(void);
+/* Facts for `cert info`; false while there is none. */
+bool identity_info(struct tls_leaf_info *out);
+/* Puts in an own pair: checked whole, stored durably as one batch, then used by the next handshake. RC_INVALID with words in why. Yields. */
+enum rc identity_import(struct span chain_pem, struct span key_pem, struct strbuf *why) MUST_CHECK;
+
+#endif

@@ -1,0 +1,490 @@
+/* Slots, listeners and the answers to the SMTP dialogue. One task accepts for all ports; each session runs in its slot's own task.
+ * Invariant: a slot's writer is open exactly between the first accepted recipient and done/abort. */
+#include "firmware/intake.h"
+
+#include "board/plan_sizes.h"
+#include "firmware/alerts.h"
+#include "firmware/counters.h"
+#include "firmware/flash_map.h"
+#include "firmware/identity.h"
+#include "firmware/mail_scan.h"
+#include "firmware/received.h"
+#include "firmware/relay_rules.h"
+#include "firmware/setting_value.h"
+#include "firmware/spool.h"
+#include "firmware/wallclock.h"
+#include "hal/base/log.h"
+#include "net/dns.h"
+#include "net/tcp.h"
+
+#define PTR_WAIT_MS 3000
+#define BUSY_WRITE_MS 2000
+#define ACCEPTOR_STACK_BYTES 3072
+#define SIZE_SHARE 3 /* at most a third of the spool for one mail */
+
+enum service_index { ON_25, ON_587, ON_465, SERVICES };
+
+static const struct {
+    enum smtp_service service;
+    uint16_t port;
+    const char *name;
+} services[SERVICES] = {
+    [ON_25] = { SMTP_SERVICE_MX, 25, "smtp" },
+    [ON_587] = { SMTP_SERVICE_SUBMISSION, 587, "submission" },
+    [ON_465] = { SMTP_SERVICE_SUBMISSIONS, 465, "submissions" },
+};
+
+struct slot {
+    struct task task;
+    bool used;
+    enum service_index service;
+    uint32_t sid;
+    uint64_t started_ms;
+    bool trusted, normalise;
+    bool ptr_known;
+    char ptr[DOMAIN_TEXT_MAX];
+    char host_name[DOMAIN_TEXT_MAX];
+    struct tcp_conn conn;
+    struct stream stream;
+    struct smtp_server server;
+    struct smtp_server_params params;
+    struct tls_params tls;
+    struct tls_facts facts;
+    struct arena arena;
+    struct spool_writer writer;
+    struct mail_scan scan;
+    struct spool_envelope envelope;
+    struct spool_recipient recipient;
+    bool data_open;
+    enum rc write_rc;
+    uint8_t ring[TCP_RING_BYTES];
+    uint8_t chunk[SPOOL_CHUNK_BYTES] __attribute__((aligned(16)));
+    uint8_t stack[PLAN_SESSION_STACK_BYTES] __attribute__((aligned(16)));
+    uint8_t tls_memory[PLAN_TLS_ARENA_BYTES] __attribute__((aligned(16)));
+};
+
+static struct slot slots[PLAN_INTAKE_SESSIONS];
+static struct tcp_listener listeners[SERVICES];
+static struct task acceptor;
+static uint8_t acceptor_stack[ACCEPTOR_STACK_BYTES] __attribute__((aligned(16)));
+static struct event slot_free, incoming;
+static struct dns_answer ptr_scratch; /* used under ptr_busy */
+static bool ptr_busy;
+static uint32_t next_sid = 1;
+
+uint64_t intake_size_max(void)
+{
+    struct spool_info spool;
+    spool_info(&spool);
+    uint64_t board = spool.size_bytes / SIZE_SHARE, set = settings_get_number("mail.size_max");
+    return set && set < board ? set : board;
+}
+
+/* --- what the dialogue asks --- */
+
+static void answer_rc(struct smtp_answer *a, enum rc rc)
+{
+    if (rc == RC_FULL)
+        smtp_answer(a, 452, "4.3.1", "no room for this mail now, try again later");
+    else
+        smtp_answer(a, 451, "4.3.0", "the mail could not be stored (%s), try again later", rc_name(rc));
+}
+
+static void on_mail(void *ctx, struct smtp_server *s, const struct smtp_server_mail *m, struct smtp_answer *a)
+{
+    struct slot *slot = ctx;
+    struct spool_info spool;
+    (void)s;
+    spool_info(&spool);
+    if (slot->service != ON_25 && !slot->trusted)
+        smtp_answer(a, 550, "5.7.1", "submission is for the networks named in mail.trusted");
+    else if (m->declared_bytes > spool.free_bytes)
+        answer_rc(a, RC_FULL);
+    else
+        smtp_answer(a, 250, "2.1.0", "sender ok");
+}
+
+static void copy_text(char *out, size_t cap, const char *text)
+{
+    struct strbuf b = strbuf_on(out, cap);
+    strbuf_puts(&b, text);
+}
+
+static enum rc open_writer(struct slot *slot, const struct smtp_server *s)
+{
+    struct spool_envelope *e = &slot->envelope;
+    const struct smtp_server_mail *m = &s->mail;
+    memset(e, 0, sizeof *e);
+    copy_text(e->sender, sizeof e->sender, m->sender.null ? "" : m->sender.full);
+    e->received = wallclock_now();
+    e->origin = slot->trusted ? SPOOL_FROM_INSIDE : SPOOL_FROM_OUTSIDE;
+    e->body_8bit = m->body == SMTP_BODY_8BITMIME;
+    e->utf8 = m->utf8;
+    e->ret = m->ret;
+    copy_text(e->envid, sizeof e->envid, m->envid);
+    e->peer = slot->stream.peer;
+    copy_text(e->helo, sizeof e->helo, s->helo);
+    return spool_begin(&slot->writer, slot->chunk, e, m->declared_bytes);
+}
+
+static void on_rcpt(void *ctx, struct smtp_server *s, const struct smtp_server_rcpt *r, struct smtp_answer *a)
+{
+    struct slot *slot = ctx;
+    const struct relay_facts facts = { slot->trusted || s->authenticated, settings_get("mail.domains"), settings_get("mail.postmaster"),
+                                       settings_get("mail.inside")[0] != '\0' };
+    struct spool_recipient *to = &slot->recipient;
+    memset(to, 0, sizeof *to);
+    struct strbuf address = STRBUF(to->address), domain = STRBUF(to->domain);
+    enum relay_decision d = relay_decide(&facts, &r->address, &address, &domain);
+    relay_answer(d, &r->address, a);
+    if (a->code < 400) {
+        to->notify = r->notify;
+        copy_text(to->orcpt, sizeof to->orcpt, r->orcpt);
+        enum rc rc = slot->writer.open ? RC_OK : open_writer(slot, s);
+        if (rc == RC_OK)
+            rc = spool_add_recipient(&slot->writer, to);
+        if (rc != RC_OK)
+            answer_rc(a, rc);
+    }
+    if (a->code >= 400) {
+        count(COUNT_rcpt_refused);
+        log_event(LOG_INTAKE, "rcpt-refused", "sid=%u code=%u why=\"%s\"", (unsigned)slot->sid, a->code, a->text);
+    }
+}
+
+/* The client's name, if the PTR's name leads back to the address. */
+static void look_up_ptr(struct slot *slot)
+{
+    struct deadline d = deadline_in_ms(PTR_WAIT_MS);
+    char reverse[80];
+    struct strbuf r = STRBUF(reverse), name = STRBUF(slot->ptr);
+    struct ip_addr_any *client = &slot->stream.peer.addr, back;
+    slot->ptr_known = true;
+    if (ptr_busy)
+        return;
+    ptr_busy = true;
+    bool confirmed = false;
+    ip_reverse_name(&r, client);
+    if (dns_lookup(strbuf_span(&r), DNS_PTR, &ptr_scratch, d) == RC_OK && ptr_scratch.count) {
+        strbuf_add(&name, dns_record_data(&ptr_scratch, 0));
+        enum dns_type type = client->family == IP_V6 ? DNS_AAAA : DNS_A;
+        if (dns_lookup(strbuf_span(&name), type, &ptr_scratch, d) == RC_OK)
+            for (unsigned i = 0; i < ptr_scratch.count; i++)
+                confirmed = confirmed || (dns_record_addr(&ptr_scratch, i, &back) && ip_eq(&back, client));
+    }
+    if (!confirmed)
+        slot->ptr[0] = '\0';
+    ptr_busy = false;
+}
+
+static bool plain_ascii(const char *text)
+{
+    for (; *text; text++)
+        if (*text <= ' ' || *text > '~' || *text == '>' || *text == '<')
+            return false;
+    return true;
+}
+
+static enum rc write_received(struct slot *slot, const struct smtp_server *s)
+{
+    char memory[RECEIVED_MAX];
+    struct strbuf field = STRBUF(memory);
+    const struct received_facts f = {
+        .helo = s->helo,
+        .ptr = slot->ptr,
+        .client = &slot->stream.peer,
+        .by = slot->host_name,
+        .tls = s->tls ? &slot->facts : NULL,
+        .esmtp = s->esmtp,
+        .authenticated = s->authenticated,
+        .utf8 = s->mail.utf8,
+        .id = slot->writer.id,
+        .only_recipient = s->recipients == 1 && plain_ascii(slot->recipient.address) ? slot->recipient.address : NULL,
+        .now = wallclock_now(),
+    };
+    received_format(&field, &f);
+    return field.overflow ? RC_TOO_LONG : spool_write(&slot->writer, strbuf_span(&field));
+}
+
+static void on_data(void *ctx, struct smtp_server *s, struct smtp_answer *a)
+{
+    struct slot *slot = ctx;
+    if (!slot->ptr_known)
+        look_up_ptr(slot);
+    mail_scan_init(&slot->scan);
+    slot->write_rc = write_received(slot, s);
+    slot->data_open = true;
+    if (slot->write_rc != RC_OK)
+        answer_rc(a, slot->write_rc);
+    else
+        smtp_answer(a, 354, "", "go ahead, end with a line of one dot");
+}
+
+static enum rc on_write(void *ctx, struct span bytes)
+{
+    struct slot *slot = ctx;
+    mail_scan_feed(&slot->scan, bytes);
+    if (slot->write_rc == RC_OK && slot->scan.received > MAIL_HOPS_MAX)
+        slot->write_rc = RC_REFUSED;
+    if (slot->write_rc == RC_OK)
+        slot->write_rc = spool_write(&slot->writer, bytes);
+    return slot->write_rc;
+}
+
+static void on_done(void *ctx, struct smtp_server *s, struct smtp_answer *a)
+{
+    struct slot *slot = ctx;
+    uint32_t id = 0;
+    uint64_t bytes = slot->writer.body_bytes;
+    slot->data_open = false;
+    if (slot->write_rc == RC_OK)
+        slot->write_rc = spool_commit(&slot->writer, &id);
+    else
+        spool_abort(&slot->writer);
+    if (slot->write_rc == RC_REFUSED)
+        smtp_answer(a, 554, "5.4.6", "this mail has passed more than %d servers: a loop", MAIL_HOPS_MAX);
+    else if (slot->write_rc != RC_OK)
+        answer_rc(a, slot->write_rc);
+    else
+        smtp_answer(a, 250, "2.0.0", "queued as %08X", (unsigned)id);
+    count(a->code == 250 ? COUNT_mails_in : COUNT_mails_refused);
+    char from[80];
+    struct strbuf sender = STRBUF(from);
+    strbuf_add_printable(&sender, span_of(slot->envelope.sender), sizeof from - 1);
+    log_event(LOG_INTAKE, a->code == 250 ? "queued" : "refused", "sid=%u id=%08X from=<%s> rcpts=%u bytes=%llu code=%u",
+              (unsigned)slot->sid, (unsigned)id, from, s->recipients, (unsigned long long)bytes, a->code);
+}
+
+static void on_abort(void *ctx)
+{
+    struct slot *slot = ctx;
+    slot->data_open = false;
+    if (slot->writer.open)
+        spool_abort(&slot->writer);
+}
+
+static enum smtp_line_ends on_line_ends(void *ctx)
+{
+    const struct slot *slot = ctx;
+    return slot->normalise ? SMTP_BARE_NORMALISE : SMTP_BARE_REJECT;
+}
+
+static const struct smtp_server_ops dialogue = {
+    .mail = on_mail,
+    .rcpt = on_rcpt,
+    .data = on_data,
+    .write = on_write,
+    .done = on_done,
+    .abort = on_abort,
+    .line_ends = on_line_ends,
+};
+
+/* --- a session's life --- */
+
+static const struct smtp_server_limits limits = {
+    .command_ms = 5 * 60 * 1000,
+    .data_block_ms = 3 * 60 * 1000,
+    .session_ms = 30 * 60 * 1000,
+    .least_bytes_per_s = 100,
+    .grace_ms = 20 * 1000,
+    .handshake_ms = 30 * 1000,
+    .errors_max = 10,
+    .recipients_max = SPOOL_RECIPIENTS_MAX,
+    .idle_commands_max = 50,
+};
+
+static void set_up(struct slot *slot)
+{
+    const struct ip_addr_any *peer = &slot->stream.peer.addr;
+    slot->started_ms = clock_ms();
+    slot->trusted = setting_cidrs_contain(settings_get("mail.trusted"), peer);
+    slot->normalise = setting_cidrs_contain(settings_get("mail.normalise"), peer);
+    slot->ptr_known = false;
+    slot->ptr[0] = '\0';
+    slot->data_open = false;
+    memset(&slot->writer, 0, sizeof slot->writer);
+    memset(&slot->facts, 0, sizeof slot->facts);
+    arena_init(&slot->arena, slot->tls_memory, sizeof slot->tls_memory);
+    copy_text(slot->host_name, sizeof slot->host_name, settings_get("host.name"));
+    if (!slot->host_name[0])
+        copy_text(slot->host_name, sizeof slot->host_name, "postern.invalid");
+    slot->tls = (struct tls_params){ .role = TLS_SERVER, .select = identity_select, .now = wallclock_now(), .arena = &slot->arena,
+                                     .facts = &slot->facts };
+    slot->params = (struct smtp_server_params){ .service = services[slot->service].service, .host_name = slot->host_name,
+                                                .limits = limits, .ops = &dialogue, .ctx = slot,
+                                                .tls = identity_ready() ? &slot->tls : NULL };
+    slot->params.limits.size_max = intake_size_max();
+    if (slot->trusted)
+        slot->params.limits.errors_max *= 10;
+}
+
+static void session_main(void *arg)
+{
+    struct slot *slot = arg;
+    char peer[IP_TEXT_MAX];
+    struct strbuf peer_text = STRBUF(peer);
+    set_up(slot);
+    ip_format(&peer_text, &slot->stream.peer.addr);
+    log_event(LOG_INTAKE, "open", "sid=%u peer=%s service=%s trusted=%d", (unsigned)slot->sid, peer, services[slot->service].name,
+              slot->trusted);
+    enum rc rc = smtp_server_run(&slot->server, &slot->stream, &slot->params);
+    if (slot->writer.open)
+        spool_abort(&slot->writer);
+    if (slot->facts.established)
+        count(COUNT_tls_in);
+    else if (slot->facts.cause != TLS_CAUSE_NONE)
+        count(COUNT_tls_in_failed);
+    log_event(LOG_INTAKE, "close", "sid=%u peer=%s rc=%s mails=%u errors=%u tls=%s cause=%s", (unsigned)slot->sid, peer, rc_name(rc),
+              slot->server.mails_taken, slot->server.errors, slot->facts.established ? slot->facts.version : "none",
+              tls_cause_name(slot->facts.cause));
+    slot->used = false;
+    event_signal(&slot_free);
+}
+
+static bool mail_under_way(const struct slot *slot)
+{
+    return slot->server.in_data || slot->data_open;
+}
+
+/* The idlest session that may give way, or NULL. */
+static struct slot *idlest(void)
+{
+    struct slot *found = NULL;
+    for (unsigned i = 0; i < PLAN_INTAKE_SESSIONS; i++) {
+        struct slot *slot = &slots[i];
+        if (!slot->used || mail_under_way(slot) || slot->task.cancelled)
+            continue;
+        if (!found || slot->server.last_activity_ms < found->server.last_activity_ms)
+            found = slot;
+    }
+    return found;
+}
+
+static struct slot *free_slot(void)
+{
+    for (unsigned i = 0; i < PLAN_INTAKE_SESSIONS; i++)
+        if (!slots[i].used && task_done(&slots[i].task))
+            return &slots[i];
+    return NULL;
+}
+
+/* A slot for the connection that waits: a free one, or that of a session that gives way. NULL: none. Yields. */
+static struct slot *find_slot(void)
+{
+    struct slot *slot = free_slot();
+    if (slot)
+        return slot;
+    struct slot *victim = idlest();
+    if (!victim)
+        return NULL;
+    log_event(LOG_INTAKE, "gives-way", "sid=%u", (unsigned)victim->sid);
+    count(COUNT_sessions_gave_way);
+    task_cancel(&victim->task);
+    struct deadline d = deadline_in_ms(PLAN_GIVE_WAY_MS);
+    while (!(slot = free_slot()))
+        if (task_wait(&slot_free, d) != RC_OK)
+            return free_slot();
+    return slot;
+}
+
+/* Says 421 without a slot, in a small one of its own. */
+static void refuse_busy(struct tcp_listener *l)
+{
+    static struct stream stream;
+    static struct tcp_conn conn;
+    static uint8_t ring[TCP_RING_BYTES];
+    if (tcp_accept(l, &stream, &conn, ring) != RC_OK)
+        return;
+    count(COUNT_sessions_refused);
+    struct deadline d = deadline_in_ms(BUSY_WRITE_MS);
+    if (l != &listeners[ON_465] && stream_write(&stream, SPAN("421 4.3.2 too busy now, try again soon\r\n"), d) == RC_OK) {
+        stream_close(&stream, d);
+        return;
+    }
+    stream_abort(&stream);
+}
+
+static void take(struct tcp_listener *l, enum service_index service)
+{
+    struct slot *slot = find_slot();
+    if (!slot) {
+        refuse_busy(l);
+        return;
+    }
+    if (tcp_accept(l, &slot->stream, &slot->conn, slot->ring) != RC_OK)
+        return;
+    slot->used = true;
+    slot->service = service;
+    slot->sid = next_sid++;
+    memset(&slot->server, 0, sizeof slot->server);
+    slot->server.last_activity_ms = clock_ms();
+    count(COUNT_sessions_in);
+    task_start(&slot->task, "intake", slot->stack, sizeof slot->stack, session_main, slot);
+}
+
+static unsigned sessions_of(const struct ip_addr_any *addr)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < PLAN_INTAKE_SESSIONS; i++)
+        n += slots[i].used && ip_eq(&slots[i].stream.peer.addr, addr);
+    return n;
+}
+
+/* Asked by TCP for each new connection; the acceptor runs after it is in the backlog. */
+static bool admit(void *ctx, const struct ip_endpoint *peer)
+{
+    (void)ctx;
+    event_signal(&incoming);
+    if (setting_cidrs_contain(settings_get("mail.trusted"), &peer->addr))
+        return true;
+    if (sessions_of(&peer->addr) < settings_get_number("mail.sessions_per_address"))
+        return true;
+    count(COUNT_sessions_refused);
+    return false;
+}
+
+static void acceptor_main(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        bool any = false;
+        for (unsigned i = 0; i < SERVICES; i++)
+            if (tcp_pending(&listeners[i])) {
+                take(&listeners[i], (enum service_index)i);
+                any = true;
+            }
+        if (!any && task_wait(&incoming, deadline_never()) == RC_CANCELLED)
+            return;
+    }
+}
+
+enum rc intake_init(void)
+{
+    for (unsigned i = 0; i < SERVICES; i++) {
+        listeners[i].filter = admit;
+        enum rc rc = tcp_listen(&listeners[i], services[i].port);
+        if (rc != RC_OK)
+            return rc;
+    }
+    task_start(&acceptor, "acceptor", acceptor_stack, sizeof acceptor_stack, acceptor_main, NULL);
+    return RC_OK;
+}
+
+unsigned intake_slots(void)
+{
+    return PLAN_INTAKE_SESSIONS;
+}
+
+bool intake_session_at(unsigned index, struct intake_session_view *out)
+{
+    for (unsigned i = 0; i < PLAN_INTAKE_SESSIONS; i++) {
+        const struct slot *slot = &slots[i];
+        if (!slot->used || index-- > 0)
+            continue;
+        *out = (struct intake_session_view){ slot->stream.peer, services[slot->service].name, slot->server.tls, mail_under_way(slot),
+                                             slot->server.mails_taken, clock_ms() - slot->started_ms,
+                                             clock_ms() - slot->server.last_activity_ms };
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,27 @@
+/* Takes mail in: listeners on 25, 587 and 465, a pool of session slots, and the rule of who may send to whom.
+ *
+ * With all slots taken the idlest session that has no mail under way gives way (421); with none to spare the newcomer gets 421. One
+ * address from outside holds at most mail.sessions_per_address. */
+#ifndef FIRMWARE_INTAKE_H
+#define FIRMWARE_INTAKE_H
+
+#include "hal/base/ipaddr.h"
+#include "hal/base/strbuf.h"
+
+/* After network, identity and spool. RC_BUSY, RC_NO_MEMORY: a port could not be opened. */
+enum rc intake_init(void) MUST_CHECK;
+/* Largest mail that is taken, in bytes: mail.size_max or the board's bound. */
+uint64_t intake_size_max(void);
+
+struct intake_session_view {
+    struct ip_endpoint peer;
+    const char *service; /* "smtp", "submission", "submissions" */
+    bool tls, in_data;
+    unsigned mails;
+    uint64_t age_ms, idle_ms;
+};
+/* For `status`: sessions by index; false past the end. */
+bool intake_session_at(unsigned index, struct intake_session_view *out);
+unsigned intake_slots(void);
+
+#endif

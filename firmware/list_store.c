@@ -1,0 +1,175 @@
+/* List slots A and B. An image is used only after every section's hash was checked; of two good ones the higher version wins. */
+#include "firmware/list_store.h"
+
+#include "firmware/alerts.h"
+#include "firmware/wallclock.h"
+#include "hal/base/datetime.h"
+#include "hal/base/log.h"
+#include "policy/roots.h"
+
+static struct {
+    struct flash_area area;
+    struct reader reader, policies, roots_reader;
+    struct reader_part policies_part, roots_part;
+    struct image image;
+    struct list list;
+    struct roots roots;
+    bool usable, has_list, has_roots;
+} slot[2];
+
+static int active = -1;
+
+static enum rc slot_read(void *ctx, uint64_t offset, void *out, size_t len)
+{
+    const struct flash_area *area = ctx;
+    return flash_read(area->addr + offset, out, len);
+}
+
+static void pause_for_others(void)
+{
+    if (task_current() && task_yield() != RC_OK)
+        return; /* cancelled: the hash goes on, the next wait of the caller ends it */
+}
+
+static enum rc open_sections(unsigned n)
+{
+    enum rc rc = image_section_reader(&slot[n].image, IMAGE_POLICIES, &slot[n].policies, &slot[n].policies_part);
+    if (rc == RC_OK) {
+        rc = image_section_check(&slot[n].image, IMAGE_POLICIES, pause_for_others);
+        if (rc == RC_OK)
+            rc = list_open(&slot[n].list, &slot[n].policies);
+        if (rc != RC_OK)
+            return rc;
+        slot[n].has_list = true;
+    } else if (rc != RC_NOT_FOUND) {
+        return rc;
+    }
+    rc = image_section_reader(&slot[n].image, IMAGE_ROOTS, &slot[n].roots_reader, &slot[n].roots_part);
+    if (rc == RC_NOT_FOUND)
+        return RC_OK;
+    if (rc == RC_OK)
+        rc = image_section_check(&slot[n].image, IMAGE_ROOTS, pause_for_others);
+    if (rc == RC_OK)
+        rc = roots_open(&slot[n].roots, &slot[n].roots_reader);
+    slot[n].has_roots = rc == RC_OK;
+    return rc;
+}
+
+static enum rc open_slot(unsigned n, const struct flash_area *area)
+{
+    slot[n].area = *area;
+    slot[n].reader = (struct reader){ slot_read, &slot[n].area, area->size_bytes };
+    slot[n].usable = slot[n].has_list = slot[n].has_roots = false;
+    enum rc rc = image_open(&slot[n].image, &slot[n].reader);
+    if (rc == RC_OK && slot[n].image.kind != IMAGE_LIST)
+        rc = RC_CORRUPT;
+    if (rc == RC_OK)
+        rc = open_sections(n);
+    slot[n].usable = rc == RC_OK;
+    return rc;
+}
+
+void list_store_init(const struct flash_map *map)
+{
+    bool damaged = false;
+    active = -1;
+    for (unsigned n = 0; n < 2; n++) {
+        enum rc rc = open_slot(n, &map->list[n]);
+        damaged = damaged || (rc != RC_OK && rc != RC_NOT_FOUND);
+        log_event(LOG_LIST, "slot", "slot=%c rc=%s version=%llu domains=%u", 'A' + n, rc_name(rc),
+                  (unsigned long long)slot[n].image.version, slot[n].has_list ? (unsigned)slot[n].list.info.domains : 0);
+        if (slot[n].usable && (active < 0 || slot[n].image.version > slot[active].image.version))
+            active = (int)n;
+    }
+    if (damaged)
+        alert_raise(ALERT_LIST_DAMAGED, "a list slot is damaged%s", active < 0 ? "; no list is in use" : "; the other one is in use");
+    if (active < 0)
+        alert_raise(ALERT_LIST_NONE, "no preload list and no CA roots on this box: promised encryption cannot be enforced");
+    list_store_check_expiry();
+}
+
+const struct list *list_store_list(void)
+{
+    return active >= 0 && slot[active].has_list ? &slot[active].list : NULL;
+}
+
+const struct image *list_store_image(void)
+{
+    return active >= 0 ? &slot[active].image : NULL;
+}
+
+char list_store_slot(void)
+{
+    return active >= 0 ? (char)('A' + active) : '-';
+}
+
+unsigned list_store_roots(void)
+{
+    return active >= 0 && slot[active].has_roots ? slot[active].roots.count : 0;
+}
+
+static unsigned find_roots(void *ctx, struct span issuer_dn, bool (*give)(void *give_ctx, struct span der), void *give_ctx)
+{
+    static uint8_t der[ROOT_DER_MAX]; /* used up by give before it returns; nothing here yields */
+    (void)ctx;
+    uint32_t cursor = 0;
+    unsigned given = 0;
+    size_t len = 0;
+    if (active < 0 || !slot[active].has_roots)
+        return 0;
+    while (roots_find(&slot[active].roots, issuer_dn, &cursor, der, sizeof der, &len) == RC_OK) {
+        given++;
+        if (!give(give_ctx, span_bytes(der, len)))
+            break;
+    }
+    return given;
+}
+
+const struct tls_trust *list_store_trust(void)
+{
+    static const struct tls_trust trust = { find_roots, NULL };
+    return &trust;
+}
+
+static bool list_expired(const struct list *l)
+{
+    int64_t now = wallclock_trusted();
+    return now && now > l->info.expires;
+}
+
+void list_store_look_up(struct span domain, struct list_entry *entry, struct verdict_domain *v)
+{
+    const struct list *l = list_store_list();
+    v->list.state = LIST_STATE_NONE;
+    v->list.entry = NULL;
+    if (!l)
+        return;
+    v->list.timestamp = l->info.timestamp;
+    v->list.expires = l->info.expires;
+    enum rc rc = list_find(l, domain, entry);
+    if (rc == RC_NOT_FOUND) {
+        v->list.state = LIST_STATE_ABSENT;
+        return;
+    }
+    if (rc != RC_OK) {
+        v->list.state = LIST_STATE_DAMAGED;
+        alert_raise(ALERT_LIST_DAMAGED, "the list in slot %c cannot be read (%s)", list_store_slot(), rc_name(rc));
+        return;
+    }
+    v->list.entry = entry;
+    v->list.state = list_expired(l) ? LIST_STATE_EXPIRED : LIST_STATE_FOUND;
+}
+
+void list_store_check_expiry(void)
+{
+    const struct list *l = list_store_list();
+    if (!l || !list_expired(l)) {
+        alert_clear(ALERT_LIST_EXPIRED);
+        return;
+    }
+    char memory[40];
+    struct strbuf when = STRBUF(memory);
+    rfc3339_format(&when, l->info.expires);
+    alert_raise(ALERT_LIST_EXPIRED, "the preload list ended at %s: promised encryption is not enforced until a newer list is put in",
+                when.p);
+}

@@ -1,0 +1,241 @@
+/* Reads settings into link_params and dns_params, at boot and after each commit; runs SNTP. */
+#include "firmware/network.h"
+
+#include "firmware/alerts.h"
+#include "firmware/setting_value.h"
+#include "firmware/wallclock.h"
+#include "hal/base/log.h"
+#include "hal/random.h"
+#include "net/dns.h"
+#include "net/sntp.h"
+
+#define SNTP_STACK_BYTES 6144
+#define SNTP_FIRST_MS 2000
+#define SNTP_EVERY_S 3600
+#define SNTP_RETRY_S 60
+#define SNTP_WAIT_MS 5000
+#define IPV6_CHECK_MS (3600 * 1000)
+#define IPV6_CHECK_WAIT_MS 10000
+
+static struct task sntp_task;
+static uint8_t sntp_stack[SNTP_STACK_BYTES] __attribute__((aligned(16)));
+static struct dns_answer sntp_scratch, ipv6_scratch;
+static struct link_params link_in_use;
+static struct dns_params resolvers_in_use;
+static struct {
+    bool fit, checking;
+    uint64_t checked_ms; /* 0: never */
+    struct ip_addr_any addr;
+} ipv6;
+
+static void read_link_params(struct link_params *p)
+{
+    const char *v4 = settings_get("net.address"), *v6 = settings_get("net.address6");
+    memset(p, 0, sizeof *p);
+    p->hostname = "postern";
+    p->dhcp = span_is(span_of(v4), "dhcp");
+    if (!p->dhcp && ip_net_parse(span_of(v4), &p->address) != RC_OK)
+        p->dhcp = true; /* checked on entry: only a settings log from elsewhere can get here */
+    const char *gateway = settings_get("net.gateway"), *gateway6 = settings_get("net.gateway6");
+    if (gateway[0] && ip_parse(span_of(gateway), &p->gateway) != RC_OK)
+        p->gateway.family = IP_NONE;
+    if (gateway6[0] && ip_parse(span_of(gateway6), &p->gateway6) != RC_OK)
+        p->gateway6.family = IP_NONE;
+    p->ipv6_auto = span_is(span_of(v6), "auto");
+    if (!p->ipv6_auto && !span_is(span_of(v6), "off") && ip_net_parse(span_of(v6), &p->address6) != RC_OK)
+        p->address6.addr.family = IP_NONE;
+}
+
+static unsigned read_endpoints(const char *text, struct ip_endpoint *out, unsigned max)
+{
+    struct span rest = span_of(text), item;
+    bool more = text[0] != '\0';
+    unsigned n = 0;
+    while (n < max && setting_list_next(&rest, &more, &item))
+        if (ip_endpoint_parse(item, 53, &out[n]) == RC_OK)
+            n++;
+    return n;
+}
+
+static void read_dns_params(struct dns_params *p)
+{
+    char member[DOMAIN_TEXT_MAX];
+    const char *value;
+    memset(p, 0, sizeof *p);
+    p->resolver_count = read_endpoints(settings_get("net.dns"), p->resolver, DNS_RESOLVERS_MAX);
+    if (!p->resolver_count) {
+        struct link_status link;
+        link_status(&link);
+        for (unsigned i = 0; i < link.resolver_count && i < DNS_RESOLVERS_MAX; i++)
+            p->resolver[p->resolver_count++] = (struct ip_endpoint){ link.resolver[i], 53 };
+    }
+    struct strbuf zone = STRBUF(member);
+    for (unsigned i = 0; p->zone_count < DNS_ZONES_MAX && settings_member_at("net.dns_zone.", i, &zone, &value); i++) {
+        struct dns_zone_route *z = &p->zone[p->zone_count];
+        struct strbuf name = STRBUF(z->zone);
+        strbuf_add(&name, strbuf_span(&zone));
+        if (read_endpoints(value, &z->resolver, 1) == 1)
+            p->zone_count++;
+    }
+}
+
+void network_follow(void)
+{
+    static struct dns_params now; /* too large for a task's stack; nothing here yields */
+    read_dns_params(&now);
+    if (memcmp(&now, &resolvers_in_use, sizeof now) == 0)
+        return;
+    resolvers_in_use = now;
+    dns_configure(&now);
+    char memory[DNS_RESOLVERS_MAX * IP_ENDPOINT_TEXT_MAX];
+    struct strbuf text = STRBUF(memory);
+    for (unsigned i = 0; i < now.resolver_count; i++) {
+        strbuf_puts(&text, i ? "," : "");
+        ip_endpoint_format(&text, &now.resolver[i]);
+    }
+    log_event(LOG_DNS, "resolvers", "list=%s zones=%u", text.p, now.zone_count);
+}
+
+static void settings_changed(void)
+{
+    struct link_params p;
+    read_link_params(&p);
+    if (memcmp(&p, &link_in_use, sizeof p) != 0) {
+        link_in_use = p;
+        enum rc rc = link_reconfigure(&p);
+        log_event(LOG_NET, "reconfigure", "rc=%s", rc_name(rc));
+    }
+    ipv6.checked_ms = 0;
+    network_follow();
+}
+
+enum rc network_resolve(struct span host, struct ip_addr_any *out, unsigned max, unsigned *count, struct dns_answer *scratch,
+                        struct deadline d)
+{
+    static const enum dns_type types[] = { DNS_A, DNS_AAAA };
+    *count = 0;
+    if (max && ip_parse(host, out) == RC_OK) {
+        *count = 1;
+        return RC_OK;
+    }
+    enum rc worst = RC_OK;
+    for (unsigned t = 0; t < 2; t++) {
+        enum rc rc = dns_lookup(host, types[t], scratch, d);
+        if (rc == RC_CANCELLED)
+            return rc;
+        worst = rc != RC_OK ? rc : worst;
+        for (unsigned i = 0; rc == RC_OK && i < scratch->count && *count < max; i++)
+            *count += dns_record_addr(scratch, i, &out[*count]);
+    }
+    return *count ? RC_OK : worst;
+}
+
+/* --- IPv6 fitness --- */
+
+static bool find_global_ipv6(struct ip_addr_any *out)
+{
+    struct link_status link;
+    link_status(&link);
+    for (unsigned i = 0; i < link.address6_count; i++)
+        if (!(link.address6[i].b[0] == 0xfe && (link.address6[i].b[1] & 0xc0) == 0x80)) {
+            *out = link.address6[i];
+            return true;
+        }
+    return false;
+}
+
+/* Forward-confirmed reverse DNS of a. */
+static bool reverse_confirmed(const struct ip_addr_any *a)
+{
+    struct deadline d = deadline_in_ms(IPV6_CHECK_WAIT_MS);
+    char reverse[80], name[DOMAIN_TEXT_MAX];
+    struct strbuf r = STRBUF(reverse), n = STRBUF(name);
+    struct ip_addr_any back;
+    ip_reverse_name(&r, a);
+    if (dns_lookup(strbuf_span(&r), DNS_PTR, &ipv6_scratch, d) != RC_OK || !ipv6_scratch.count)
+        return false;
+    strbuf_add(&n, dns_record_data(&ipv6_scratch, 0));
+    if (dns_lookup(strbuf_span(&n), DNS_AAAA, &ipv6_scratch, d) != RC_OK)
+        return false;
+    for (unsigned i = 0; i < ipv6_scratch.count; i++)
+        if (dns_record_addr(&ipv6_scratch, i, &back) && ip_eq(&back, a))
+            return true;
+    return false;
+}
+
+bool network_ipv6_sends(void)
+{
+    struct ip_addr_any own;
+    if (!find_global_ipv6(&own))
+        return false;
+    bool fresh = ipv6.checked_ms && ip_eq(&own, &ipv6.addr) && clock_ms() - ipv6.checked_ms < IPV6_CHECK_MS;
+    if (fresh || ipv6.checking)
+        return ipv6.fit && fresh;
+    ipv6.checking = true;
+    bool fit = reverse_confirmed(&own);
+    ipv6.checking = false;
+    ipv6.addr = own;
+    ipv6.checked_ms = clock_ms() ? clock_ms() : 1;
+    ipv6.fit = fit;
+    log_event(LOG_NET, "ipv6-sending", "fit=%d why=%s", fit, fit ? "reverse-confirmed" : "no-matching-ptr");
+    return fit;
+}
+
+/* --- time --- */
+
+static enum rc ask_one(struct span host)
+{
+    struct ip_endpoint server = { .port = 123 };
+    struct sntp_answer answer;
+    unsigned count = 0;
+    struct deadline d = deadline_in_ms(SNTP_WAIT_MS);
+    enum rc rc = network_resolve(host, &server.addr, 1, &count, &sntp_scratch, d);
+    if (rc == RC_OK && !count)
+        rc = RC_NOT_FOUND;
+    if (rc == RC_OK)
+        rc = sntp_query(&server, &answer, d);
+    if (rc == RC_OK)
+        rc = wallclock_from_sntp(answer.unix_s, answer.at_us);
+    log_event(LOG_TIME, "sntp", "host=%.*s rc=%s", (int)host.len, host.p, rc_name(rc));
+    return rc;
+}
+
+static enum rc ask_time_servers(void)
+{
+    char list[SETTING_VALUE_MAX + 1];
+    struct strbuf copy = STRBUF(list);
+    strbuf_puts(&copy, settings_get("net.ntp"));
+    struct link_status link;
+    link_status(&link);
+    if (!copy.len && link.ntp.family != IP_NONE)
+        ip_format(&copy, &link.ntp);
+    struct span rest = strbuf_span(&copy), host;
+    bool more = rest.len > 0;
+    enum rc rc = RC_NOT_FOUND;
+    while (rc != RC_OK && rc != RC_CANCELLED && setting_list_next(&rest, &more, &host))
+        rc = ask_one(host);
+    return rc;
+}
+
+static void sntp_main(void *arg)
+{
+    (void)arg;
+    uint32_t wait_ms = SNTP_FIRST_MS;
+    while (task_sleep_ms(wait_ms) == RC_OK) {
+        enum rc rc = ask_time_servers();
+        uint32_t next_s = rc == RC_OK ? SNTP_EVERY_S : SNTP_RETRY_S;
+        wait_ms = (next_s + random_below(next_s / 4)) * 1000;
+    }
+}
+
+enum rc network_init(void)
+{
+    read_link_params(&link_in_use);
+    enum rc rc = link_init(&link_in_use);
+    if (rc != RC_OK)
+        return rc;
+    network_follow();
+    settings_on_change(settings_changed);
+    task_start(&sntp_task, "sntp", sntp_stack, sizeof sntp_stack, sntp_main, NULL);
+    return RC_OK;
+}

@@ -1,0 +1,20 @@
+/* Marries settings with the network floor: addresses, resolvers, zones, time servers; and knows whether the box's own IPv6 address is fit to
+ * send mail from. */
+#ifndef FIRMWARE_NETWORK_H
+#define FIRMWARE_NETWORK_H
+
+#include "net/link.h"
+
+enum rc network_init(void) MUST_CHECK; /* after settings_load and random_init; starts the SNTP task */
+/* Called once a second by the housekeeping task: follows resolvers that DHCP or the router give. */
+void network_follow(void);
+/* True when this IPv6 address has a PTR whose AAAA is the address itself (large receivers refuse others). Looked up once an hour and on
+ * change. Yields. */
+bool network_ipv6_sends(void);
+/* Resolves a host name or address text for the box's own needs (inside server, time server). Appends up to max addresses. RC_OK with
+ * *count 0 when the name has none; errors of dns_lookup. Yields. */
+struct dns_answer;
+enum rc network_resolve(struct span host, struct ip_addr_any *out, unsigned max, unsigned *count, struct dns_answer *scratch,
+                        struct deadline d) MUST_CHECK;
+
+#endif

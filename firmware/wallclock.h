@@ -1,0 +1,28 @@
+/* What time it is, and how far that can be trusted.
+ *
+ * Sources: the operator (time set), the RTC, SNTP, and a floor in flash that time never goes below. SNTP and RTC are not authenticated:
+ * they may set the clock, but neither raises the floor, and what ends enforcement (an expired list) asks wallclock_trusted. */
+#ifndef FIRMWARE_WALLCLOCK_H
+#define FIRMWARE_WALLCLOCK_H
+
+#include "hal/base/rc.h"
+#include "hal/base/strbuf.h"
+
+enum wallclock_source { CLOCK_NONE, CLOCK_FLOOR, CLOCK_RTC, CLOCK_SNTP, CLOCK_OPERATOR };
+
+/* At boot, after settings_log_open: reads RTC and floor. */
+void wallclock_init(void);
+/* Seconds since 1970, or 0 while nothing but perhaps a floor is known. */
+int64_t wallclock_now(void);
+/* A time that an attacker on the network cannot have moved: the operator's or the RTC's (which only the operator sets), carried on by
+ * the monotonic clock, or the floor in flash where that is all there is. What forged time must not end is judged by this. 0: unknown. */
+int64_t wallclock_trusted(void);
+enum wallclock_source wallclock_source(void);
+const char *wallclock_source_name(enum wallclock_source s);
+/* An SNTP answer: applied when it is not below the floor; a step over an hour against a running clock is logged. RC_REFUSED below the
+ * floor (and an alert). */
+enum rc wallclock_from_sntp(int64_t unix_s, uint64_t at_us) MUST_CHECK;
+/* The operator's word: overrides the floor, writes the RTC. RC_INVALID outside 2020..2199; RC_IO: set, but not stored. Yields. */
+enum rc wallclock_set(int64_t unix_s) MUST_CHECK;
+
+#endif
