@@ -295,7 +295,7 @@ image: $(if $(BOARD),,virt) $(BOARD)
 clean:
 	rm -rf $(filter-out $(THIRD),$(wildcard $(BUILD)/*)) $(BUILD)/inc
 help:
-	@sed -n 's/^`\(make[^`]*\)`  */\1\t/p' toolchain/README.md | expand -t 28
+	@sed -n 's/^| \(`make.*\) |$$/\1/p' toolchain/README.md | sed 's/`//g; s/ | /\t/' | expand -t 26
 
 .PHONY: all deps tools tests-built unit vectors powercut fuzz fuzz-short e2e bench check format size test demo run image \
 	clean help

@@ -36,12 +36,12 @@
 
 /* --- Hashes -------------------------------------------------------------------------------------------------------------- */
 #define MBEDTLS_MD_C
-#define MBEDTLS_SHA1_C /* roots of Mozilla's store are still self-signed with it; the profile refuses it below a root */
+#define MBEDTLS_SHA1_C   /* roots of Mozilla's store are still self-signed with it; the profile refuses it below a root */
 #define MBEDTLS_SHA224_C /* SHA-256's small sister: PSA derives one from the other */
 #define MBEDTLS_SHA256_C
 #define MBEDTLS_SHA384_C
 #define MBEDTLS_SHA512_C
-#define MBEDTLS_HKDF_C /* TLS 1.3 */
+#define MBEDTLS_HKDF_C      /* TLS 1.3 */
 #define MBEDTLS_HMAC_DRBG_C /* deterministic ECDSA */
 
 /* --- Public keys ------------------------------------------------------------------------------------------------------- */
@@ -81,11 +81,11 @@
 #define MBEDTLS_X509_USE_C
 #define MBEDTLS_X509_CRT_PARSE_C
 #define MBEDTLS_X509_CREATE_C
-#define MBEDTLS_X509_CRT_WRITE_C /* the self-signed certificate of the first boot, tls-alpn-01 */
-#define MBEDTLS_X509_CSR_WRITE_C /* ACME */
-#define MBEDTLS_X509_RSASSA_PSS_SUPPORT /* RSA peers over TLS 1.3 */
+#define MBEDTLS_X509_CRT_WRITE_C                  /* the self-signed certificate of the first boot, tls-alpn-01 */
+#define MBEDTLS_X509_CSR_WRITE_C                  /* ACME */
+#define MBEDTLS_X509_RSASSA_PSS_SUPPORT           /* RSA peers over TLS 1.3 */
 #define MBEDTLS_X509_TRUSTED_CERTIFICATE_CALLBACK /* roots are found in flash on demand */
-#define MBEDTLS_X509_REMOVE_INFO /* what people read is written by net/x509*.c */
+#define MBEDTLS_X509_REMOVE_INFO                  /* what people read is written by net/x509*.c */
 
 /* --- TLS ----------------------------------------------------------------------------------------------------------------- */
 #define MBEDTLS_SSL_TLS_C

@@ -2,4 +2,4 @@
 BOARD_CROSS := arm-none-eabi-
 BOARD_CFLAGS := -mcpu=cortex-m7 -mthumb -mfloat-abi=soft -Os -g
 BOARD_LDFLAGS := -T boards/mps2-an500/mps2-an500.ld
-BOARD_DRIVERS :=
+BOARD_DRIVERS := switch_armv7m.S

@@ -2,12 +2,12 @@
 #ifndef BOARD_LWIP_SIZES_H
 #define BOARD_LWIP_SIZES_H
 
-#define LWIP_RX_FRAMES 24        /* receive pool, 1.5 KiB each */
+#define LWIP_RX_FRAMES 24           /* receive pool, 1.5 KiB each */
 #define LWIP_HEAP_BYTES (32 * 1024) /* outgoing data in flight */
-#define LWIP_TCP_CONNECTIONS 20  /* sessions, those still closing, and a margin for TIME_WAIT */
-#define LWIP_TCP_LISTENERS 8     /* 25, 80, 443, 465, 587 and spares */
-#define LWIP_TCP_SEGMENTS 64     /* queued for sending, all connections together */
-#define LWIP_UDP_SOCKETS 8       /* DHCP, DNS queries, SNTP, syslog */
+#define LWIP_TCP_CONNECTIONS 20     /* sessions, those still closing, and a margin for TIME_WAIT */
+#define LWIP_TCP_LISTENERS 8        /* 25, 80, 443, 465, 587 and spares */
+#define LWIP_TCP_SEGMENTS 64        /* queued for sending, all connections together */
+#define LWIP_UDP_SOCKETS 8          /* DHCP, DNS queries, SNTP, syslog */
 #define LWIP_TCP_WINDOW_BYTES (4 * 1460)
 #define LWIP_TCP_SEND_BYTES (4 * 1460)
 

@@ -2,4 +2,5 @@
 BOARD_CROSS :=
 BOARD_CFLAGS := -O2 -g
 BOARD_LDFLAGS := -pthread
-BOARD_DRIVERS :=
+# Each of the two is empty where the other serves.
+BOARD_DRIVERS := switch_x86_64.S switch_ucontext.c

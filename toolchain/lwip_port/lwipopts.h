@@ -94,8 +94,7 @@
 #define TCP_DEFAULT_LISTEN_BACKLOG 8
 #define SO_REUSE 0
 #define TCP_MSL 5000UL /* TIME_WAIT slots are few; ten seconds outlive what a local path can delay */
-#define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) \
-    lwip_tcp_isn(local_ip, local_port, remote_ip, remote_port)
+#define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) lwip_tcp_isn(local_ip, local_port, remote_ip, remote_port)
 
 /* --- UDP ------------------------------------------------------------------------------------------------------------------------- */
 #define LWIP_UDP 1

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-uint32_t random_u32(void);                                     /* hal/random.h */
+uint32_t random_u32(void);                                   /* hal/random.h */
 void board_panic(const char *why) __attribute__((noreturn)); /* hal/board.h */
 
 #define LWIP_RAND() random_u32()
