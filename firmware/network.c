@@ -6,6 +6,7 @@
 #include "firmware/wallclock.h"
 #include "hal/base/log.h"
 #include "hal/random.h"
+#include "hal/task.h"
 #include "net/dns.h"
 #include "net/sntp.h"
 

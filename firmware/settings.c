@@ -5,6 +5,7 @@
 
 #include "firmware/setting_value.h"
 #include "firmware/settings_log.h"
+#include "hal/base/domain.h"
 #include "hal/base/log.h"
 
 #define POOL_BYTES 8192 /* about 100 settings of 80 bytes */

@@ -1,0 +1,323 @@
+/* Connect, STARTTLS, verdict, transaction. After a TLS failure opportunistic mail may go in plaintext, on a new connection only. */
+#include "firmware/attempt.h"
+
+#include "firmware/alerts.h"
+#include "firmware/counters.h"
+#include "firmware/inside_trust.h"
+#include "firmware/list_store.h"
+#include "firmware/setting_value.h"
+#include "firmware/wallclock.h"
+#include "hal/base/log.h"
+
+#define CONNECT_MS 30000
+#define RESOLVE_MS 20000
+#define IMPLICIT_TLS_PORT 465
+#define HANDSHAKE_MS 60000
+
+enum try_result { TRY_DONE /* recipients have their status */, TRY_NEXT, TRY_PLAINTEXT, TRY_CANCELLED };
+
+void attempt_known(struct verdict_domain *v, struct list_entry *entry, struct span domain, const struct next_hop *hop)
+{
+    memset(v, 0, sizeof *v);
+    v->domain = domain;
+    v->now = wallclock_trusted();
+    if (hop)
+        next_hop_demand(hop, v);
+    if (v->local.present || (domain.len && domain.p[0] == '['))
+        return;
+    const char *exception = settings_get_member("mail.exception.", domain);
+    v->exception.present = exception && setting_exception_parse(span_of(exception), &v->exception.until, &v->exception.reason);
+    list_store_look_up(domain, entry, v);
+}
+
+/* --- TLS --- */
+
+static const char *name_to_check(const struct next_hop_host *host)
+{
+    struct ip_addr_any a;
+    return ip_parse(span_of(host->name), &a) == RC_OK ? NULL : host->name;
+}
+
+static void prepare_tls(struct delivery_slot *s, const struct next_hop_host *host)
+{
+    memset(&s->facts, 0, sizeof s->facts);
+    arena_init(&s->arena, s->tls_memory, sizeof s->tls_memory);
+    bool own_ca = s->hop.kind == HOP_INSIDE && span_is(span_of(settings_get("mail.inside_tls")), "ca");
+    s->tls = (struct tls_params){ .role = TLS_CLIENT, .server_name = name_to_check(host), .now = wallclock_now(), .arena = &s->arena,
+                                  .facts = &s->facts, .trust = own_ca ? inside_trust() : list_store_trust() };
+    if (!s->tls.now)
+        s->tls.now = wallclock_trusted();
+}
+
+static void fill_attempt(struct verdict_attempt *a, struct delivery_slot *s, const struct next_hop_host *host)
+{
+    const struct tls_facts *f = &s->facts;
+    a->chain_valid = f->chain_valid;
+    a->name_matches = f->name_matches;
+    a->cause_name = f->cause == TLS_CAUSE_NONE ? "" : tls_cause_name(f->cause);
+    a->cause_text = f->cause == TLS_CAUSE_NONE ? "" : tls_cause_text(f->cause);
+    a->detail = span_of(f->detail);
+    a->mx_host = span_of(host->name);
+    if (a->tls == TLS_UP && s->verdict.demand == DEMAND_PINNED)
+        a->pin_matches = inside_pin_check(host->name, f->spki_sha256);
+}
+
+/* STARTTLS where it is offered; what came of it. */
+static enum verdict_tls_result start_tls(struct delivery_slot *s, enum rc *rc)
+{
+    struct smtp_client *c = &s->client;
+    *rc = RC_OK;
+    if (!(c->extensions & SMTP_STARTTLS))
+        return c->extensions & SMTP_STRIPPED ? TLS_STRIPPED : TLS_NOT_OFFERED;
+    *rc = smtp_client_starttls(c, &s->tls);
+    switch (*rc) {
+    case RC_OK:
+        return TLS_UP;
+    case RC_REFUSED:
+        return TLS_REFUSED_BY_SERVER;
+    case RC_PROTOCOL:
+        return s->facts.cause == TLS_CAUSE_NONE ? TLS_INJECTED : TLS_HANDSHAKE_FAILED;
+    default:
+        return TLS_HANDSHAKE_FAILED;
+    }
+}
+
+static void count_report(struct delivery_slot *s)
+{
+    enum verdict_report r = s->outcome.report;
+    if (s->outcome.policy_failed)
+        count(s->verdict.testing ? COUNT_policy_testing : COUNT_policy_held);
+    if (s->outcome.action != VERDICT_SEND)
+        return;
+    count(r == REPORT_SUCCESS_VERIFIED ? COUNT_out_verified : s->client.tls ? COUNT_out_encrypted : COUNT_out_plain);
+}
+
+static void log_verdict(struct delivery_slot *s, const struct next_hop_host *host, const char *event)
+{
+    static const char *const actions[] = { "send", "retry-plaintext", "next-host" };
+    const char *last = strrchr(s->outcome.text, '\n');
+    log_event(LOG_DELIVERY, event, "id=%08X domain=%s mx=%s tls=%s verified=%d demand=%s source=%s report=%s action=%s why=\"%s\"",
+              (unsigned)s->entry.id, s->domain, host->name, s->client.tls ? s->facts.version : "none",
+              s->facts.chain_valid && s->facts.name_matches, verdict_demand_name(s->verdict.demand),
+              verdict_source_name(s->verdict.source), verdict_report_name(s->outcome.report), actions[s->outcome.action],
+              last ? last + 1 : s->outcome.text);
+}
+
+/* --- statuses --- */
+
+static void set_all(struct delivery_slot *s, const struct delivery_status *status)
+{
+    for (unsigned i = 0; i < s->count; i++)
+        if (s->batch[i].open)
+            s->status[i] = *status;
+}
+
+static void set_policy_status(struct delivery_slot *s, const struct next_hop_host *host)
+{
+    struct delivery_status held;
+    const char *first = s->outcome.text;
+    delivery_status_set(&held, DELIVERY_WAIT, SCOPE_HOST, 0, "4.7.5", "held back, nothing was sent to %s: %.190s", host->name, first);
+    for (char *p = held.text; *p; p++)
+        if (*p == '\n')
+            *p = ';';
+    set_all(s, &held);
+}
+
+/* --- the transaction --- */
+
+static enum rc read_body(void *ctx, void *buf, size_t cap, size_t *got)
+{
+    struct delivery_slot *s = ctx;
+    return spool_body_read(&s->body, buf, cap, got);
+}
+
+static enum rc rewind_body(void *ctx)
+{
+    struct delivery_slot *s = ctx;
+    return spool_body_open(&s->body, s->entry.id);
+}
+
+static void prepare_message(struct delivery_slot *s)
+{
+    const struct spool_envelope *e = &s->envelope;
+    s->message = (struct smtp_message){ .sender = span_of(e->sender), .size_bytes = s->entry.size_bytes,
+                                        .body = e->body_8bit ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT, .utf8 = e->utf8,
+                                        .envid = span_of(e->envid), .ret = e->ret, .read = read_body, .rewind = rewind_body,
+                                        .read_ctx = s };
+}
+
+static unsigned gather_open(struct delivery_slot *s, unsigned where[PLAN_DELIVERY_BATCH])
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < s->count; i++) {
+        if (!s->batch[i].open)
+            continue;
+        struct smtp_recipient *r = &s->wire[n];
+        memset(r, 0, sizeof *r);
+        r->address = span_of(s->batch[i].to.address);
+        r->notify = s->batch[i].to.notify;
+        r->orcpt = span_of(s->batch[i].to.orcpt);
+        where[n++] = i;
+    }
+    return n;
+}
+
+static void transact(struct delivery_slot *s)
+{
+    unsigned where[PLAN_DELIVERY_BATCH], n = gather_open(s, where);
+    struct delivery_status failed;
+    prepare_message(s);
+    enum rc rc = rewind_body(s);
+    if (rc != RC_OK) {
+        delivery_status_set(&failed, DELIVERY_WAIT, SCOPE_MESSAGE, 0, "4.3.0", "the stored mail cannot be read (%s)", rc_name(rc));
+        set_all(s, &failed);
+        for (unsigned i = 0; i < s->count; i++)
+            s->batch[i].open = false;
+        return;
+    }
+    rc = smtp_client_send(&s->client, &s->message, s->wire, n, s->scratch, sizeof s->scratch);
+    for (unsigned i = 0; i < n; i++) {
+        const struct delivery_status *got = &s->wire[i].status;
+        s->status[where[i]] = *got;
+        s->batch[where[i]].open = got->result == DELIVERY_WAIT && got->scope == SCOPE_HOST;
+    }
+    log_event(LOG_DELIVERY, "transaction", "id=%08X domain=%s rc=%s recipients=%u code=%u text=\"%s\"", (unsigned)s->entry.id, s->domain,
+              rc_name(rc), n, s->wire[0].status.code, s->wire[0].status.text);
+}
+
+static enum rc authenticate(struct delivery_slot *s)
+{
+    char user[256], password[256];
+    struct strbuf u = STRBUF(user), p = STRBUF(password);
+    if (s->hop.kind != HOP_SMARTHOST || !settings_get("mail.smarthost_user")[0])
+        return RC_OK;
+    strbuf_puts(&u, settings_get("mail.smarthost_user"));
+    strbuf_puts(&p, settings_get("mail.smarthost_password"));
+    enum rc rc = smtp_client_auth(&s->client, strbuf_span(&u), strbuf_span(&p));
+    memset(password, 0, sizeof password);
+    return rc;
+}
+
+/* --- one connection --- */
+
+static enum try_result fail_host(struct delivery_slot *s, const struct delivery_status *status, enum rc rc)
+{
+    struct delivery_status at_host = *status;
+    at_host.scope = SCOPE_HOST;
+    set_all(s, &at_host);
+    smtp_client_quit(&s->client);
+    return rc == RC_CANCELLED ? TRY_CANCELLED : TRY_NEXT;
+}
+
+static enum try_result judge(struct delivery_slot *s, const struct next_hop_host *host, struct verdict_attempt *a)
+{
+    fill_attempt(a, s, host);
+    verdict_after(&s->outcome, &s->verdict, a);
+    log_verdict(s, host, "verdict");
+    count_report(s);
+    if (s->outcome.action == VERDICT_SEND)
+        return TRY_DONE;
+    if (s->outcome.action == VERDICT_RETRY_PLAINTEXT)
+        return TRY_PLAINTEXT;
+    set_policy_status(s, host);
+    return TRY_NEXT;
+}
+
+/* TLS from the first byte, for a smart host on port 465. */
+static enum rc implicit_tls(struct delivery_slot *s)
+{
+    enum rc rc = stream_starttls(&s->stream, &s->tls, deadline_in_ms(HANDSHAKE_MS));
+    s->client.tls = rc == RC_OK;
+    return rc;
+}
+
+static enum try_result talk(struct delivery_slot *s, const struct next_hop_host *host, bool plaintext)
+{
+    struct verdict_attempt a = { .plaintext_retry = plaintext };
+    bool implicit = s->hop.kind == HOP_SMARTHOST && host->port == IMPLICIT_TLS_PORT;
+    enum rc rc = RC_OK;
+    memset(&s->client, 0, sizeof s->client);
+    s->client.stream = &s->stream;
+    prepare_tls(s, host);
+    if (implicit && (rc = implicit_tls(s)) != RC_OK) {
+        a.tls = TLS_HANDSHAKE_FAILED;
+    } else {
+        rc = smtp_client_greet(&s->client, &s->stream, s->host_name);
+        if (rc != RC_OK)
+            return fail_host(s, &s->client.status, rc);
+        s->client.tls = s->client.tls || implicit;
+        a.tls = implicit ? TLS_UP : plaintext ? TLS_NOT_OFFERED : start_tls(s, &rc);
+    }
+    if (rc == RC_CANCELLED)
+        return fail_host(s, &s->client.status, rc);
+    enum try_result result = judge(s, host, &a);
+    /* A server that answered STARTTLS with 4yz or 5yz left the session usable in plaintext; any other failure did not. */
+    bool usable = a.tls == TLS_UP || a.tls == TLS_NOT_OFFERED || a.tls == TLS_STRIPPED || a.tls == TLS_REFUSED_BY_SERVER;
+    if (result == TRY_DONE && !usable)
+        result = TRY_PLAINTEXT;
+    if (result == TRY_DONE && (rc = authenticate(s)) != RC_OK)
+        return fail_host(s, &s->client.status, rc);
+    if (result == TRY_DONE)
+        transact(s);
+    smtp_client_quit(&s->client);
+    return result;
+}
+
+static enum try_result try_address(struct delivery_slot *s, const struct next_hop_host *host, const struct ip_addr_any *a, bool plaintext)
+{
+    struct ip_endpoint peer = { *a, host->port };
+    struct delivery_status status;
+    char memory[IP_ENDPOINT_TEXT_MAX];
+    struct strbuf text = STRBUF(memory);
+    enum rc rc = tcp_stream_connect(&s->stream, &s->conn, s->ring, &peer, deadline_in_ms(CONNECT_MS));
+    if (rc != RC_OK) {
+        ip_endpoint_format(&text, &peer);
+        delivery_status_set(&status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.4.1", "%s [%s] could not be reached (%s)", host->name, memory,
+                            rc_name(rc));
+        set_all(s, &status);
+        log_event(LOG_DELIVERY, "no-connection", "id=%08X mx=%s peer=%s rc=%s", (unsigned)s->entry.id, host->name, memory, rc_name(rc));
+        return rc == RC_CANCELLED ? TRY_CANCELLED : TRY_NEXT;
+    }
+    return talk(s, host, plaintext);
+}
+
+static bool any_open(const struct delivery_slot *s)
+{
+    for (unsigned i = 0; i < s->count; i++)
+        if (s->batch[i].open)
+            return true;
+    return false;
+}
+
+enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host)
+{
+    struct delivery_status status;
+    unsigned addresses = 0;
+    struct span name = span_of(host->name);
+    attempt_known(&s->known, &s->list_entry, span_of(s->domain), &s->hop);
+    verdict_before(&s->verdict, &s->known, name);
+    if (!s->verdict.mx_allowed) {
+        delivery_status_set(&status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.7.5",
+                            "held back: the policy for %s does not name the mail server %s that the DNS gives", s->domain, host->name);
+        set_all(s, &status);
+        count(COUNT_policy_held);
+        log_event(LOG_DELIVERY, "mx-not-in-policy", "id=%08X domain=%s mx=%s", (unsigned)s->entry.id, s->domain, host->name);
+        return RC_OK;
+    }
+    enum rc rc = next_hop_addresses(&s->hop, host, s->address, &addresses, &s->dns, &status, deadline_in_ms(RESOLVE_MS));
+    if (rc != RC_OK) {
+        set_all(s, &status);
+        return rc == RC_CANCELLED ? rc : RC_OK;
+    }
+    for (unsigned i = 0; i < addresses && any_open(s); i++) {
+        enum try_result r = try_address(s, host, &s->address[i], false);
+        if (r == TRY_PLAINTEXT) {
+            r = try_address(s, host, &s->address[i], true);
+            if (r == TRY_DONE)
+                count(COUNT_out_plain_after_tls_failure);
+        }
+        if (r == TRY_CANCELLED)
+            return RC_CANCELLED;
+    }
+    return RC_OK;
+}

@@ -1,0 +1,56 @@
+/* One delivery session's slot, and one attempt: a batch of recipients of one domain to one host, under the verdict's demands. */
+#ifndef FIRMWARE_ATTEMPT_H
+#define FIRMWARE_ATTEMPT_H
+
+#include "board/plan_sizes.h"
+#include "firmware/next_hop.h"
+#include "firmware/spool.h"
+#include "net/smtp_client.h"
+#include "net/tcp.h"
+#include "policy/verdict.h"
+
+struct batch_recipient {
+    unsigned index; /* in the message */
+    bool open;      /* not decided by any host yet */
+    struct spool_recipient to;
+};
+
+struct delivery_slot {
+    struct task task;
+    struct tcp_conn conn;
+    struct stream stream;
+    struct smtp_client client;
+    struct tls_params tls;
+    struct tls_facts facts;
+    struct arena arena;
+    struct spool_entry entry;
+    struct spool_envelope envelope;
+    struct spool_reader body;
+    struct smtp_message message;
+    char host_name[DOMAIN_TEXT_MAX]; /* ours */
+    char domain[DOMAIN_TEXT_MAX];    /* the batch's */
+    unsigned count;
+    struct batch_recipient batch[PLAN_DELIVERY_BATCH];
+    struct smtp_recipient wire[PLAN_DELIVERY_BATCH]; /* those of the batch that are open, while a session runs */
+    struct delivery_status status[PLAN_DELIVERY_BATCH];
+    struct next_hop hop;
+    struct ip_addr_any address[NEXT_HOP_ADDRESSES_MAX];
+    struct dns_answer dns;
+    struct verdict_domain known;
+    struct list_entry list_entry;
+    struct verdict verdict;
+    struct verdict_outcome outcome;
+    uint8_t ring[TCP_RING_BYTES];
+    uint8_t scratch[SMTP_CLIENT_SCRATCH_BYTES];
+    uint8_t chunk[SPOOL_CHUNK_BYTES] __attribute__((aligned(16)));
+    uint8_t stack[PLAN_SESSION_STACK_BYTES] __attribute__((aligned(16)));
+    uint8_t tls_memory[PLAN_TLS_ARENA_BYTES] __attribute__((aligned(16)));
+};
+
+/* Tries the slot's batch at one host, all its addresses. Fills status[] of every recipient that is still open and clears `open` of those that
+ * are decided (done, bounced, or waiting for a reason that another host would not change). RC_CANCELLED, else RC_OK. Yields. */
+enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host) MUST_CHECK;
+/* What is known of a domain, for the verdict: exceptions, list, the operator's next hop. hop may be NULL (no DNS asked yet). */
+void attempt_known(struct verdict_domain *v, struct list_entry *entry, struct span domain, const struct next_hop *hop);
+
+#endif

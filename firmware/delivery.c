@@ -1,0 +1,229 @@
+/* The workers. A message is worked on by one worker at a time (the spool's busy mark); recipients are taken in batches of one domain.
+ * Order that keeps the promise: the report to the sender is committed before the failed recipients are marked; outcomes are durable before
+ * the message is settled. A crash in between repeats a report or a delivery, and loses nothing. */
+#include "firmware/delivery.h"
+
+#include "firmware/alerts.h"
+#include "firmware/attempt.h"
+#include "firmware/counters.h"
+#include "firmware/dsn.h"
+#include "firmware/setting_value.h"
+#include "firmware/wallclock.h"
+#include "hal/base/log.h"
+#include "hal/random.h"
+#include "policy/retry.h"
+
+#define IDLE_CHECK_MS 30000
+#define FIND_HOP_MS 30000
+#define FAULT_WAIT_MS 5000
+
+static struct delivery_slot slots[PLAN_DELIVERY_SESSIONS];
+
+int64_t delivery_now(void)
+{
+    int64_t now = wallclock_now();
+    return now ? now : (int64_t)(clock_ms() / 1000) + 1;
+}
+
+static void copy_text(char *out, size_t cap, const char *text)
+{
+    struct strbuf b = strbuf_on(out, cap);
+    strbuf_puts(&b, text);
+}
+
+/* --- batches --- */
+
+/* Gathers recipients that wait, from *next on: the first one's domain is the batch's. *next moves past the last one looked at only while
+ * none of another domain was left out. done: one bit a recipient of this round. RC_NOT_FOUND: no more. */
+static enum rc next_batch(struct delivery_slot *s, uint8_t *done)
+{
+    s->count = 0;
+    for (unsigned i = 0; i < s->entry.recipients && s->count < PLAN_DELIVERY_BATCH; i++) {
+        struct batch_recipient *b = &s->batch[s->count];
+        if (done[i / 8] & (1u << (i % 8)))
+            continue;
+        enum rc rc = spool_read_recipient(s->entry.id, i, &b->to);
+        if (rc != RC_OK)
+            return rc;
+        if (b->to.state != SPOOL_WAITING) {
+            done[i / 8] |= (uint8_t)(1u << (i % 8));
+            continue;
+        }
+        if (!s->count)
+            copy_text(s->domain, sizeof s->domain, b->to.domain);
+        if (!span_is(span_of(b->to.domain), s->domain))
+            continue;
+        b->index = i;
+        b->open = true;
+        done[i / 8] |= (uint8_t)(1u << (i % 8));
+        s->count++;
+    }
+    return s->count ? RC_OK : RC_NOT_FOUND;
+}
+
+static enum rc try_hosts(struct delivery_slot *s)
+{
+    struct delivery_status status;
+    delivery_status_set(&status, DELIVERY_WAIT, SCOPE_DOMAIN, 0, "4.4.0", "no mail server of %s was tried", s->domain);
+    enum rc rc = next_hop_find(&s->hop, span_of(s->domain), &s->dns, &status, deadline_in_ms(FIND_HOP_MS));
+    for (unsigned i = 0; i < s->count; i++)
+        s->status[i] = status;
+    for (unsigned h = 0; rc == RC_OK && h < s->hop.count; h++)
+        rc = attempt_host(s, &s->hop.host[h]);
+    return rc == RC_CANCELLED ? rc : RC_OK;
+}
+
+/* --- outcomes --- */
+
+static bool reports(struct delivery_slot *s, enum dsn_action action, const char *postmaster)
+{
+    struct dsn_recipient list[PLAN_DELIVERY_BATCH];
+    unsigned n = 0;
+    enum delivery_result about = action == DSN_FAILED ? DELIVERY_BOUNCE : DELIVERY_DONE;
+    for (unsigned i = 0; i < s->count; i++)
+        if (s->status[i].result == about && dsn_wanted(action, &s->envelope, &s->batch[i].to, postmaster))
+            list[n++] = (struct dsn_recipient){ &s->batch[i].to, &s->status[i] };
+    if (!n)
+        return true;
+    const struct dsn d = { .action = action, .id = s->entry.id, .envelope = &s->envelope, .recipient = list, .count = n,
+                           .host_name = s->host_name, .postmaster = postmaster, .remote_host = "", .chunk = s->chunk,
+                           .now = wallclock_now() };
+    uint32_t id = 0;
+    enum rc rc = dsn_write(&d, &id);
+    log_event(LOG_DELIVERY, "report", "id=%08X about=%08X action=%s recipients=%u rc=%s", (unsigned)id, (unsigned)s->entry.id,
+              action == DSN_FAILED ? "failed" : "relayed", n, rc_name(rc));
+    return rc == RC_OK || rc == RC_INVALID; /* an address that cannot be written to will not get better */
+}
+
+static enum spool_state state_of(enum delivery_result r)
+{
+    return r == DELIVERY_DONE ? SPOOL_DELIVERED : r == DELIVERY_BOUNCE ? SPOOL_BOUNCED : SPOOL_WAITING;
+}
+
+/* A mail too old is given up: what still waits bounces with its last reason. */
+static void give_up_old(struct delivery_slot *s)
+{
+    const struct retry_rules rules = { .life_s = (uint32_t)settings_get_number("mail.life_days") * 86400 };
+    if (!retry_life_over(&rules, s->entry.received, wallclock_trusted() ? wallclock_now() : 0))
+        return;
+    for (unsigned i = 0; i < s->count; i++) {
+        if (s->status[i].result != DELIVERY_WAIT)
+            continue;
+        char last[DELIVERY_TEXT_MAX];
+        copy_text(last, sizeof last, s->status[i].text);
+        delivery_status_set(&s->status[i], DELIVERY_BOUNCE, SCOPE_RECIPIENT, s->status[i].code, "5.4.7",
+                            "given up after %llu days; last: %.190s", (unsigned long long)settings_get_number("mail.life_days"), last);
+    }
+}
+
+static enum rc write_outcomes(struct delivery_slot *s)
+{
+    enum rc rc = RC_OK;
+    bool told = reports(s, DSN_FAILED, settings_get("mail.postmaster"));
+    bool relayed_told = s->client.extensions & SMTP_DSN ? true : reports(s, DSN_RELAYED, "");
+    for (unsigned i = 0; i < s->count && rc == RC_OK; i++) {
+        struct delivery_status *st = &s->status[i];
+        enum spool_state state = state_of(st->result);
+        if (state == SPOOL_BOUNCED && !told)
+            state = SPOOL_WAITING; /* the report could not be stored: the recipient stays and it is tried again */
+        if (!relayed_told)
+            log_event_at(LOG_WARN, LOG_DELIVERY, "no-relayed-report", "id=%08X", (unsigned)s->entry.id);
+        rc = spool_outcome(s->entry.id, s->batch[i].index, state, st->code, st->enhanced, span_of(st->text), wallclock_now());
+        count(state == SPOOL_DELIVERED ? COUNT_delivered : state == SPOOL_BOUNCED ? COUNT_bounced : COUNT_deferred);
+        log_event(LOG_DELIVERY, state == SPOOL_DELIVERED ? "delivered" : state == SPOOL_BOUNCED ? "bounced" : "deferred",
+                  "id=%08X rcpt=%u domain=%s code=%u status=%u.%u.%u text=\"%s\"", (unsigned)s->entry.id, s->batch[i].index, s->domain,
+                  st->code, st->enhanced[0], st->enhanced[1], st->enhanced[2], st->text);
+    }
+    return rc;
+}
+
+static void watch_inside(const struct delivery_slot *s)
+{
+    if (s->hop.kind != HOP_INSIDE || !s->count)
+        return;
+    if (s->status[0].result == DELIVERY_WAIT && s->status[0].scope == SCOPE_HOST)
+        alert_raise(ALERT_INSIDE_DOWN, "mail for the office waits: %.100s", s->status[0].text);
+    else
+        alert_clear(ALERT_INSIDE_DOWN);
+}
+
+/* --- a message --- */
+
+static enum rc finish(struct delivery_slot *s)
+{
+    const struct retry_rules rules = { (uint32_t)settings_get_number("mail.retry_first"),
+                                       (uint32_t)settings_get_number("mail.retry_longest"), 0 };
+    struct spool_entry now;
+    if (!spool_lookup(s->entry.id, &now))
+        return RC_OK; /* dropped by the operator meanwhile */
+    if (!now.waiting)
+        return spool_settle(s->entry.id);
+    uint16_t attempts = (uint16_t)(s->entry.attempts + (s->entry.attempts < UINT16_MAX));
+    uint32_t delay = retry_delay_s(&rules, attempts, random_u32());
+    log_event(LOG_DELIVERY, "waits", "id=%08X recipients=%u attempts=%u next_s=%u", (unsigned)s->entry.id, now.waiting, attempts,
+              (unsigned)delay);
+    return spool_defer(s->entry.id, delivery_now() + delay, attempts);
+}
+
+static enum rc deliver(struct delivery_slot *s)
+{
+    uint8_t done[(SPOOL_RECIPIENTS_MAX + 7) / 8] = { 0 };
+    copy_text(s->host_name, sizeof s->host_name, settings_get("host.name")[0] ? settings_get("host.name") : "postern.invalid");
+    enum rc rc = spool_read_envelope(s->entry.id, &s->envelope);
+    while (rc == RC_OK && (rc = next_batch(s, done)) == RC_OK) {
+        memset(&s->client, 0, sizeof s->client);
+        rc = try_hosts(s);
+        if (rc != RC_OK)
+            return rc;
+        give_up_old(s);
+        watch_inside(s);
+        rc = write_outcomes(s);
+    }
+    return rc == RC_NOT_FOUND ? finish(s) : rc;
+}
+
+static void worker_main(void *arg)
+{
+    struct delivery_slot *s = arg;
+    for (;;) {
+        if (!spool_take_due(delivery_now(), &s->entry)) {
+            int64_t due = spool_next_due(), now = delivery_now();
+            uint64_t wait_ms = due <= now ? 1000 : due - now > IDLE_CHECK_MS / 1000 ? IDLE_CHECK_MS : (uint64_t)(due - now) * 1000;
+            if (task_wait(&spool_changed, deadline_in_ms(wait_ms)) == RC_CANCELLED)
+                return;
+            continue;
+        }
+        enum rc rc = deliver(s);
+        if (rc != RC_OK) {
+            log_event_at(LOG_WARN, LOG_DELIVERY, "fault", "id=%08X rc=%s", (unsigned)s->entry.id, rc_name(rc));
+            if (spool_defer(s->entry.id, delivery_now() + 300, s->entry.attempts) != RC_OK && task_sleep_ms(FAULT_WAIT_MS) != RC_OK)
+                return;
+        }
+        spool_release(s->entry.id);
+    }
+}
+
+void delivery_init(void)
+{
+    for (unsigned i = 0; i < PLAN_DELIVERY_SESSIONS; i++)
+        task_start(&slots[i].task, "delivery", slots[i].stack, sizeof slots[i].stack, worker_main, &slots[i]);
+}
+
+void delivery_explain(struct span domain, struct strbuf *out)
+{
+    static struct list_entry entry;
+    static struct verdict verdict;
+    static struct next_hop hop; /* from settings alone: no DNS, no yield */
+    struct verdict_domain known;
+    memset(&hop, 0, sizeof hop);
+    hop.kind = next_hop_kind_of(domain);
+    hop.count = 1;
+    copy_text(hop.host[0].name, sizeof hop.host[0].name,
+              hop.kind == HOP_INSIDE      ? settings_get("mail.inside")
+              : hop.kind == HOP_SMARTHOST ? settings_get("mail.smarthost")
+              : hop.kind == HOP_ROUTE     ? settings_get_member("mail.route.", domain)
+                                          : "");
+    attempt_known(&known, &entry, domain, &hop);
+    verdict_for_domain(&verdict, &known);
+    strbuf_puts(out, verdict.text);
+}
