@@ -39,7 +39,7 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes
 # char is unsigned on ARM; so it is in the tests on the host. Paths of the machine stay out of the outputs.
 OURS := $(WARNINGS) -funsigned-char -ffunction-sections -fdata-sections -fno-common \
 	-ffile-prefix-map=$(CURDIR)/= -include hal/base/poison.h
-DEPFLAGS = -MMD -MP
+DEPFLAGS = -MD -MP
 # The language of a file: ISO C above the boards; boards, tests and host tools also use the system's functions.
 standard = $(if $(filter boards/% toolchain/% tests/%,$1),-std=gnu11,-std=c11)
 
@@ -113,10 +113,10 @@ $1_THIRD := $$(THIRD_LIBS:%=$(BUILD)/$1/lib/lib%.a)
 $1_FLOORS := $$(foreach f,$(FLOORS),$$(if $$(SRC_$$f),$(BUILD)/$1/lib/lib$$f.a))
 $1_LIBS := $$($1_FLOORS) $$($1_THIRD)
 
-# A board's *_sizes.h are what the libraries' configurations and the firmware's plan of memory see of it.
-$(BUILD)/$1/inc/.stamp: Makefile $$(wildcard boards/$2/*_sizes.h)
+# A board's *_sizes.h (plans of memory, for any floor) and *_config.h (addresses, for drivers) are included as "board/...".
+$(BUILD)/$1/inc/.stamp: Makefile $$(wildcard boards/$2/*_sizes.h boards/$2/*_config.h)
 	@rm -rf $(BUILD)/$1/inc && mkdir -p $(BUILD)/$1/inc/board
-	@for h in $$(wildcard boards/$2/*_sizes.h); do ln -sfn $(CURDIR)/$$$$h $(BUILD)/$1/inc/board/; done
+	@for h in $$(wildcard boards/$2/*_sizes.h boards/$2/*_config.h); do ln -sfn $(CURDIR)/$$$$h $(BUILD)/$1/inc/board/; done
 	@touch $$@
 
 $(BUILD)/$1/obj/%.o: %.c | $(INC_STAMP) $(BUILD)/$1/inc/.stamp $(DEPS_STAMPS)
@@ -246,7 +246,8 @@ powercut: $(filter $(BUILD)/tests/powercut/%,$(TEST_PROGRAMS))
 FUZZERS := $(patsubst tests/fuzz/%_fuzz.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 $(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/posix-fuzz/obj/tests/fuzz/%_fuzz.o $(posix-fuzz_TEST_LIBS)
 	@mkdir -p $(@D)
-	clang -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(posix-fuzz_TEST_LIBS) -Wl,--end-group \
+	@echo "fuzz: $@"
+	$(Q)clang -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(posix-fuzz_TEST_LIBS) -Wl,--end-group \
 		$(filter-out -fsanitize=fuzzer-no-link,$(posix-fuzz_LDFLAGS))
 -include $(FUZZERS:$(BUILD)/fuzz/%=$(BUILD)/posix-fuzz/obj/tests/fuzz/%_fuzz.d)
 fuzz-short: $(FUZZERS)
