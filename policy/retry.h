@@ -12,9 +12,10 @@ struct retry_rules {
 };
 extern const struct retry_rules retry_default; /* 5 min, growing by half to 4 h, 5 days */
 
-/* Seconds from now to the next try after attempts (>= 1) failed ones; jitter: any 32 random bits, +-20 %. */
+/* Seconds from now to the next try after attempts (>= 1) failed ones; jitter: any 32 random bits, +-20 % of what is at most longest_s. */
 uint32_t retry_delay_s(const struct retry_rules *r, unsigned attempts, uint32_t jitter);
-/* True when a mail received at received must not be tried again. now <= 0 or before received (clock unknown or set back): false. */
+/* True when a mail received at received must not be tried again. received or now <= 0 (clock unknown), or now before received (clock set
+ * back): false. */
 bool retry_life_over(const struct retry_rules *r, int64_t received, int64_t now);
 
 #endif

@@ -19,21 +19,21 @@ enum verdict_demand {
 };
 
 enum verdict_list_state { LIST_STATE_NONE /* no list on the box */, LIST_STATE_ABSENT, LIST_STATE_FOUND, LIST_STATE_EXPIRED /* found, but
-    the list ended */, LIST_STATE_DAMAGED };
+    the list ended, by time that is authenticated or the operator's: no other time may end enforcement */, LIST_STATE_DAMAGED };
 
 /* What is known of one recipient domain. Zeroed members mean "nothing known". */
 struct verdict_domain {
     struct span domain; /* canonical */
-    int64_t now;        /* 0: the box has no time */
+    int64_t now;        /* the box's clock; 0: it has no time. Ends exceptions, never a list: that is list.state's to say */
     struct {
         bool present;
-        int64_t until; /* ends then */
-        struct span reason;
+        int64_t until;      /* ends then; without a clock the exception is not used, for nobody can say that it holds */
+        struct span reason; /* the operator's words; may be empty */
     } exception;
     struct {
         enum verdict_list_state state;
         const struct list_entry *entry; /* with FOUND and EXPIRED */
-        int64_t timestamp, expires;
+        int64_t timestamp, expires;     /* of the list; 0 with NONE and DAMAGED */
     } list;
     /* DANE and MTA-STS join here with their own structs, ahead of the list. */
     struct {
@@ -46,13 +46,14 @@ struct verdict_domain {
 
 #define VERDICT_REASONS_MAX 1024
 
-struct verdict {
+struct verdict { /* reasons points into text: pass it by pointer, don't copy it */
     enum verdict_source source;
     enum verdict_demand demand;
-    bool testing;    /* a failure of the demand is logged and the mail goes all the same */
-    bool mx_allowed; /* false: the policy does not match this host; skip it */
-    int64_t recheck; /* when something here ends (exception, list); 0: nothing does */
-    struct strbuf reasons; /* one reason a line, '\n' between, in the order of deciding; on text */
+    bool testing;     /* a failure of the demand is logged and the mail goes all the same */
+    bool mx_allowed;  /* false: the policy does not match this host; skip it */
+    bool mx_mismatch; /* the policy does not match this host; with testing it is allowed all the same and counted as a failure */
+    int64_t recheck;  /* when something here ends (exception, list); 0: nothing does */
+    struct strbuf reasons; /* one reason a line, '\n' between, in the order of deciding; on text; cut when too long */
     char text[VERDICT_REASONS_MAX];
 };
 
@@ -68,10 +69,10 @@ enum verdict_tls_result {
 struct verdict_attempt { /* what the attempt showed */
     enum verdict_tls_result tls;
     bool plaintext_retry;     /* this connection is the new one after a TLS failure: TLS was not tried */
-    bool chain_valid, name_matches, pin_matches;
-    const char *cause_name; /* of the failure, greppable: "wrong-name"; "" */
-    const char *cause_text; /* for people */
-    struct span detail;     /* printable */
+    bool chain_valid, name_matches, pin_matches, dane_matches;
+    const char *cause_name; /* of the failure, greppable, as in net/tls.h: "wrong-name"; "" or NULL: none */
+    const char *cause_text; /* for people; "" or NULL: none */
+    struct span detail;     /* printable; may be empty */
     struct span mx_host;
 };
 enum verdict_action {
@@ -83,14 +84,16 @@ enum verdict_report { /* counters and TLSRPT result types (RFC 8460 section 4.3)
     REPORT_SUCCESS_VERIFIED, REPORT_SUCCESS_ENCRYPTED, REPORT_PLAINTEXT, REPORT_STARTTLS_NOT_SUPPORTED, REPORT_CERTIFICATE_HOST_MISMATCH,
     REPORT_CERTIFICATE_EXPIRED, REPORT_CERTIFICATE_NOT_TRUSTED, REPORT_VALIDATION_FAILURE, REPORT_COUNT
 };
-struct verdict_outcome {
+#define VERDICT_OUTCOME_MAX 768
+struct verdict_outcome { /* reasons points into text: pass it by pointer, don't copy it */
     enum verdict_action action;
     bool policy_failed;      /* the demand was not met (also when testing lets it go) */
     enum verdict_report report;
-    struct strbuf reasons; /* appended to by one or two lines; set up by the callee on text */
-    char text[512];
+    struct strbuf reasons; /* one or two lines, '\n' between; set up by the callee on text, cut when too long */
+    char text[VERDICT_OUTCOME_MAX];
 };
-/* After greeting and STARTTLS (or their failure), before MAIL. */
+/* After greeting and STARTTLS (or their failure), before MAIL. Only what is proven counts: a member left zero never meets a demand. Always
+ * fills *out. */
 void verdict_after(struct verdict_outcome *out, const struct verdict *v, const struct verdict_attempt *a);
 
 const char *verdict_source_name(enum verdict_source s); /* "list", "dane", ... */
