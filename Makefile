@@ -80,6 +80,7 @@ SRC_hal := $(wildcard hal/*.c hal/base/*.c hal/crypto/*.c)
 SRC_net := $(wildcard net/*.c)
 SRC_policy := $(wildcard policy/*.c)
 SRC_firmware := $(wildcard firmware/*.c)
+SRC_tools := $(wildcard toolchain/tools/common/*.c) # what host tools share; tests use it too
 
 SRC_lwip := $(patsubst %,src/%.c,$(addprefix core/,def inet_chksum init ip mem memp netif pbuf raw stats sys tcp tcp_in \
 	tcp_out timeouts udp ipv4/dhcp ipv4/etharp ipv4/icmp ipv4/ip4 ipv4/ip4_addr ipv4/ip4_frag ipv6/ethip6 ipv6/icmp6 \
@@ -183,6 +184,8 @@ $1_PROGRAM := $(BUILD)/$1/postern
 $1_LDFLAGS := $$(BOARD_LDFLAGS) -Wl,--gc-sections $3 $4
 $$(eval $$(call variant,$1,posix,,$2,$$(BOARD_CFLAGS) $3,$4))
 $1_LIBS := $$($1_FLOORS) $$($5_THIRD)
+$$(eval $$(call floor_lib,$1,tools,))
+-include $$(SRC_tools:%.c=$(BUILD)/$1/obj/%.d)
 $1_TEST_LIBS := $(BUILD)/$1/lib/libboard.a $$($1_LIBS)
 $(BUILD)/$1/postern: $$($1_BOARD_OBJ) $$($1_LIBS)
 	@echo "$1: $$@"
@@ -201,13 +204,13 @@ $(eval $(call posix_variant,posix-fuzz,clang,$(ASAN) -fsanitize=fuzzer-no-link,$
 
 # --- Host tools: toolchain/tools/X/*.c becomes build/tools/X ---------------------------------------------------------------
 
-TOOLS := $(patsubst toolchain/tools/%/,%,$(sort $(dir $(wildcard toolchain/tools/*/*.c))))
+TOOLS := $(filter-out common,$(patsubst toolchain/tools/%/,%,$(sort $(dir $(wildcard toolchain/tools/*/*.c)))))
 tools: $(TOOLS:%=$(BUILD)/tools/%)
 define tool
-$(BUILD)/tools/$1: $$(patsubst %.c,$(BUILD)/posix/obj/%.o,$$(wildcard toolchain/tools/$1/*.c)) $(posix_TEST_LIBS)
+$(BUILD)/tools/$1: $$(patsubst %.c,$(BUILD)/posix/obj/%.o,$$(wildcard toolchain/tools/$1/*.c)) $(BUILD)/posix/lib/libtools.a $(posix_TEST_LIBS)
 	@mkdir -p $$(@D)
 	@echo "tool: $$@"
-	$(Q)gcc -o $$@ $$(filter %.o,$$^) -Wl,--start-group $(posix_TEST_LIBS) -Wl,--end-group $(posix_LDFLAGS)
+	$(Q)gcc -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(posix_LDFLAGS)
 -include $$(patsubst %.c,$(BUILD)/posix/obj/%.d,$$(wildcard toolchain/tools/$1/*.c))
 endef
 $(foreach t,$(TOOLS),$(eval $(call tool,$t)))
@@ -220,7 +223,7 @@ UNDER_hal := hal
 UNDER_net := hal net
 UNDER_policy := hal policy
 test_floors = $(or $(UNDER_$(word 2,$(subst /, ,$1))),$(FLOORS))
-test_libs = $(BUILD)/posix-asan/lib/libboard.a $(posix-asan_THIRD) \
+test_libs = $(BUILD)/posix-asan/lib/libboard.a $(BUILD)/posix-asan/lib/libtools.a $(posix-asan_THIRD) \
 	$(foreach f,$(call test_floors,$1),$(if $(SRC_$f),$(BUILD)/posix-asan/lib/lib$f.a))
 TEST_SRC := $(foreach t,$(wildcard tests/unit/*/*_test.c tests/vectors/*_test.c tests/powercut/*_test.c),\
 	$(if $(or $(if $(ONLY),,all),$(findstring $(ONLY),$t)),$t))
