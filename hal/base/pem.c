@@ -1,14 +1,54 @@
-/* Finds armour lines, drops line ends and decodes with base64's own strictness. */
 #include "hal/base/pem.h"
 
-#include "hal/base/strbuf.h"
+#include "hal/base/base64.h"
 
-static size_t find_text(struct span in, size_t from, struct span what)
+#define LINE_BYTES 48 /* 64 characters */
+
+static bool take_line(struct span *rest, struct span *line)
 {
-    for (size_t i = from; i + what.len <= in.len; i++)
-        if (memcmp(in.p + i, what.p, what.len) == 0)
-            return i;
-    return SIZE_MAX;
+    if (rest->len == 0)
+        return false;
+    size_t end = span_find(*rest, 0, '\n');
+    *line = span_sub(*rest, 0, end);
+    *rest = end == SIZE_MAX ? (struct span){ 0 } : span_from(*rest, end + 1);
+    while (line->len > 0 && (line->p[line->len - 1] == '\r' || line->p[line->len - 1] == ' '))
+        line->len--;
+    return true;
+}
+
+/* "-----BEGIN X-----" with word "BEGIN": true and label X. */
+static bool boundary(struct span line, const char *word, struct span *label)
+{
+    const struct span dashes = SPAN("-----");
+    struct span w = span_of(word);
+    if (line.len < 2 * dashes.len + w.len + 1 || !span_eq(span_sub(line, 0, dashes.len), dashes))
+        return false;
+    if (!span_eq(span_sub(line, dashes.len, w.len), w) || line.p[dashes.len + w.len] != ' ')
+        return false;
+    if (!span_eq(span_from(line, line.len - dashes.len), dashes))
+        return false;
+    size_t from = dashes.len + w.len + 1;
+    *label = span_sub(line, from, line.len - dashes.len - from);
+    return true;
+}
+
+enum rc pem_block(struct span *rest, struct span *label, struct span *body)
+{
+    struct span line, end_label;
+    do {
+        if (!take_line(rest, &line))
+            return RC_NOT_FOUND;
+    } while (!boundary(line, "BEGIN", label));
+    const char *start = rest->p;
+    while (take_line(rest, &line)) {
+        if (boundary(line, "END", &end_label)) {
+            *body = span_bytes(start, (size_t)(line.p - start));
+            return span_eq(*label, end_label) ? RC_OK : RC_INVALID;
+        }
+        if (boundary(line, "BEGIN", &end_label))
+            return RC_INVALID;
+    }
+    return RC_INVALID;
 }
 
 static int sextet(char c)
@@ -22,14 +62,15 @@ static int sextet(char c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* Base64 with line ends and blanks inside; padding only at the end. */
-static enum rc decode_lines(struct span text, uint8_t *out, size_t cap, size_t *len)
+/* Line ends and blanks may stand anywhere; padding only at the end. */
+enum rc pem_decode(struct span body, uint8_t *out, size_t cap, size_t *len)
 {
     uint32_t bits = 0;
     unsigned have = 0, padding = 0, digits = 0;
+    size_t n = 0;
     *len = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.p[i];
+    for (size_t i = 0; i < body.len; i++) {
+        char c = body.p[i];
         if (c == '\r' || c == '\n' || c == ' ' || c == '\t')
             continue;
         int v = sextet(c);
@@ -44,27 +85,34 @@ static enum rc decode_lines(struct span text, uint8_t *out, size_t cap, size_t *
         if (have < 8)
             continue;
         have -= 8;
-        if (*len == cap)
+        if (n == cap)
             return RC_TOO_LONG;
-        out[(*len)++] = (uint8_t)(bits >> have);
+        out[n++] = (uint8_t)(bits >> have);
     }
-    return digits % 4 || !digits ? RC_INVALID : RC_OK;
+    if (digits % 4 != 0 || digits == 0)
+        return RC_INVALID;
+    *len = n;
+    return RC_OK;
 }
 
 enum rc pem_next(struct span *rest, const char *label, uint8_t *out, size_t cap, size_t *len)
 {
-    char begin_memory[64], end_memory[64];
-    struct strbuf begin = STRBUF(begin_memory), end = STRBUF(end_memory);
-    strbuf_printf(&begin, "-----BEGIN %s-----", label);
-    strbuf_printf(&end, "-----END %s-----", label);
+    struct span found, body;
     *len = 0;
-    size_t start = find_text(*rest, 0, strbuf_span(&begin));
-    if (start == SIZE_MAX)
-        return RC_NOT_FOUND;
-    size_t from = start + begin.len, to = find_text(*rest, from, strbuf_span(&end));
-    if (to == SIZE_MAX)
-        return RC_INVALID;
-    struct span body = span_sub(*rest, from, to - from);
-    *rest = span_from(*rest, to + end.len);
-    return decode_lines(body, out, cap, len);
+    do {
+        enum rc rc = pem_block(rest, &found, &body);
+        if (rc != RC_OK)
+            return rc;
+    } while (!span_is(found, label));
+    return pem_decode(body, out, cap, len);
+}
+
+void pem_write(struct strbuf *out, const char *label, struct span bytes)
+{
+    strbuf_printf(out, "-----BEGIN %s-----\n", label);
+    for (size_t at = 0; at < bytes.len; at += LINE_BYTES) {
+        base64_encode(out, span_sub(bytes, at, LINE_BYTES));
+        strbuf_putc(out, '\n');
+    }
+    strbuf_printf(out, "-----END %s-----\n", label);
 }
