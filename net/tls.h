@@ -30,6 +30,7 @@ enum tls_cause {
     TLS_CAUSE_TIMEOUT,
     TLS_CAUSE_NO_MEMORY,
     TLS_CAUSE_NO_ENTROPY,
+    TLS_CAUSE_PROTOCOL,             /* the peer broke the protocol, or could not prove that it holds its key */
     TLS_CAUSE_INTERNAL,
     TLS_CAUSE_COUNT
 };
@@ -82,6 +83,10 @@ void tls_credentials_info(const struct tls_credentials *c, struct tls_leaf_info 
 
 enum tls_role { TLS_CLIENT, TLS_SERVER };
 
+/* What the session learnt after its handshake: TLS_CAUSE_CLOSED_AFTER_TICKET when the peer went away before its first
+ * application byte, TLS_CAUSE_ALERT when it sent a fatal alert; else TLS_CAUSE_NONE. For when a read on s has failed. */
+enum tls_cause tls_late_cause(const struct stream *s);
+
 struct tls_params {
     enum tls_role role;
     const char *server_name; /* client: SNI, and the name to look for in the SAN; NULL: neither (name_matches stays false) */
@@ -92,8 +97,8 @@ struct tls_params {
     int64_t now;                   /* wall clock for validity; 0: unknown */
     const char *alpn[3];           /* NULL-terminated; may be empty */
     bool tls13_only;               /* else 1.2 and up */
-    struct arena *arena;           /* this session's TLS memory; must outlive the stream */
-    struct tls_facts *facts;       /* out; filled also on failure */
+    struct arena *arena;           /* this session's TLS memory, given back on close; must outlive the stream */
+    struct tls_facts *facts;       /* out; filled also on failure, not touched after the handshake */
 };
 
 enum rc tls_init(void) MUST_CHECK; /* once, after random_init and task setup; RC_UNSUPPORTED without entropy */
@@ -101,8 +106,8 @@ enum rc tls_init(void) MUST_CHECK; /* once, after random_init and task setup; RC
 #define TLS_ARENA_BYTES (40u * 1024)
 
 /* Makes a P-256 key and a self-signed certificate for names (first is also shown as subject; dNSName SANs), valid from
- * not_before for days. PEM texts into the buffers. RC_FULL if a buffer is too small, RC_UNSUPPORTED without entropy. Holds the CPU
- * for one slice. */
+ * not_before for days. PEM texts into the buffers, empty on error: RC_INVALID: no names, or one that is no host name; RC_FULL: a
+ * buffer is too small; RC_NO_MEMORY; RC_UNSUPPORTED without entropy. Holds the CPU for one slice. */
 enum rc x509_self_signed(const char *const *names, unsigned name_count, int64_t not_before, unsigned days, struct strbuf *key_pem,
                          struct strbuf *cert_pem) MUST_CHECK;
 

@@ -1,0 +1,203 @@
+/* The one place where what went wrong, or what a chain lacks, gets its name. */
+
+#include "hal/base/datetime.h"
+#include "net/tls_internal.h"
+
+#define FLAGS_WEAK (MBEDTLS_X509_BADCERT_BAD_MD | MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY)
+#define FLAGS_TIME (MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE)
+
+static const struct {
+    const char *name, *text;
+} causes[TLS_CAUSE_COUNT] = {
+    [TLS_CAUSE_NONE] = { "none", "all is well" },
+    [TLS_CAUSE_SELF_SIGNED] = { "self-signed", "the certificate is self-signed" },
+    [TLS_CAUSE_UNTRUSTED_ROOT] = { "untrusted-root", "the certificate's root is not one that this box trusts" },
+    [TLS_CAUSE_MISSING_INTERMEDIATE] = { "missing-intermediate",
+                                         "the server sent its certificate without the intermediate that signed it" },
+    [TLS_CAUSE_EXPIRED] = { "expired", "the certificate has expired" },
+    [TLS_CAUSE_NOT_YET_VALID] = { "not-yet-valid", "the certificate is not valid yet" },
+    [TLS_CAUSE_WRONG_NAME] = { "wrong-name", "the certificate does not name the host" },
+    [TLS_CAUSE_WEAK] = { "weak", "the certificate has a key or a signature that is too weak" },
+    [TLS_CAUSE_BAD_CERTIFICATE] = { "bad-certificate", "the certificate is broken, wrongly signed, or not for a server" },
+    [TLS_CAUSE_NO_CERTIFICATE] = { "no-certificate", "the server showed no certificate" },
+    [TLS_CAUSE_CLOCK_UNKNOWN] = { "clock-unknown", "this box does not know the time and cannot judge the certificate" },
+    [TLS_CAUSE_NO_COMMON_VERSION] = { "no-common-version", "the peer does not speak TLS 1.2 or newer" },
+    [TLS_CAUSE_NO_COMMON_SUITE] = { "no-common-suite", "there is no cipher suite, group or signature that both sides accept" },
+    [TLS_CAUSE_NOT_TLS] = { "not-tls", "the peer answered with something that is not TLS" },
+    [TLS_CAUSE_ALERT] = { "alert", "the peer ended the handshake with an alert" },
+    [TLS_CAUSE_CLOSED] = { "closed", "the peer closed the connection during the handshake" },
+    [TLS_CAUSE_CLOSED_AFTER_TICKET] = { "closed-after-ticket", "the peer closed the connection right after the handshake" },
+    [TLS_CAUSE_TIMEOUT] = { "timeout", "the handshake took too long" },
+    [TLS_CAUSE_NO_MEMORY] = { "no-memory", "this session's TLS memory did not suffice" },
+    [TLS_CAUSE_NO_ENTROPY] = { "no-entropy", "this box has no random numbers, so TLS is off" },
+    [TLS_CAUSE_PROTOCOL] = { "protocol", "the peer broke the TLS protocol" },
+    [TLS_CAUSE_INTERNAL] = { "internal", "TLS failed on this side" },
+};
+
+const char *tls_cause_name(enum tls_cause c)
+{
+    return (unsigned)c < TLS_CAUSE_COUNT ? causes[c].name : "unknown";
+}
+
+const char *tls_cause_text(enum tls_cause c)
+{
+    return (unsigned)c < TLS_CAUSE_COUNT ? causes[c].text : "unknown";
+}
+
+/* --- A chain that was shown */
+
+static enum tls_cause untrusted_cause(const struct tls_chain_seen *seen)
+{
+    if (seen->top_self_issued)
+        return seen->length == 1 ? TLS_CAUSE_SELF_SIGNED : TLS_CAUSE_UNTRUSTED_ROOT;
+    if (seen->issuer_held)
+        return TLS_CAUSE_BAD_CERTIFICATE; /* it bears the name of a root that did not sign it */
+    return seen->length == 1 ? TLS_CAUSE_MISSING_INTERMEDIATE : TLS_CAUSE_UNTRUSTED_ROOT;
+}
+
+static enum tls_cause path_cause(const struct tls_chain_seen *seen, bool clock_known)
+{
+    if (!seen->trusted)
+        return untrusted_cause(seen);
+    if (seen->bad_signature)
+        return TLS_CAUSE_BAD_CERTIFICATE;
+    if (clock_known && (seen->flags & MBEDTLS_X509_BADCERT_EXPIRED))
+        return TLS_CAUSE_EXPIRED;
+    if (clock_known && (seen->flags & MBEDTLS_X509_BADCERT_FUTURE))
+        return TLS_CAUSE_NOT_YET_VALID;
+    if (seen->flags & FLAGS_WEAK)
+        return TLS_CAUSE_WEAK;
+    if (seen->flags & ~(uint32_t)FLAGS_TIME)
+        return TLS_CAUSE_BAD_CERTIFICATE;
+    return clock_known ? TLS_CAUSE_NONE : TLS_CAUSE_CLOCK_UNKNOWN;
+}
+
+static void chain_detail(const struct tls_chain_seen *seen, struct tls_facts *facts)
+{
+    struct strbuf detail = STRBUF(facts->detail);
+    if (facts->cause == TLS_CAUSE_WRONG_NAME) {
+        strbuf_puts(&detail, facts->names[0] == '\0' ? "it names no host at all" : "it names ");
+        strbuf_add_printable(&detail, span_of(facts->names), TLS_DETAIL_MAX - detail.len - 1);
+        return;
+    }
+    strbuf_printf(&detail, "%s", seen->subject);
+    if (facts->cause == TLS_CAUSE_EXPIRED) {
+        strbuf_puts(&detail, " ended ");
+        rfc3339_format(&detail, seen->not_after);
+    } else if (facts->cause == TLS_CAUSE_NOT_YET_VALID) {
+        strbuf_puts(&detail, " begins ");
+        rfc3339_format(&detail, seen->not_before);
+    } else if (facts->cause != TLS_CAUSE_SELF_SIGNED) {
+        strbuf_printf(&detail, ", issued by %s", seen->issuer);
+    }
+}
+
+void tls_chain_cause(const struct tls_session *t, struct tls_facts *facts)
+{
+    const struct tls_chain_seen *seen = &t->seen;
+    if (seen->length == 0) {
+        facts->cause = TLS_CAUSE_NO_CERTIFICATE;
+        return;
+    }
+    facts->cause = path_cause(seen, t->now != 0);
+    facts->chain_valid = facts->cause == TLS_CAUSE_NONE;
+    facts->name_matches = seen->name_matches;
+    bool path_good = facts->cause == TLS_CAUSE_NONE || facts->cause == TLS_CAUSE_CLOCK_UNKNOWN;
+    if (path_good && t->params->server_name != NULL && !facts->name_matches)
+        facts->cause = TLS_CAUSE_WRONG_NAME;
+    if (facts->cause != TLS_CAUSE_NONE)
+        chain_detail(seen, facts);
+}
+
+/* --- A handshake that failed */
+
+static enum tls_cause alert_cause(uint8_t alert)
+{
+    switch (alert) {
+    case MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION:
+        return TLS_CAUSE_NO_COMMON_VERSION;
+    case MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE:
+    case MBEDTLS_SSL_ALERT_MSG_INSUFFICIENT_SECURITY:
+        return TLS_CAUSE_NO_COMMON_SUITE;
+    default:
+        return TLS_CAUSE_ALERT;
+    }
+}
+
+static enum tls_cause error_cause(int error)
+{
+    switch (error) {
+    case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
+    case MBEDTLS_ERR_SSL_VERSION_MISMATCH:
+        return TLS_CAUSE_NO_COMMON_VERSION;
+    case MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE:
+        return TLS_CAUSE_NO_COMMON_SUITE;
+    case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
+        return TLS_CAUSE_NO_CERTIFICATE;
+    case MBEDTLS_ERR_SSL_BAD_CERTIFICATE:
+        return TLS_CAUSE_BAD_CERTIFICATE;
+    case MBEDTLS_ERR_X509_UNKNOWN_SIG_ALG:
+    case MBEDTLS_ERR_PK_UNKNOWN_PK_ALG:
+    case MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE:
+        return TLS_CAUSE_WEAK;
+    case MBEDTLS_ERR_SSL_INTERNAL_ERROR:
+    case MBEDTLS_ERR_SSL_BAD_INPUT_DATA:
+    case MBEDTLS_ERR_SSL_BAD_CONFIG:
+        return TLS_CAUSE_INTERNAL;
+    default:
+        /* mbedTLS's X.509 codes lie in -0x3000..-0x2080 and carry a low part for the ASN.1 fault. */
+        return error <= -0x2080 && error >= -0x3000 ? TLS_CAUSE_BAD_CERTIFICATE : TLS_CAUSE_PROTOCOL;
+    }
+}
+
+/* The first byte of a TLS record is its type, the second the major version. */
+static bool looks_like_tls(const struct tls_session *t)
+{
+    return t->first_len < 2 || (t->first[0] >= 20 && t->first[0] <= 24 && t->first[1] == 3);
+}
+
+static void alert_detail(uint8_t alert, struct strbuf *detail)
+{
+    strbuf_printf(detail, "the peer sent alert %u", alert);
+}
+
+static enum tls_cause classify(const struct tls_session *t, int error, uint8_t alert)
+{
+    if (t->io_rc == RC_TIMEOUT)
+        return TLS_CAUSE_TIMEOUT;
+    if (t->io_rc == RC_CANCELLED)
+        return TLS_CAUSE_INTERNAL;
+    if (t->arena->failures != t->arena_failures)
+        return TLS_CAUSE_NO_MEMORY;
+    if (!looks_like_tls(t))
+        return TLS_CAUSE_NOT_TLS;
+    if (t->io_rc != RC_OK || error == MBEDTLS_ERR_SSL_CONN_EOF || error == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY)
+        return TLS_CAUSE_CLOSED;
+    return error == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE ? alert_cause(alert) : error_cause(error);
+}
+
+void tls_failure_cause(const struct tls_session *t, int error, struct tls_facts *facts)
+{
+    struct strbuf detail = STRBUF(facts->detail);
+    bool alerted = error == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE;
+    if (alerted)
+        facts->alert = t->ssl.MBEDTLS_PRIVATE(in_msg)[1];
+    facts->cause = classify(t, error, facts->alert);
+    if (facts->cause == TLS_CAUSE_NOT_TLS) {
+        strbuf_puts(&detail, "it sent: ");
+        strbuf_add_printable(&detail, span_bytes(t->first, t->first_len), TLS_DETAIL_MAX - detail.len - 1);
+    } else if (alerted) {
+        alert_detail(facts->alert, &detail);
+    } else if (t->io_rc != RC_OK) {
+        strbuf_puts(&detail, rc_name(t->io_rc));
+    } else {
+        strbuf_printf(&detail, "mbedTLS -0x%04x", (unsigned)-error);
+    }
+}
+
+enum rc tls_failure_rc(const struct tls_session *t, const struct tls_facts *facts)
+{
+    if (t->io_rc == RC_TIMEOUT || t->io_rc == RC_CANCELLED)
+        return t->io_rc;
+    return facts->cause == TLS_CAUSE_NO_MEMORY ? RC_NO_MEMORY : RC_TLS;
+}

@@ -1,0 +1,145 @@
+/* The peer's certificates: builds the path through mbedTLS with roots that are found on demand, and notes what it saw.
+ * It never stops a handshake; tls_cause.c judges. */
+#include <string.h>
+
+#include <mbedtls/platform.h>
+
+#include "net/tls_internal.h"
+#include "net/x509_text.h"
+
+#define FLAGS_TIME (MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE)
+/* mbedTLS's own look at the name falls back to the subject; ours does not. */
+#define FLAGS_IGNORED (MBEDTLS_X509_BADCERT_NOT_TRUSTED | MBEDTLS_X509_BADCERT_CN_MISMATCH)
+
+/* What public authorities have to keep to since 2014; older kinds are TLS_CAUSE_WEAK. */
+static const mbedtls_x509_crt_profile profile = {
+    MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA256) | MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA384) | MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA512),
+    0xfffffff, /* any kind of key */
+    MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP256R1) | MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP384R1) |
+        MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP521R1),
+    2048,
+};
+
+struct candidates {
+    struct tls_session *session;
+    const mbedtls_x509_crt *child;
+    mbedtls_x509_crt *list;
+    bool no_memory;
+};
+
+/* One root from the store. What does not parse is passed over, as if the store did not have it. */
+static bool give_root(void *ctx, struct span der)
+{
+    struct candidates *c = ctx;
+    struct tls_chain_seen *seen = &c->session->seen;
+    if (seen->lookups == 1 && span_eq(der, span_bytes(c->child->raw.p, c->child->raw.len)))
+        seen->leaf_is_anchor = true;
+    if (c->list == NULL) {
+        c->list = mbedtls_calloc(1, sizeof *c->list);
+        if (c->list == NULL) {
+            c->no_memory = true;
+            return false;
+        }
+        mbedtls_x509_crt_init(c->list);
+    }
+    unsigned failures = c->session->arena->failures;
+    int error = mbedtls_x509_crt_parse_der(c->list, (const unsigned char *)der.p, der.len);
+    c->no_memory = error != 0 && c->session->arena->failures != failures;
+    return !c->no_memory;
+}
+
+static void drop_list(mbedtls_x509_crt *list)
+{
+    if (list == NULL)
+        return;
+    mbedtls_x509_crt_free(list);
+    mbedtls_free(list);
+}
+
+/* mbedTLS asks for the roots that may have signed child, and frees the list. */
+static int find_roots(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
+{
+    struct tls_session *t = ctx;
+    struct candidates c = { .session = t, .child = child };
+    const struct tls_trust *trust = t->params->trust;
+    *out = NULL;
+    t->seen.lookups++;
+    t->seen.issuer_held = false;
+    if (trust == NULL)
+        return 0;
+    (void)trust->find(trust->ctx, span_bytes(child->issuer_raw.p, child->issuer_raw.len), give_root, &c);
+    if (c.no_memory || (c.list != NULL && c.list->version == 0)) {
+        drop_list(c.list);
+        return c.no_memory ? MBEDTLS_ERR_X509_ALLOC_FAILED : 0;
+    }
+    t->seen.issuer_held = c.list != NULL;
+    *out = c.list;
+    return 0;
+}
+
+/* Trust beats time beats the rest, and of two alike the one nearer to the leaf is told. */
+static int fault_rank(uint32_t flags, bool clock_known)
+{
+    if (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED)
+        return 3;
+    if ((flags & FLAGS_TIME) && clock_known)
+        return 2;
+    return flags & ~(uint32_t)(FLAGS_TIME | FLAGS_IGNORED) ? 1 : 0;
+}
+
+static void describe(struct tls_chain_seen *seen, const mbedtls_x509_crt *crt)
+{
+    struct strbuf subject = STRBUF(seen->subject), issuer = STRBUF(seen->issuer);
+    x509_dn_text(&subject, &crt->subject);
+    x509_dn_text(&issuer, &crt->issuer);
+    seen->not_before = x509_unix_time(&crt->valid_from);
+    seen->not_after = x509_unix_time(&crt->valid_to);
+}
+
+/* Called for each certificate of the path from its end down to the leaf (depth 0). NOT_TRUSTED at the end means that no
+ * issuer was found there; further down, that the issuer's key did not sign. */
+static int note_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+{
+    struct tls_session *t = ctx;
+    struct tls_chain_seen *seen = &t->seen;
+    bool not_trusted = *flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED;
+    if (seen->length == 0) {
+        seen->length = (unsigned)depth + 1;
+        seen->trusted = !not_trusted || seen->leaf_is_anchor;
+        seen->top_self_issued = x509_self_issued(crt);
+    } else if (not_trusted) {
+        seen->bad_signature = true;
+    }
+    seen->flags |= *flags & ~(uint32_t)FLAGS_IGNORED;
+    int rank = fault_rank(*flags, t->now != 0);
+    if (rank > 0 && rank >= seen->fault_rank) {
+        seen->fault_rank = rank;
+        describe(seen, crt);
+    }
+    if (depth == 0 && t->params->server_name != NULL)
+        seen->name_matches = x509_names_host(crt, t->params->server_name);
+    return 0;
+}
+
+void tls_verify_configure(struct tls_session *t)
+{
+    mbedtls_ssl_conf_authmode(&t->conf, MBEDTLS_SSL_VERIFY_OPTIONAL);
+    mbedtls_ssl_conf_cert_profile(&t->conf, &profile);
+    mbedtls_ssl_conf_ca_cb(&t->conf, find_roots, t);
+    mbedtls_ssl_conf_verify(&t->conf, note_certificate, t);
+}
+
+void tls_peer_facts(struct tls_session *t, struct tls_facts *facts)
+{
+    const mbedtls_x509_crt *leaf = mbedtls_ssl_get_peer_cert(&t->ssl);
+    if (leaf == NULL)
+        return;
+    /* Usage and curve are looked at after the walk. */
+    t->seen.flags |= mbedtls_ssl_get_verify_result(&t->ssl) & ~(uint32_t)FLAGS_IGNORED;
+    struct strbuf names = STRBUF(facts->names);
+    x509_names_text(&names, leaf);
+    facts->not_after = x509_unix_time(&leaf->valid_to);
+    x509_fingerprints(leaf, facts->leaf_sha256, facts->spki_sha256);
+    if (t->seen.fault_rank == 0)
+        describe(&t->seen, leaf);
+}
