@@ -238,6 +238,12 @@ endef
 $(foreach t,$(TEST_SRC:tests/%.c=%),$(eval $(call test_program,$t)))
 -include $(SUPPORT_OBJ:.o=.d) $(TEST_SRC:%.c=$(BUILD)/posix-asan/obj/%.d)
 
+# Certificates with one fault each, for the tests of TLS.
+PKI := $(BUILD)/tests/pki
+$(PKI)/.stamp: tests/support/make_pki.py
+	$(Q)rm -rf $(@D) && $(PYTHON) -W ignore $< $(@D) && touch $@
+$(filter $(BUILD)/tests/unit/net/tls%,$(TEST_PROGRAMS)): | $(PKI)/.stamp
+
 tests-built: $(TEST_PROGRAMS)
 unit: $(filter $(BUILD)/tests/unit/%,$(TEST_PROGRAMS))
 	@toolchain/run-unit $^

@@ -1,0 +1,166 @@
+#!/usr/bin/python3
+"""Make the certificates of the TLS tests: good ones, and one of each fault that a cause is named for.
+
+usage: make_pki.py FOLDER
+
+Writes NAME.pem (the chain as a server sends it), NAME.key, root-*.pem (what a client holds), and twin-*.pem. All are
+valid from 2020 to 2040, but for those whose fault is time; NOW_OF_TESTS in tests/unit/net/tls_pki.h lies between.
+"""
+
+import datetime
+import sys
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+HOST = "mx.example.test"
+START = datetime.datetime(2020, 1, 1)
+END = datetime.datetime(2040, 1, 1)
+PAST = datetime.datetime(2021, 1, 1)
+FUTURE = datetime.datetime(2039, 1, 1)
+
+
+class Party:
+    """A key with its certificate and the parties above it."""
+
+    def __init__(self, key, cert, chain):
+        self.key, self.cert, self.chain = key, cert, chain
+
+
+def ec_key():
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def rsa_key(bits=2048):
+    return rsa.generate_private_key(65537, bits)
+
+
+def name(common, organisation="Postern Tests"):
+    return x509.Name(
+        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation), x509.NameAttribute(NameOID.COMMON_NAME, common)]
+    )
+
+
+def builder(subject, issuer, key, start, end):
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(end)
+    )
+
+
+def authority(common, key, above=None, start=START, end=END, path_length=None):
+    subject = name(common)
+    usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
+    build = (
+        builder(subject, above.cert.subject if above else subject, key, start, end)
+        .add_extension(x509.BasicConstraints(True, path_length), critical=True)
+        .add_extension(usage, critical=True)
+    )
+    cert = build.sign(above.key if above else key, hashes.SHA256())
+    return Party(key, cert, [cert] + (above.chain if above else []))
+
+
+def leaf(above, key, names=(HOST,), common=HOST, start=START, end=END, digest=hashes.SHA256(), usage="server"):
+    subject = name(common)
+    build = builder(subject, above.cert.subject if above else subject, key, start, end)
+    build = build.add_extension(x509.BasicConstraints(False, None), critical=True)
+    purpose = ExtendedKeyUsageOID.SERVER_AUTH if usage == "server" else ExtendedKeyUsageOID.CLIENT_AUTH
+    build = build.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+    if names:
+        build = build.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
+    cert = build.sign(above.key if above else key, digest)
+    return Party(key, cert, [cert] + (above.chain if above else []))
+
+
+def pem(certs):
+    return b"".join(c.public_bytes(serialization.Encoding.PEM) for c in certs)
+
+
+def key_pem(key):
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def forged(party):
+    """The same certificate with one bit of its signature turned."""
+    der = bytearray(party.cert.public_bytes(serialization.Encoding.DER))
+    der[-1] ^= 1
+    return x509.load_der_x509_certificate(bytes(der))
+
+
+def make(folder):
+    def write(label, party, certs=None):
+        (folder / f"{label}.pem").write_bytes(pem(party.chain[:-1] if certs is None else certs))
+        (folder / f"{label}.key").write_bytes(key_pem(party.key))
+
+    def write_root(label, party):
+        (folder / f"{label}.pem").write_bytes(pem([party.cert]))
+
+    root_ec = authority("Test Root EC", ec_key())
+    root_rsa = authority("Test Root RSA", rsa_key())
+    int_ec = authority("Test Intermediate EC", ec_key(), root_ec, path_length=0)
+    int_rsa = authority("Test Intermediate RSA", rsa_key(), root_rsa)
+    write_root("root-ec", root_ec)
+    write_root("root-rsa", root_rsa)
+
+    names = (HOST, "*.wild.example.test")
+    good_ec = leaf(int_ec, ec_key(), names)
+    write("ec", good_ec)
+    write("rsa", leaf(int_rsa, rsa_key(), names))
+    write("ec-second", leaf(int_ec, ec_key(), ("second.example.test",)))
+    write("p384", leaf(int_ec, ec.generate_private_key(ec.SECP384R1())))
+    write("with-root", good_ec, good_ec.chain)
+
+    own = leaf(None, ec_key())
+    write("self-signed", own, [own.cert])
+    write("missing-intermediate", good_ec, [good_ec.cert])
+    other_root = authority("Root That Nobody Holds", ec_key())
+    stranger = leaf(authority("Its Intermediate", ec_key(), other_root), ec_key())
+    write("untrusted-root", stranger, stranger.chain)
+    write("untrusted-unsent", stranger)
+    impostor_root = authority("Test Root EC", ec_key())
+    impostor = leaf(impostor_root, ec_key())
+    write("impostor", impostor, [impostor.cert])
+    write("impostor-sent", impostor, impostor.chain)
+
+    write("expired", leaf(int_ec, ec_key(), end=PAST))
+    write("future", leaf(int_ec, ec_key(), start=FUTURE))
+    write("expired-intermediate", leaf(authority("Old Intermediate", ec_key(), root_ec, end=PAST), ec_key()))
+    old_root = authority("Test Root Expired", ec_key(), end=PAST)
+    write_root("root-expired", old_root)
+    write("expired-root", leaf(old_root, ec_key()))
+
+    twin_key = ec_key()
+    twin = authority("Test Root Twin", twin_key)
+    write_root("root-twin-old", authority("Test Root Twin", twin_key, end=PAST))
+    write_root("root-twin-new", twin)
+    write_root("root-twin-other", authority("Test Root Twin", ec_key()))
+    write("twin", leaf(twin, ec_key()))
+
+    write("wrong-name", leaf(int_ec, ec_key(), ("other.example.test", "*.example.org")))
+    write("no-san", leaf(int_ec, ec_key(), ()))
+    write("weak-key", leaf(int_rsa, rsa_key(1024)))
+    write("weak-sha1", leaf(int_rsa, rsa_key(), digest=hashes.SHA1()))
+    write("client-only", leaf(int_ec, ec_key(), usage="client"))
+    bad = leaf(int_ec, ec_key())
+    write("bad-signature", bad, [forged(bad)] + bad.chain[1:-1])
+
+    top = authority("Test Long 1", rsa_key(4096), root_rsa)
+    middle = authority("Test Long 2", rsa_key(4096), top)
+    write("long-rsa", leaf(authority("Test Long 3", rsa_key(4096), middle), rsa_key(), names))
+    write("many-names", leaf(int_rsa, rsa_key(), [f"mail-{i}.customers.example.test" for i in range(99)] + [HOST]))
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1])
+    target.mkdir(parents=True, exist_ok=True)
+    make(target)
