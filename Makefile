@@ -38,7 +38,7 @@ endif
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes
 # char is unsigned on ARM; so it is in the tests on the host. Paths of the machine stay out of the outputs.
 OURS := $(WARNINGS) -funsigned-char -ffunction-sections -fdata-sections -fno-common \
-	-ffile-prefix-map=$(CURDIR)/= -include hal/base/poison.h
+	-include hal/base/poison.h
 DEPFLAGS = -MD -MP
 # The language of a file: ISO C above the boards; boards, tests and host tools also use the system's functions.
 standard = $(if $(filter boards/% toolchain/% tests/%,$1),-std=gnu11,-std=c11)
@@ -106,7 +106,7 @@ $(DEPS_STAMPS):
 # own objects. The firmware's linking follows below, as it differs between ARM and the host.
 
 define variant
-$1_FLAGS := $5 -I$(BUILD)/$1/inc
+$1_FLAGS := $5 -ffile-prefix-map=$(CURDIR)=. -I$(BUILD)/$1/inc
 $1_OBJ := $(BUILD)/$1/obj
 $1_BOARD_SRC := $$(wildcard boards/$2/*.c boards/$2/*.S) $$(addprefix boards/drivers/,$$(BOARD_DRIVERS))
 $1_BOARD_OBJ := $$(patsubst %,$(BUILD)/$1/obj/%.o,$$(basename $$($1_BOARD_SRC)))
