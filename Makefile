@@ -101,13 +101,16 @@ DEPS_STAMPS := $(THIRD_LIBS:%=$(THIRD)/%/.stamp)
 $(DEPS_STAMPS):
 	@echo "$(@D): the third-party sources are missing; run 'make deps'" >&2; exit 1
 
+# $(call keep,FILE,TEXT) writes FILE only if its text changed: what is built with other flags is built anew.
+keep = $(shell mkdir -p $(dir $1))$(if $(subst x$(file <$1)x,,x$2x),$(file >$1,$2))
+
 # --- One variant of one board ----------------------------------------------------------------------------------------------
 # $(call variant,NAME,BOARD,CROSS,CC,CFLAGS,FLAGS OF OUR FILES): the floors' and third parties' libraries, and the board's
 # own objects. The firmware's linking follows below, as it differs between ARM and the host.
 
 define variant
 $1_FLAGS := $5 -ffile-prefix-map=$(CURDIR)=. -I$(BUILD)/$1/inc
-$1_OBJ := $(BUILD)/$1/obj
+$$(call keep,$(BUILD)/$1/.flags,$$(strip $4 $$($1_FLAGS) $6 $(OURS) $(LWIP_INC) $(MBEDTLS_INC) $(FAST_FILES)))
 $1_BOARD_SRC := $$(wildcard boards/$2/*.c boards/$2/*.S) $$(addprefix boards/drivers/,$$(BOARD_DRIVERS))
 $1_BOARD_OBJ := $$(patsubst %,$(BUILD)/$1/obj/%.o,$$(basename $$($1_BOARD_SRC)))
 $1_THIRD := $$(THIRD_LIBS:%=$(BUILD)/$1/lib/lib%.a)
@@ -120,11 +123,11 @@ $(BUILD)/$1/inc/.stamp: Makefile $$(wildcard boards/$2/*_sizes.h boards/$2/*_con
 	@for h in $$(wildcard boards/$2/*_sizes.h boards/$2/*_config.h); do ln -sfn $(CURDIR)/$$$$h $(BUILD)/$1/inc/board/; done
 	@touch $$@
 
-$(BUILD)/$1/obj/%.o: %.c | $(INC_STAMP) $(BUILD)/$1/inc/.stamp $(DEPS_STAMPS)
+$(BUILD)/$1/obj/%.o: %.c $(BUILD)/$1/.flags | $(INC_STAMP) $(BUILD)/$1/inc/.stamp $(DEPS_STAMPS)
 	@mkdir -p $$(@D)
 	@echo "$1: $$<"
 	$(Q)$4 $$(call our_flags,$$<) $$($1_FLAGS) $6 $(DEPFLAGS) -c -o $$@ $$<
-$(BUILD)/$1/obj/%.o: %.S | $(BUILD)/$1/inc/.stamp
+$(BUILD)/$1/obj/%.o: %.S $(BUILD)/$1/.flags | $(BUILD)/$1/inc/.stamp
 	@mkdir -p $$(@D)
 	@echo "$1: $$<"
 	$(Q)$4 $$($1_FLAGS) $(DEPFLAGS) -c -o $$@ $$<
@@ -148,7 +151,7 @@ define third_lib
 $(BUILD)/$1/lib/lib$2.a: $$(SRC_$2:%.c=$(BUILD)/$1/third/$2/%.o)
 	@mkdir -p $$(@D) && rm -f $$@
 	@$3ar rcsD $$@ $$^
-$(BUILD)/$1/third/$2/%.o: $(THIRD)/$2/%.c $(THIRD)/$2/.stamp $$(CONFIG_$2) | $(BUILD)/$1/inc/.stamp
+$(BUILD)/$1/third/$2/%.o: $(THIRD)/$2/%.c $(THIRD)/$2/.stamp $$(CONFIG_$2) $(BUILD)/$1/.flags | $(BUILD)/$1/inc/.stamp
 	@mkdir -p $$(@D)
 	@echo "$1: $2/$$*.c"
 	$(Q)$4 -std=gnu11 -w -ffunction-sections -fdata-sections $$(INC_$2) $$($1_FLAGS) \
