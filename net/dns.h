@@ -30,7 +30,7 @@ struct dns_answer {
     enum dns_outcome outcome;
     enum dns_security security;
     uint32_t ttl_s; /* the least of the chain's; 0..86400 */
-    bool truncated;
+    bool truncated; /* records were left out: no room, or data that this struct cannot show; count may then be 0 */
     char name[DOMAIN_TEXT_MAX]; /* owner after following CNAMEs, canonical */
     unsigned count;
     struct dns_record record[DNS_RECORDS_MAX];
@@ -54,14 +54,23 @@ struct dns_params {
 
 void dns_configure(const struct dns_params *p); /* copies; clears the cache when something changed */
 
-/* Looks name (canonical) up. RC_OK: *out is filled, also for NODATA and NXDOMAIN. RC_TIMEOUT: nobody answered in time;
+/* Looks name (canonical; empty: the root) up, for any type but SOA. Records of types without a line in dns_record come as on
+ * the wire. RC_OK: *out is filled, also for NODATA and NXDOMAIN. RC_TIMEOUT: nobody answered in time;
  * RC_PROTOCOL: SERVFAIL, REFUSED or garbage from every resolver; RC_UNREACHABLE: none configured; RC_CANCELLED; RC_BUSY: too many
- * questions at once. On error out->count is 0. Several tasks may ask at once. Yields. */
+ * questions at once, until d; RC_INVALID: no name; RC_UNSUPPORTED: SOA. On error out->count is 0. Several tasks may ask at once.
+ * name must not lie in *out. Yields. */
 enum rc dns_lookup(struct span name, enum dns_type type, struct dns_answer *out, struct deadline d) MUST_CHECK;
 
 struct span dns_record_data(const struct dns_answer *a, unsigned index);
 bool dns_record_addr(const struct dns_answer *a, unsigned index, struct ip_addr_any *out); /* A and AAAA */
 void dns_cache_clear(void);
+
+/* The place of DNSSEC, between the exchange and the cache. Called with every response from the configured resolvers (not
+ * with those of internal zones): message is the raw one, answer what was read from it. Sets answer->security; an error becomes
+ * the lookup's. May yield, but must not call dns_lookup: it holds one of the slots that lookups need. NULL: none. */
+typedef enum rc (*dns_validator)(void *ctx, struct span name, enum dns_type type, struct span message, struct dns_answer *answer,
+                                 struct deadline d);
+void dns_set_validator(dns_validator validate, void *ctx);
 
 struct dns_stats { uint64_t queries, cache_hits, timeouts, tcp_fallbacks, servfails, mismatches; unsigned cache_entries; size_t cache_bytes; };
 void dns_stats(struct dns_stats *out);
