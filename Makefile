@@ -221,10 +221,12 @@ $(foreach t,$(TOOLS),$(eval $(call tool,$t)))
 # --- Tests -----------------------------------------------------------------------------------------------------------------
 
 # Each *_test.c is a cmocka program on the sanitized libraries of its floor and those below, and on the posix
-# board without its main. ONLY=word picks the tests with that word in their path.
+# board without its main. tests/support is linked in, but for tests of the boards, which are about the real devices.
+# ONLY=word picks the tests with that word in their path.
 UNDER_hal := hal
 UNDER_net := hal net
 UNDER_policy := hal policy
+UNDER_boards := hal
 test_floors = $(or $(UNDER_$(word 2,$(subst /, ,$1))),$(FLOORS))
 test_libs = $(BUILD)/posix-asan/lib/libboard.a $(BUILD)/posix-asan/lib/libtools.a $(posix-asan_THIRD) \
 	$(foreach f,$(call test_floors,$1),$(if $(SRC_$f),$(BUILD)/posix-asan/lib/lib$f.a))
@@ -232,14 +234,18 @@ TEST_SRC := $(foreach t,$(wildcard tests/unit/*/*_test.c tests/vectors/*_test.c 
 	$(if $(or $(if $(ONLY),,all),$(findstring $(ONLY),$t)),$t))
 TEST_PROGRAMS := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
 SUPPORT_OBJ := $(patsubst %.c,$(BUILD)/posix-asan/obj/%.o,$(wildcard tests/support/*.c))
+support = $(if $(filter unit/boards/% programs/%,$1),,$(SUPPORT_OBJ))
 define test_program
-$(BUILD)/tests/$1: $(BUILD)/posix-asan/obj/tests/$1.o $(SUPPORT_OBJ) $(call test_libs,$1)
+$(BUILD)/tests/$1: $(BUILD)/posix-asan/obj/tests/$1.o $(call support,$1) $(call test_libs,$1)
 	@mkdir -p $$(@D)
 	@echo "test: $$@"
 	$(Q)gcc -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(posix-asan_LDFLAGS) -lcmocka
 endef
 $(foreach t,$(TEST_SRC:tests/%.c=%),$(eval $(call test_program,$t)))
--include $(SUPPORT_OBJ:.o=.d) $(TEST_SRC:%.c=$(BUILD)/posix-asan/obj/%.d)
+# Programs that end-to-end tests run beside the firmware.
+PROGRAM_SRC := $(wildcard tests/programs/*.c)
+$(foreach t,$(PROGRAM_SRC:tests/%.c=%),$(eval $(call test_program,$t)))
+-include $(SUPPORT_OBJ:.o=.d) $(TEST_SRC:%.c=$(BUILD)/posix-asan/obj/%.d) $(PROGRAM_SRC:%.c=$(BUILD)/posix-asan/obj/%.d)
 
 # Certificates with one fault each, for the tests of TLS.
 PKI := $(BUILD)/tests/pki
@@ -247,7 +253,8 @@ $(PKI)/.stamp: tests/support/make_pki.py
 	$(Q)rm -rf $(@D) && $(PYTHON) -W ignore $< $(@D) && touch $@
 $(filter $(BUILD)/tests/unit/net/tls%,$(TEST_PROGRAMS)): | $(PKI)/.stamp
 
-tests-built: $(TEST_PROGRAMS)
+test-programs: $(PROGRAM_SRC:tests/%.c=$(BUILD)/tests/%)
+tests-built: $(TEST_PROGRAMS) test-programs
 unit: $(filter $(BUILD)/tests/unit/%,$(TEST_PROGRAMS))
 	@toolchain/run-unit $^
 vectors: $(filter $(BUILD)/tests/vectors/%,$(TEST_PROGRAMS))
@@ -268,7 +275,7 @@ FUZZ_SECONDS := 600
 fuzz: $(FUZZERS)
 	@toolchain/run-fuzz $(FUZZ_SECONDS) $^
 
-e2e: all
+e2e: all test-programs
 	@toolchain/run-pytest tests/e2e
 bench: all
 	@if [ -x tests/bench/run ]; then tests/bench/run; else echo "bench: there are no benchmarks yet"; fi
@@ -310,5 +317,5 @@ clean:
 help:
 	@sed -n 's/^| \(`make.*\) |$$/\1/p' toolchain/README.md | sed 's/`//g; s/ | /\t/' | expand -t 26
 
-.PHONY: all deps tools tests-built unit vectors powercut fuzz fuzz-short e2e bench check format size test demo run image \
+.PHONY: all deps tools tests-built test-programs unit vectors powercut fuzz fuzz-short e2e bench check format size test demo run image \
 	clean help

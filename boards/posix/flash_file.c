@@ -31,8 +31,10 @@ static struct flash_geometry geometry = { 0, POSIX_FLASH_BLOCK_BYTES, POSIX_FLAS
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
-static struct queue submitted, syncing, completed; /* under lock; syncing: go with the next fdatasync */
-static bool sync_wanted;                           /* under lock: the fdatasync may start */
+static struct queue submitted, syncing, completed; /* under lock; syncing: those that go with the next fdatasync */
+static uint64_t submitted_count, run_count;        /* under lock */
+static bool sync_wanted;                           /* under lock: an fdatasync is due when sync_after operations have run */
+static uint64_t sync_after;
 
 static struct queue held; /* main loop only: syncs that wait for company */
 static uint64_t held_since_ms;
@@ -161,25 +163,34 @@ static void run_one(struct flash_op *op)
     complete(&single, result);
 }
 
+/* Waits for the next piece of work: an operation, or NULL and the syncs that one fdatasync is to serve. */
+static struct flash_op *next_work(struct queue *syncs)
+{
+    struct flash_op *op = NULL;
+    queue_init(syncs);
+    pthread_mutex_lock(&lock);
+    while (submitted.first == NULL && !sync_wanted)
+        pthread_cond_wait(&work, &lock);
+    if (sync_wanted && run_count >= sync_after) {
+        sync_wanted = false;
+        queue_append(syncs, &syncing);
+    } else {
+        op = submitted.first;
+        submitted.first = op->next;
+        if (op->next == NULL)
+            submitted.last = &submitted.first;
+        run_count++;
+    }
+    pthread_mutex_unlock(&lock);
+    return op;
+}
+
 static void *helper(void *arg)
 {
     (void)arg;
     for (;;) {
         struct queue syncs;
-        queue_init(&syncs);
-        pthread_mutex_lock(&lock);
-        while (submitted.first == NULL && !sync_wanted)
-            pthread_cond_wait(&work, &lock);
-        struct flash_op *op = submitted.first;
-        if (op != NULL) {
-            submitted.first = op->next;
-            if (op->next == NULL)
-                submitted.last = &submitted.first;
-        } else {
-            sync_wanted = false;
-            queue_append(&syncs, &syncing);
-        }
-        pthread_mutex_unlock(&lock);
+        struct flash_op *op = next_work(&syncs);
         if (op != NULL)
             run_one(op);
         else
@@ -197,6 +208,7 @@ static void release_syncs(void)
     pthread_mutex_lock(&lock);
     queue_append(&syncing, &held);
     sync_wanted = true;
+    sync_after = submitted_count;
     pthread_cond_signal(&work);
     pthread_mutex_unlock(&lock);
 }
@@ -215,6 +227,7 @@ void flash_start(struct flash_op *op)
     }
     pthread_mutex_lock(&lock);
     queue_add(&submitted, op);
+    submitted_count++;
     pthread_cond_signal(&work);
     pthread_mutex_unlock(&lock);
 }
@@ -269,6 +282,9 @@ const struct flash_geometry *flash_geometry(void)
 static enum rc complain(const char *path, const char *what, const char *why)
 {
     fprintf(stderr, "postern: flash file %s: %s: %s\n", path, what, why);
+    if (fd >= 0)
+        close(fd);
+    fd = -1;
     return RC_IO;
 }
 

@@ -51,8 +51,8 @@ void posix_restart(enum reset_reason why)
     unsigned crashes = quick ? posix_carried.quick_crashes + 1 : 0;
     if (crashes > 1)
         nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL);
-    snprintf(carried, sizeof carried, POSIX_CARRIED_ENV "=%d:%lld:%d:%u", why, (long long)posix_carried.rtc_offset_s,
-             posix_tap_fd, crashes);
+    snprintf(carried, sizeof carried, POSIX_CARRIED_ENV "=%d:%lld:%d:%u", why, (long long)posix_carried.rtc_offset_s, posix_tap_fd,
+             crashes);
     posix_console_restore();
     sigset_t none;
     sigemptyset(&none);

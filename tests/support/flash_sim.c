@@ -46,7 +46,10 @@ static uint64_t chance(uint64_t *seed)
     return x * 0x2545f4914f6cdd1du;
 }
 
-static size_t unit(void) { return sim.geometry.program_unit_bytes; }
+static size_t unit(void)
+{
+    return sim.geometry.program_unit_bytes;
+}
 
 static void *must_alloc(size_t n, int fill)
 {
@@ -104,7 +107,10 @@ void flash_sim_init(uint64_t size_bytes, uint32_t erase_block_bytes, uint32_t pr
     sim.wear = must_alloc((size_t)(size_bytes / erase_block_bytes) * sizeof *sim.wear, 0);
 }
 
-const struct flash_geometry *flash_geometry(void) { return &sim.geometry; }
+const struct flash_geometry *flash_geometry(void)
+{
+    return &sim.geometry;
+}
 
 /* The rules. */
 
@@ -226,7 +232,10 @@ static void cut_power(uint64_t seed)
     sim.tail = &sim.head;
 }
 
-void flash_sim_cut_now(uint64_t seed) { cut_power(seed); }
+void flash_sim_cut_now(uint64_t seed)
+{
+    cut_power(seed);
+}
 
 void flash_sim_cut_after(uint64_t n, bool torn, uint64_t seed, void (*on_cut)(void))
 {
@@ -248,7 +257,10 @@ void flash_sim_power_on(void)
     memset(sim.fail_nth, 0, sizeof sim.fail_nth);
 }
 
-bool flash_sim_is_cut(void) { return sim.cut; }
+bool flash_sim_is_cut(void)
+{
+    return sim.cut;
+}
 
 /* Running operations. */
 
@@ -355,7 +367,10 @@ void flash_poll(void)
         finish(result);
 }
 
-bool flash_busy(void) { return sim.head != NULL && !sim.cut; }
+bool flash_busy(void)
+{
+    return sim.head != NULL && !sim.cut;
+}
 
 enum rc flash_read(uint64_t addr, void *out, size_t len)
 {
@@ -368,7 +383,10 @@ enum rc flash_read(uint64_t addr, void *out, size_t len)
     return RC_OK;
 }
 
-void flash_sim_fail(enum flash_op_kind kind, uint64_t n) { sim.fail_nth[kind] = n; }
+void flash_sim_fail(enum flash_op_kind kind, uint64_t n)
+{
+    sim.fail_nth[kind] = n;
+}
 
 void flash_sim_fail_reads(uint64_t addr, uint64_t len)
 {
@@ -376,9 +394,15 @@ void flash_sim_fail_reads(uint64_t addr, uint64_t len)
     sim.bad_len = len;
 }
 
-void flash_sim_slow(unsigned polls) { sim.polls_needed = polls; }
+void flash_sim_slow(unsigned polls)
+{
+    sim.polls_needed = polls;
+}
 
-const uint8_t *flash_sim_bytes(void) { return sim.now.bytes; }
+const uint8_t *flash_sim_bytes(void)
+{
+    return sim.now.bytes;
+}
 
 void flash_sim_poke(uint64_t addr, const void *data, size_t len)
 {
@@ -387,8 +411,23 @@ void flash_sim_poke(uint64_t addr, const void *data, size_t len)
     memcpy(sim.safe.bytes + addr, data, len);
 }
 
-uint64_t flash_sim_operations(void) { return sim.operations; }
-uint64_t flash_sim_count(enum flash_op_kind kind) { return sim.count[kind]; }
-uint32_t flash_sim_wear(uint64_t block) { return sim.wear[block]; }
-unsigned flash_sim_violations(void) { return sim.violations; }
-const char *flash_sim_violation(void) { return sim.violation; }
+uint64_t flash_sim_operations(void)
+{
+    return sim.operations;
+}
+uint64_t flash_sim_count(enum flash_op_kind kind)
+{
+    return sim.count[kind];
+}
+uint32_t flash_sim_wear(uint64_t block)
+{
+    return sim.wear[block];
+}
+unsigned flash_sim_violations(void)
+{
+    return sim.violations;
+}
+const char *flash_sim_violation(void)
+{
+    return sim.violation;
+}

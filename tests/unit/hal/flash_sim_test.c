@@ -11,7 +11,10 @@
 #define UNIT 4u
 
 static jmp_buf cut_jump;
-static void on_cut(void) { longjmp(cut_jump, 1); }
+static void on_cut(void)
+{
+    longjmp(cut_jump, 1);
+}
 
 static int setup(void **state)
 {
@@ -41,9 +44,9 @@ static void rules(void **state)
     uint8_t got[BLOCK];
     assert_int_equal(flash_program(4, "abcdefgh", 8), RC_OK);
     assert_true(holds(4, "abcdefgh", 8));
-    assert_int_equal(flash_program(8, "efgh", 4), RC_INVALID);       /* once between erases */
-    assert_int_equal(flash_program(4, "\0\0\0\0", 4), RC_OK);        /* but zeros always */
-    assert_int_equal(flash_program(6, "ab", 2), RC_INVALID);         /* whole units */
+    assert_int_equal(flash_program(8, "efgh", 4), RC_INVALID); /* once between erases */
+    assert_int_equal(flash_program(4, "\0\0\0\0", 4), RC_OK);  /* but zeros always */
+    assert_int_equal(flash_program(6, "ab", 2), RC_INVALID);   /* whole units */
     assert_int_equal(flash_program(8 * BLOCK - 4, got, 8), RC_INVALID);
     assert_int_equal(flash_erase(4), RC_INVALID);
     assert_int_equal(flash_erase(8 * BLOCK), RC_INVALID);
@@ -52,7 +55,10 @@ static void rules(void **state)
     assert_int_equal(flash_erase(0), RC_OK);
     assert_int_equal(flash_program(8, "EFGH", 4), RC_OK);
     assert_int_equal(flash_sim_wear(0), 1);
-    assert_true(holds(4, "\xff\xff\xff\xff" "EFGH", 8));
+    assert_true(holds(4,
+                      "\xff\xff\xff\xff"
+                      "EFGH",
+                      8));
 }
 
 static void synced_survives_any_cut(void **state)
@@ -173,7 +179,9 @@ static void one_sync_serves_all_in_a_row(void **state)
 {
     (void)state;
     struct flash_op ops[4] = { { .kind = FLASH_PROGRAM, .addr = 0, .data = "data", .len = 4 },
-                               { .kind = FLASH_SYNC }, { .kind = FLASH_SYNC }, { .kind = FLASH_SYNC } };
+                               { .kind = FLASH_SYNC },
+                               { .kind = FLASH_SYNC },
+                               { .kind = FLASH_SYNC } };
     for (unsigned i = 0; i < 4; i++)
         flash_start(&ops[i]);
     assert_true(flash_busy());
