@@ -104,6 +104,11 @@ static enum rc fill(struct stream *s, struct deadline d)
     return rc;
 }
 
+enum rc stream_fill(struct stream *s, struct deadline d)
+{
+    return s->in_len > 0 ? RC_OK : fill(s, d);
+}
+
 struct span stream_peek(const struct stream *s)
 {
     return span_bytes(s->in + s->in_head, s->in_len);
