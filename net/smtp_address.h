@@ -15,14 +15,14 @@ struct smtp_address {
     bool literal;                 /* domain is an address literal: [192.0.2.1], [IPv6:...] */
     char local[SMTP_LOCAL_MAX * 4 + 1]; /* as given (quotes kept), without route */
     char domain[DOMAIN_TEXT_MAX]; /* canonical (lower-case, no trailing dot, A-labels); literal with brackets; "" for <postmaster> */
-    char full[SMTP_PATH_MAX];     /* local@domain as to be sent on, the domain as given */
+    char full[SMTP_PATH_MAX];     /* local@domain as to be sent on, the domain as given but for a trailing dot */
 };
 
-/* Parses a path with its angle brackets, and sets *rest to what follows ("" or " PARAM=..."). RC_INVALID, RC_TOO_LONG with a constant
- * reason in *why. */
+/* Parses a path with its angle brackets (or, as some printers send it, without), and sets *rest to what follows ("" or
+ * " PARAM=..."), a view of text. RC_INVALID, RC_TOO_LONG: *out is zeroed, a constant reason in *why. */
 enum rc smtp_path_parse(struct span text, struct smtp_address *out, struct span *rest, const char **why) MUST_CHECK;
-/* Unquoted meaning of the local part: "a\"b" without quoting, for relay checks (%, !, @ inside quotes). */
-bool smtp_local_is_routing(const struct smtp_address *a); /* local part holds %, ! or @ that some server could route by */
+/* The local part holds %, ! or @ (quoted or not) that some server could route by: for relay checks. */
+bool smtp_local_is_routing(const struct smtp_address *a);
 bool smtp_local_is(const struct smtp_address *a, const char *name); /* case-insensitive, quotes ignored: postmaster, abuse */
 
 /* Next " KEYWORD[=VALUE]" of *rest. False at the end; *bad set on a malformed one. */
