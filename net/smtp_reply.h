@@ -6,7 +6,7 @@
 
 #define SMTP_REPLY_TEXT_MAX 512
 #define SMTP_REPLY_LINES_MAX 100
-#define SMTP_REPLY_LINE_MAX 1000
+#define SMTP_REPLY_LINE_MAX 600 /* kept of one line: RFC 5321 4.5.3.1.5 allows 512; the rest of a longer one is dropped */
 
 struct smtp_reply {
     uint16_t code;       /* 200..599 */
