@@ -23,18 +23,27 @@ struct smtp_client {
     struct smtp_reply reply; /* the last one */
     struct delivery_status status; /* of the last failed call, SCOPE_HOST where the session cannot go on */
     char greeting[128];     /* printable */
+    /* private to smtp_client*.c from here */
+    bool dead;              /* no command can be sent any more */
+    uint8_t xclient;        /* attributes that the server takes */
+    enum rc put;            /* first failure while a command line is put together */
+    struct deadline step;   /* bounds the step under way */
 };
 
 /* Timeouts of RFC 5321 4.5.3.2, shortened where that is safe; each bounds a whole step. */
 #define SMTP_CLIENT_GREETING_MS (5 * 60 * 1000)
 #define SMTP_CLIENT_COMMAND_MS (5 * 60 * 1000)
 #define SMTP_CLIENT_DATA_INIT_MS (2 * 60 * 1000)
+#define SMTP_CLIENT_DATA_BLOCK_MS (3 * 60 * 1000)
 #define SMTP_CLIENT_DATA_DONE_MS (10 * 60 * 1000)
+#define SMTP_CLIENT_QUIT_MS (5 * 1000)
+#define SMTP_CLIENT_LEAST_BYTES_PER_MS 4 /* the whole body: DATA_DONE_MS and a ms for each of these; 20 MB within 95 min */
 
 /* Every call yields and returns RC_OK, or an error with c->status filled. helo lasts as long as c. */
 enum rc smtp_client_greet(struct smtp_client *c, struct stream *s, const char *helo) MUST_CHECK; /* greeting, EHLO or HELO */
-/* STARTTLS, handshake, EHLO again. RC_REFUSED: not offered, or the server said no (the session is still good in plaintext:
- * status.scope tells); RC_PROTOCOL: bytes came with the 220; RC_TLS: p->facts says why. What the first EHLO offered is forgotten. */
+/* STARTTLS, handshake, EHLO again. RC_REFUSED: not offered, or the server said no (the session is still good in plaintext unless
+ * status.scope is SCOPE_HOST); RC_PROTOCOL: bytes came with the 220; RC_TLS: p->facts says why (also a handshake that was cut or
+ * took too long). What the first EHLO offered is forgotten. */
 enum rc smtp_client_starttls(struct smtp_client *c, struct tls_params *p) MUST_CHECK;
 /* AUTH PLAIN or LOGIN; refuses (RC_REFUSED, nothing sent) outside TLS. */
 enum rc smtp_client_auth(struct smtp_client *c, struct span user, struct span password) MUST_CHECK;
@@ -54,7 +63,7 @@ struct smtp_recipient {
 
 struct smtp_message {
     struct span sender; /* without brackets; empty: <> */
-    uint64_t size_bytes;
+    uint64_t size_bytes; /* exactly what read will give; 0: not known */
     enum smtp_body body;
     bool utf8;          /* SMTPUTF8 was asked on MAIL */
     struct span envid;  /* xtext as given; empty: none */
@@ -66,8 +75,10 @@ struct smtp_message {
 };
 
 /* One transaction: MAIL, RCPT..., then DATA or BDAT; pipelined when offered. Every recipient gets its status, whatever happens. A body
- * that the server cannot take (8-bit without 8BITMIME, UTF-8 without SMTPUTF8, over SIZE) bounces without being sent. RC_OK: the session
- * is good for another transaction; else only for smtp_client_quit. scratch: at least SMTP_CLIENT_SCRATCH_BYTES. */
+ * that the server cannot take (8-bit without 8BITMIME, UTF-8 without SMTPUTF8, over SIZE) bounces without being sent; what was only
+ * declared so, but is all ASCII, goes. A message that holds a bare CR, a bare LF or a NUL is never sent: it bounces, and the session
+ * ends. No reply to the end of the message: it waits, and may arrive twice. RC_OK: the session is good for another transaction;
+ * else only for smtp_client_quit. scratch: at least SMTP_CLIENT_SCRATCH_BYTES. */
 #define SMTP_CLIENT_SCRATCH_BYTES 2048
 enum rc smtp_client_send(struct smtp_client *c, struct smtp_message *m, struct smtp_recipient *r, unsigned count, void *scratch,
                          size_t scratch_bytes) MUST_CHECK;
