@@ -126,7 +126,7 @@ $(BUILD)/$1/inc/.stamp: Makefile $$(wildcard boards/$2/*_sizes.h boards/$2/*_con
 $(BUILD)/$1/obj/%.o: %.c $(BUILD)/$1/.flags | $(INC_STAMP) $(BUILD)/$1/inc/.stamp $(DEPS_STAMPS)
 	@mkdir -p $$(@D)
 	@echo "$1: $$<"
-	$(Q)$4 $$(call our_flags,$$<) $$($1_FLAGS) $6 $(DEPFLAGS) -c -o $$@ $$<
+	$(Q)$4 $$(call our_flags,$$<) $$(if $$(filter boards/%,$$<),-Iboards/$2) $$($1_FLAGS) $6 $(DEPFLAGS) -c -o $$@ $$<
 $(BUILD)/$1/obj/%.o: %.S $(BUILD)/$1/.flags | $(BUILD)/$1/inc/.stamp
 	@mkdir -p $$(@D)
 	@echo "$1: $$<"
@@ -160,7 +160,11 @@ endef
 CONFIG_mbedtls := toolchain/mbedtls_config.h
 CONFIG_lwip := $(wildcard toolchain/lwip_port/*.h toolchain/lwip_port/arch/*.h boards/*/lwip_sizes.h)
 
-ARM_LDFLAGS := --specs=picolibc.specs -nostartfiles -Wl,--gc-sections -Wl,--fatal-warnings -Wl,--no-warn-rwx-segments
+# A firmware that proves a board by hal/'s contracts, for tests/e2e.
+SELFTEST_SRC := $(wildcard tests/board/*.c)
+
+ARM_LDFLAGS := --specs=picolibc.specs -nostartfiles -Wl,--gc-sections -Wl,-z,noexecstack -Wl,--fatal-warnings \
+	-Wl,--no-warn-rwx-segments
 
 define arm_board
 BOARD_CODE_IMAGE_BYTES :=
@@ -174,7 +178,14 @@ $(BUILD)/$1/postern.elf: $$($1_BOARD_OBJ) $$($1_LIBS) $$(wildcard boards/$1/*.ld
 	@echo "$1: $$@"
 	$(Q)$$($1_CROSS)gcc -o $$@ $$($1_BOARD_OBJ) -Wl,--start-group $$($1_LIBS) -Wl,--end-group \
 		$$($1_LDFLAGS) -Wl,-Map=$$(@:.elf=.map)
+$(BUILD)/$1/selftest.elf: $$($1_BOARD_OBJ) $(SELFTEST_SRC:%.c=$(BUILD)/$1/obj/%.o) $(BUILD)/$1/lib/libhal.a $$(wildcard boards/$1/*.ld)
+	@echo "$1: $$@"
+	$(Q)$$($1_CROSS)gcc -o $$@ $$(filter %.o %.a,$$^) $$($1_LDFLAGS)
+-include $(SELFTEST_SRC:%.c=$(BUILD)/$1/obj/%.d)
+selftest: $$(if $$(wildcard boards/$1/*.ld),$(BUILD)/$1/selftest.$$(if $$(BOARD_CODE_IMAGE_BYTES),img,elf))
+$(BUILD)/$1/selftest.img: $(BUILD)/$1/selftest.elf
 $(BUILD)/$1/code.img: $(BUILD)/$1/postern.elf
+$(BUILD)/$1/selftest.img $(BUILD)/$1/code.img:
 	$(Q)$$($1_CROSS)objcopy -O binary $$< $$@.part
 	@[ $$$$(stat -c %s $$@.part) -le $$($1_IMAGE_BYTES) ] || { echo "$$@: larger than its flash" >&2; exit 1; }
 	@truncate -s $$($1_IMAGE_BYTES) $$@.part && mv $$@.part $$@
@@ -204,6 +215,12 @@ $(foreach b,$(filter-out posix,$(BOARDS)),$(eval $(call arm_board,$b)))
 $(eval $(call posix_variant,posix,gcc,,,posix))
 $(eval $(call posix_variant,posix-asan,gcc,$(ASAN),$(UBSAN),posix-asan))
 $(eval $(call posix_variant,posix-fuzz,clang,$(ASAN) -fsanitize=fuzzer-no-link,$(UBSAN),posix))
+
+# On posix too: the board's own objects with the self-test in the appliance's place.
+$(BUILD)/posix/selftest: $(posix_BOARD_OBJ) $(SELFTEST_SRC:%.c=$(BUILD)/posix/obj/%.o) $(BUILD)/posix/lib/libhal.a
+	@echo "posix: $@"
+	$(Q)gcc -o $@ $^ $(posix_LDFLAGS)
+selftest: $(if $(wildcard boards/posix/*.c),$(BUILD)/posix/selftest)
 
 # --- Host tools: toolchain/tools/X/*.c becomes build/tools/X ---------------------------------------------------------------
 
@@ -275,7 +292,7 @@ FUZZ_SECONDS := 600
 fuzz: $(FUZZERS)
 	@toolchain/run-fuzz $(FUZZ_SECONDS) $^
 
-e2e: all test-programs
+e2e: all selftest test-programs
 	@toolchain/run-pytest tests/e2e
 bench: all
 	@if [ -x tests/bench/run ]; then tests/bench/run; else echo "bench: there are no benchmarks yet"; fi
@@ -317,5 +334,5 @@ clean:
 help:
 	@sed -n 's/^| \(`make.*\) |$$/\1/p' toolchain/README.md | sed 's/`//g; s/ | /\t/' | expand -t 26
 
-.PHONY: all deps tools tests-built test-programs unit vectors powercut fuzz fuzz-short e2e bench check format size test demo run image \
+.PHONY: all deps tools selftest tests-built test-programs unit vectors powercut fuzz fuzz-short e2e bench check format size test demo run image \
 	clean help

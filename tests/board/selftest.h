@@ -1,0 +1,17 @@
+/* The parts of the board self-test. */
+#ifndef TESTS_BOARD_SELFTEST_H
+#define TESTS_BOARD_SELFTEST_H
+
+#include <stdbool.h>
+
+/* One line on the console. */
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Says "PASS name" or "FAIL name: why", and returns good. */
+bool check(const char *name, bool good, const char *why);
+
+/* hal/flash.h: erase, program, the rules of NOR, order, and a count of boots that must survive them. Yields. */
+void selftest_flash(void);
+/* hal/ethernet.h against a host 10.0.2.2 that answers ARP and ping to 10.0.2.15. Yields. */
+void selftest_ethernet(void);
+
+#endif
