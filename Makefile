@@ -126,7 +126,7 @@ $(BUILD)/$1/inc/.stamp: Makefile $$(wildcard boards/$2/*_sizes.h boards/$2/*_con
 $(BUILD)/$1/obj/%.o: %.c $(BUILD)/$1/.flags | $(INC_STAMP) $(BUILD)/$1/inc/.stamp $(DEPS_STAMPS)
 	@mkdir -p $$(@D)
 	@echo "$1: $$<"
-	$(Q)$4 $$(call our_flags,$$<) $$(if $$(filter boards/%,$$<),-Iboards/$2) $$($1_FLAGS) $6 $(DEPFLAGS) -c -o $$@ $$<
+	$(Q)$4 $$(call our_flags,$$<) $$($1_FLAGS) $6 $(DEPFLAGS) -c -o $$@ $$<
 $(BUILD)/$1/obj/%.o: %.S $(BUILD)/$1/.flags | $(BUILD)/$1/inc/.stamp
 	@mkdir -p $$(@D)
 	@echo "$1: $$<"

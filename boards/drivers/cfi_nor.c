@@ -4,9 +4,9 @@
 #include "boards/drivers/flash_device.h"
 #include "boards/drivers/nor_bus.h"
 #include "hal/base/bytes.h"
-#include "board_config.h"
+#include "board/board_config.h"
 
-#define BOTH(cmd) ((uint32_t)(cmd) * 0x00010001u)
+#define BOTH(cmd) ((uint32_t)(cmd)*0x00010001u)
 #define CMD_ARRAY BOTH(0xff)
 #define CMD_QUERY BOTH(0x98)
 #define CMD_CLEAR_STATUS BOTH(0x50)
@@ -63,8 +63,8 @@ static bool is_expected_chip(void)
     uint64_t bank = CHIPS * (1ull << query(0x27));
     uint32_t block_bytes = CHIPS * 256u * query16(0x2f);
     return query(0x10) == 'Q' && query(0x11) == 'R' && query(0x12) == 'Y' &&
-           (vendor == CFI_VENDOR_INTEL || vendor == CFI_VENDOR_INTEL_EXTENDED) && bank == FLASH_BYTES &&
-           query(0x2c) == 1 && block_bytes == FLASH_BLOCK_BYTES;
+           (vendor == CFI_VENDOR_INTEL || vendor == CFI_VENDOR_INTEL_EXTENDED) && bank == FLASH_BYTES && query(0x2c) == 1 &&
+           block_bytes == FLASH_BLOCK_BYTES;
 }
 
 enum rc flash_device_init(void)

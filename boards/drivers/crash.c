@@ -6,7 +6,7 @@
 
 #include "hal/console.h"
 #include "hal/task.h"
-#include "board_config.h"
+#include "board/board_config.h"
 
 #define STACK_WORDS_SHOWN 64u
 #define WORDS_A_LINE 8u

@@ -2,7 +2,7 @@
 #include "boards/drivers/irq.h"
 #include "boards/drivers/sleep_timer.h"
 #include "boards/drivers/ticks.h"
-#include "board_config.h"
+#include "board/board_config.h"
 
 #define CTL_ENABLE 1u
 #define SLEEP_MAX_US (60u * 1000 * 1000)

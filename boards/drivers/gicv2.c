@@ -1,7 +1,7 @@
 /* ARM GICv2 (IHI 0048B): enables what may end the sleep and acknowledges it. Interrupts stay masked in the processor. */
 #include "boards/drivers/irq_table.h"
 #include "boards/drivers/mmio.h"
-#include "board_config.h"
+#include "board/board_config.h"
 
 #define GICD_CTLR (GICD_BASE + 0x000)
 #define GICD_ISENABLER(n) (GICD_BASE + 0x100 + 4 * (n))

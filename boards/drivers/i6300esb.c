@@ -5,7 +5,7 @@
 #include "boards/drivers/mmio.h"
 #include "boards/drivers/retained.h"
 #include "hal/watchdog.h"
-#include "board_config.h"
+#include "board/board_config.h"
 
 #define PCI_DEVICES 32
 #define PCI_ID 0x00
@@ -14,8 +14,8 @@
 #define COMMAND_MEMORY 2
 #define ID_6300ESB 0x25ab8086u
 
-#define PCI_WDT_CONFIG 0x60 /* 16 bits */
-#define PCI_WDT_LOCK 0x68   /* 8 bits */
+#define PCI_WDT_CONFIG 0x60   /* 16 bits */
+#define PCI_WDT_LOCK 0x68     /* 8 bits */
 #define CONFIG_NO_INTERRUPT 3 /* stage 1 is silent, 1 kHz, stage 2 resets */
 #define LOCK_ENABLE 2
 

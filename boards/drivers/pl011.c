@@ -2,7 +2,7 @@
 #include "boards/drivers/irq.h"
 #include "boards/drivers/mmio.h"
 #include "boards/drivers/uart.h"
-#include "board_config.h"
+#include "board/board_config.h"
 
 #define UART_DR (UART_BASE + 0x00)
 #define UART_FR (UART_BASE + 0x18)

@@ -1,7 +1,7 @@
 /* ARM PrimeCell real-time clock PL031 (DDI 0224): seconds since 1970 in 32 bits. */
 #include "boards/drivers/mmio.h"
 #include "hal/clock.h"
-#include "board_config.h"
+#include "board/board_config.h"
 
 #define RTC_DR (RTC_BASE + 0x00)
 #define RTC_LR (RTC_BASE + 0x08)

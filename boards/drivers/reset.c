@@ -27,8 +27,7 @@ static void retain(enum retained_state state)
 
 static bool retained_valid(void)
 {
-    return retained_ram.magic == MAGIC && retained_ram.state < STATE_COUNT &&
-           retained_ram.check == ~(MAGIC ^ retained_ram.state);
+    return retained_ram.magic == MAGIC && retained_ram.state < STATE_COUNT && retained_ram.check == ~(MAGIC ^ retained_ram.state);
 }
 
 static enum reset_reason reason_of(enum retained_state state, bool watchdog_bit)

@@ -2,7 +2,7 @@
 #include "boards/drivers/virtio_mmio.h"
 
 #include "boards/drivers/mmio.h"
-#include "board_config.h"
+#include "board/board_config.h"
 
 #define REG_MAGIC 0x000
 #define REG_VERSION 0x004

@@ -11,7 +11,7 @@
 #include "hal/base/span.h"
 #include "hal/console.h"
 #include "boards/virt/mmu.h"
-#include "board_config.h"
+#include "board/board_config.h"
 
 #define PSCI_SYSTEM_RESET 0x84000009u
 

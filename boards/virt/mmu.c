@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "board_config.h"
+#include "board/board_config.h"
 
 #define MIB 0x100000u
 #define PAGE_BYTES 0x1000u
@@ -53,12 +53,12 @@ void mmu_start(void)
     uint32_t sctlr;
     fill_tables();
     __asm__ volatile("dsb\n"
-                     "mcr p15, 0, %0, c8, c7, 0\n"  /* TLBs */
-                     "mcr p15, 0, %0, c7, c5, 0\n"  /* instruction cache */
-                     "mcr p15, 0, %0, c7, c5, 6\n"  /* branch predictor */
-                     "mcr p15, 0, %1, c3, c0, 0\n"  /* domain 0: client */
-                     "mcr p15, 0, %2, c2, c0, 2\n"  /* TTBCR */
-                     "mcr p15, 0, %3, c2, c0, 0\n"  /* TTBR0 */
+                     "mcr p15, 0, %0, c8, c7, 0\n" /* TLBs */
+                     "mcr p15, 0, %0, c7, c5, 0\n" /* instruction cache */
+                     "mcr p15, 0, %0, c7, c5, 6\n" /* branch predictor */
+                     "mcr p15, 0, %1, c3, c0, 0\n" /* domain 0: client */
+                     "mcr p15, 0, %2, c2, c0, 2\n" /* TTBCR */
+                     "mcr p15, 0, %3, c2, c0, 0\n" /* TTBR0 */
                      "dsb\n isb"
                      :
                      : "r"(0), "r"(1), "r"(TTBCR_N1_PD1), "r"(l1)

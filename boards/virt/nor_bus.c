@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "boards/drivers/mmio.h"
-#include "board_config.h"
+#include "board/board_config.h"
 
 uint32_t nor_bus_read(uint32_t offset)
 {

@@ -69,8 +69,9 @@ static void check_rtc(void)
     rc = clock_rtc_write(before + 1000000);
     if (rc == RC_UNSUPPORTED)
         return;
-    check("rtc-write", rc == RC_OK && clock_rtc_read(&after) == RC_OK && after - before - 1000000 <= 2 &&
-          after - before - 1000000 >= 0, "another time is read back");
+    check("rtc-write",
+          rc == RC_OK && clock_rtc_read(&after) == RC_OK && after - before - 1000000 <= 2 && after - before - 1000000 >= 0,
+          "another time is read back");
     rc = clock_rtc_write(before);
     check("rtc-restore", rc == RC_OK, rc_name(rc));
 }
@@ -177,9 +178,14 @@ static void obey(struct span line)
     static const struct {
         const char *word;
         void (*action)(void);
-    } on_main[] = { { "reset", reset },           { "panic", panic },         { "hang", hang },
-                    { "null", null_write },       { "undefined", undefined }, { "run-data", run_data },
-                    { "code-write", code_write }, { "overflow-main", overflow_main } };
+    } on_main[] = { { "reset", reset },
+                    { "panic", panic },
+                    { "hang", hang },
+                    { "null", null_write },
+                    { "undefined", undefined },
+                    { "run-data", run_data },
+                    { "code-write", code_write },
+                    { "overflow-main", overflow_main } };
     if (span_starts(line, "echo "))
         say("echoed %.*s", (int)(line.len - 5), line.p + 5);
     if (span_is(line, "panic-in-task"))

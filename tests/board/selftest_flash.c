@@ -52,8 +52,10 @@ static void check_geometry(void)
 {
     const struct flash_geometry *g = flash_geometry();
     uint32_t block = g->erase_block_bytes, unit = g->program_unit_bytes;
-    check("flash-geometry", block != 0 && (block & (block - 1)) == 0 && unit >= 1 && unit <= 32 && (unit & (unit - 1)) == 0 &&
-          g->size_bytes % block == 0 && g->size_bytes >= 8 * (uint64_t)block, "not by the contract");
+    check("flash-geometry",
+          block != 0 && (block & (block - 1)) == 0 && unit >= 1 && unit <= 32 && (unit & (unit - 1)) == 0 &&
+              g->size_bytes % block == 0 && g->size_bytes >= 8 * (uint64_t)block,
+          "not by the contract");
 }
 
 static void check_program(void)
@@ -63,8 +65,10 @@ static void check_program(void)
     fill_pattern(1);
     enum rc rc = flash_program(at, pattern + 1, PATTERN_BYTES);
     check("flash-program", rc == RC_OK && reads_as(at, pattern + 1, PATTERN_BYTES), rc_name(rc));
-    check("flash-program-alone", is_erased(at + PATTERN_BYTES + 64 - unit - PATTERN_BYTES % 64, 256) &&
-          flash_read(test_base(), back, 1) == RC_OK && back[0] == 0xff, "neighbours changed");
+    check("flash-program-alone",
+          is_erased(at + PATTERN_BYTES + 64 - unit - PATTERN_BYTES % 64, 256) && flash_read(test_base(), back, 1) == RC_OK &&
+              back[0] == 0xff,
+          "neighbours changed");
     check("flash-read-unaligned", reads_as(at + 3, pattern + 4, 1001), "other bytes");
 }
 
@@ -78,9 +82,11 @@ static void check_rules(void)
     fill_pattern(1);
     check("flash-refusal-changes-nothing", reads_as(at, pattern + 1, PATTERN_BYTES), "other bytes");
     check("flash-zeros", flash_program(at, zeros, 64) == RC_OK && reads_as(at, zeros, 64), "not zeros");
-    check("flash-bounds", flash_program(size, zeros, unit) == RC_INVALID && flash_erase(size) == RC_INVALID &&
-          flash_read(size - 1, back, 2) == RC_INVALID && flash_read(UINT64_MAX, back, 2) == RC_INVALID &&
-          flash_program(size - unit, zeros, unit * 2) == RC_INVALID, "taken");
+    check("flash-bounds",
+          flash_program(size, zeros, unit) == RC_INVALID && flash_erase(size) == RC_INVALID &&
+              flash_read(size - 1, back, 2) == RC_INVALID && flash_read(UINT64_MAX, back, 2) == RC_INVALID &&
+              flash_program(size - unit, zeros, unit * 2) == RC_INVALID,
+          "taken");
     check("flash-erase-alignment", flash_erase(test_base() + unit) == RC_INVALID, "taken");
     check("flash-program-alignment", unit == 1 || flash_program(test_base() + 1, zeros, unit) == RC_INVALID, "taken");
 }
@@ -107,8 +113,10 @@ static void check_order(void)
     flash_start(&sync);
     check("flash-busy", flash_busy() && !sync.finished, "nothing is queued");
     await(&sync);
-    check("flash-order", erase.finished && program.finished && bad.finished && erase.result == RC_OK &&
-          program.result == RC_OK && bad.result == RC_INVALID && sync.result == RC_OK, "other results");
+    check("flash-order",
+          erase.finished && program.finished && bad.finished && erase.result == RC_OK && program.result == RC_OK &&
+              bad.result == RC_INVALID && sync.result == RC_OK,
+          "other results");
     check("flash-order-data", reads_as(at, pattern, 1024), "other bytes");
     await(&bad);
     check("flash-idle", !flash_busy(), "still busy");
