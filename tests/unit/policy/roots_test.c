@@ -1,0 +1,197 @@
+/* policy/roots.c on three roots, two of which share their subject, and on the machine's own bundle when it has one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "hal/base/pem.h"
+#include "hal/base/strbuf.h"
+#include "hal/crypto/der_cert.h"
+#include "policy/roots.h"
+#include "toolchain/tools/common/image_writer.h"
+
+#define THREE "tests/vectors/roots/three.pem"
+#define SYSTEM "/etc/ssl/certs/ca-certificates.crt"
+
+static struct byte_buffer pem, made;
+static struct span bytes;
+static struct reader reader;
+static struct roots roots;
+static char why_text[200];
+
+static void load(const char *path)
+{
+    unsigned count = 0;
+    struct strbuf why = STRBUF(why_text);
+    assert_int_equal(file_read(path, &pem), RC_OK);
+    assert_int_equal(roots_write(byte_buffer_span(&pem), &made, &count, &why), RC_OK);
+    bytes = byte_buffer_span(&made);
+    reader = reader_on_span(&bytes);
+    assert_int_equal(roots_open(&roots, &reader), RC_OK);
+    assert_int_equal(roots.count, count);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    byte_buffer_free(&pem);
+    byte_buffer_free(&made);
+    return 0;
+}
+
+static struct span decode(struct span body, uint8_t *der, size_t cap)
+{
+    size_t len;
+    assert_int_equal(pem_decode(body, der, cap, &len), RC_OK);
+    return span_bytes(der, len);
+}
+
+/* How many certificates the search gives for this one's subject, and whether it is among them. */
+static unsigned search(struct span certificate, bool *seen)
+{
+    struct span subject;
+    uint8_t der[ROOT_DER_MAX];
+    uint32_t cursor = 0;
+    size_t len;
+    unsigned given = 0;
+    *seen = false;
+    assert_int_equal(x509_subject_dn(certificate, &subject), RC_OK);
+    enum rc rc;
+    while ((rc = roots_find(&roots, subject, &cursor, der, sizeof der, &len)) == RC_OK) {
+        given++;
+        *seen = *seen || span_eq(span_bytes(der, len), certificate);
+    }
+    assert_int_equal(rc, RC_NOT_FOUND);
+    assert_int_equal(roots_find(&roots, subject, &cursor, der, sizeof der, &len), RC_NOT_FOUND);
+    return given;
+}
+
+static unsigned search_all(unsigned *most)
+{
+    struct span rest = byte_buffer_span(&pem), label, body;
+    uint8_t der[ROOT_DER_MAX];
+    unsigned searched = 0;
+    *most = 0;
+    while (pem_block(&rest, &label, &body) == RC_OK) {
+        bool seen;
+        unsigned given = search(decode(body, der, sizeof der), &seen);
+        assert_true(seen);
+        *most = given > *most ? given : *most;
+        searched++;
+    }
+    return searched;
+}
+
+static void each_is_found_by_its_subject(void **state)
+{
+    (void)state;
+    unsigned most;
+    load(THREE);
+    assert_int_equal(roots.count, 3);
+    assert_int_equal(search_all(&most), 3);
+    assert_int_equal(most, 2);
+}
+
+static void the_systems_roots_are_all_found(void **state)
+{
+    (void)state;
+    unsigned most;
+    if (access(SYSTEM, R_OK) != 0)
+        skip();
+    load(SYSTEM);
+    assert_true(roots.count > 100);
+    assert_true(search_all(&most) >= roots.count);
+    assert_in_range(most, 1, 3);
+}
+
+static void others_are_not_found(void **state)
+{
+    (void)state;
+    load(THREE);
+    uint8_t der[ROOT_DER_MAX];
+    size_t len;
+    uint32_t cursor = 0;
+    assert_int_equal(roots_find(&roots, SPAN(""), &cursor, der, sizeof der, &len), RC_NOT_FOUND);
+    cursor = 0;
+    assert_int_equal(roots_find(&roots, SPAN("\x30\x00"), &cursor, der, sizeof der, &len), RC_NOT_FOUND);
+}
+
+static void a_small_buffer_is_said(void **state)
+{
+    (void)state;
+    load(THREE);
+    uint8_t der[ROOT_DER_MAX];
+    struct span rest = byte_buffer_span(&pem), label, body, subject;
+    size_t len;
+    uint32_t cursor = 0;
+    assert_int_equal(pem_block(&rest, &label, &body), RC_OK);
+    assert_int_equal(x509_subject_dn(decode(body, der, sizeof der), &subject), RC_OK);
+    char copy[200];
+    memcpy(copy, subject.p, subject.len);
+    assert_int_equal(roots_find(&roots, span_bytes(copy, subject.len), &cursor, der, 100, &len), RC_TOO_LONG);
+    assert_int_equal(roots_find(&roots, span_bytes(copy, subject.len), &cursor, der, 100, &len), RC_NOT_FOUND);
+}
+
+static void damage_is_seen_or_harmless(void **state)
+{
+    (void)state;
+    load(THREE);
+    uint8_t der[ROOT_DER_MAX];
+    struct span rest = byte_buffer_span(&pem), label, body;
+    assert_int_equal(pem_block(&rest, &label, &body), RC_OK);
+    struct span subject, certificate = decode(body, der, sizeof der);
+    assert_int_equal(x509_subject_dn(certificate, &subject), RC_OK);
+    for (size_t at = 0; at < made.len; at++) {
+        made.p[at] ^= 0x81;
+        enum rc rc = roots_open(&roots, &reader);
+        if (at < ROOTS_HEADER_BYTES + 3 * ROOTS_LINE_BYTES)
+            assert_int_equal(rc, RC_CORRUPT);
+        uint8_t out[ROOT_DER_MAX];
+        uint32_t cursor = 0;
+        size_t len;
+        while (rc == RC_OK)
+            rc = roots_find(&roots, subject, &cursor, out, sizeof out, &len);
+        assert_true(rc == RC_NOT_FOUND || rc == RC_CORRUPT);
+        made.p[at] ^= 0x81;
+    }
+    for (size_t len = 0; len < made.len; len++) {
+        struct span cut = span_bytes(made.p, len);
+        struct reader r = reader_on_span(&cut);
+        assert_int_equal(roots_open(&roots, &r), RC_CORRUPT);
+    }
+}
+
+static void expect_refused(struct span text, const char *words)
+{
+    struct strbuf why = STRBUF(why_text);
+    unsigned count;
+    assert_int_equal(roots_write(text, &made, &count, &why), RC_INVALID);
+    assert_non_null(strstr(why_text, words));
+    byte_buffer_free(&made);
+}
+
+static void what_is_no_bundle_is_named(void **state)
+{
+    (void)state;
+    expect_refused(SPAN(""), "no PEM certificate");
+    expect_refused(SPAN("hello"), "no PEM certificate");
+    expect_refused(SPAN("-----BEGIN CERTIFICATE-----\nMAA=\n"), "does not end");
+    expect_refused(SPAN("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"), "certificate 1: not an X.509");
+    expect_refused(SPAN("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n"), "certificate 1: not base64");
+    expect_refused(SPAN("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"), "PRIVATE KEY");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(each_is_found_by_its_subject, tear_down),
+        cmocka_unit_test_teardown(the_systems_roots_are_all_found, tear_down),
+        cmocka_unit_test_teardown(others_are_not_found, tear_down),
+        cmocka_unit_test_teardown(a_small_buffer_is_said, tear_down),
+        cmocka_unit_test_teardown(damage_is_seen_or_harmless, tear_down),
+        cmocka_unit_test_teardown(what_is_no_bundle_is_named, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

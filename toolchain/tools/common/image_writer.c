@@ -1,0 +1,78 @@
+#include "toolchain/tools/common/image_writer.h"
+
+#include "hal/base/bytes.h"
+#include "hal/base/crc32.h"
+#include "hal/crypto/sha256.h"
+
+#define SECTION_ALIGN 16
+
+static uint64_t align_up(uint64_t n)
+{
+    return (n + SECTION_ALIGN - 1) / SECTION_ALIGN * SECTION_ALIGN;
+}
+
+static uint64_t sections_start(const struct image_source *s)
+{
+    return align_up(IMAGE_MANIFEST_BYTES + (uint64_t)s->count * IMAGE_SECTION_BYTES + IMAGE_SIGNATURE_ROOM_MAX);
+}
+
+static uint64_t whole_size(const struct image_source *s)
+{
+    uint64_t at = sections_start(s);
+    for (unsigned i = 0; i < s->count; i++)
+        at = align_up(at) + s->sections[i].bytes.len;
+    return at;
+}
+
+static void write_manifest(const struct image_source *s, struct byte_buffer *out)
+{
+    byte_buffer_add(out, "PIMG", 4);
+    byte_buffer_u32(out, IMAGE_FORMAT | (uint32_t)s->kind << 16);
+    byte_buffer_add(out, s->board, strlen(s->board));
+    byte_buffer_fill(out, 0, 16 - strlen(s->board));
+    byte_buffer_u64(out, s->version);
+    byte_buffer_u64(out, (uint64_t)s->created);
+    byte_buffer_u64(out, (uint64_t)s->expires);
+    byte_buffer_u64(out, whole_size(s));
+    byte_buffer_u32(out, s->count);
+    byte_buffer_u32(out, IMAGE_SIGNATURE_ROOM_MAX);
+    uint64_t at = sections_start(s);
+    for (unsigned i = 0; i < s->count; i++) {
+        uint8_t hash[SHA256_BYTES];
+        at = align_up(at);
+        sha256_of(s->sections[i].bytes, hash);
+        byte_buffer_u32(out, (uint32_t)s->sections[i].type);
+        byte_buffer_u32(out, 0);
+        byte_buffer_u64(out, at);
+        byte_buffer_u64(out, s->sections[i].bytes.len);
+        byte_buffer_add(out, hash, sizeof hash);
+        at += s->sections[i].bytes.len;
+    }
+}
+
+static void write_signature_room(struct byte_buffer *out, uint32_t manifest_crc)
+{
+    byte_buffer_add(out, "PSIG", 4);
+    byte_buffer_u32(out, manifest_crc);
+    byte_buffer_u32(out, 0);
+    byte_buffer_u32(out, 0);
+    byte_buffer_fill(out, 0, IMAGE_SIGNATURE_ROOM_MAX - IMAGE_SIGNATURE_HEAD_BYTES);
+}
+
+enum rc image_write(const struct image_source *s, struct byte_buffer *out)
+{
+    size_t start = out->len;
+    if (s->count < 1 || s->count > IMAGE_SECTIONS_MAX || strlen(s->board) < 1 || strlen(s->board) > 15)
+        return RC_INVALID;
+    write_manifest(s, out);
+    write_signature_room(out, crc32_update(0, out->p + start, out->len - start));
+    for (unsigned i = 0; i < s->count; i++) {
+        byte_buffer_fill(out, 0, (size_t)(align_up(out->len - start) - (out->len - start)));
+        byte_buffer_add(out, s->sections[i].bytes.p, s->sections[i].bytes.len);
+    }
+    /* The reader knows all rules; what it refuses was out of range. */
+    struct span written = span_bytes(out->p + start, out->len - start);
+    struct reader r = reader_on_span(&written);
+    struct image check;
+    return image_open(&check, &r) == RC_OK ? RC_OK : RC_INVALID;
+}

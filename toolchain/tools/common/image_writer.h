@@ -1,0 +1,30 @@
+/* Writes the container of policy/IMAGE.md, and the roots section. */
+#ifndef TOOLS_IMAGE_WRITER_H
+#define TOOLS_IMAGE_WRITER_H
+
+#include "hal/base/strbuf.h"
+#include "policy/image.h"
+#include "toolchain/tools/common/byte_buffer.h"
+
+struct image_source_section {
+    enum image_section type;
+    struct span bytes;
+};
+
+struct image_source {
+    enum image_kind kind;
+    const char *board; /* 1..15 printable characters */
+    uint64_t version;
+    int64_t created, expires;
+    const struct image_source_section *sections;
+    unsigned count; /* 1..IMAGE_SECTIONS_MAX */
+};
+
+/* An image with no signatures and room for IMAGE_SIGNATURES_MAX. RC_INVALID: a member is out of its range or a type comes twice. */
+enum rc image_write(const struct image_source *s, struct byte_buffer *out) MUST_CHECK;
+
+/* The roots section from a file of PEM certificates; the same certificate twice counts once. RC_INVALID with the reason in why: not PEM,
+ * not a certificate, one over ROOT_DER_MAX, none or over ROOTS_MAX. */
+enum rc roots_write(struct span pem, struct byte_buffer *out, unsigned *count, struct strbuf *why) MUST_CHECK;
+
+#endif
