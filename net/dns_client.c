@@ -97,6 +97,8 @@ static enum rc exchange_tcp(struct dns_query *q, const struct question *ask)
     uint8_t length[2];
     enum rc rc = stream_write(&tcp.stream, span_bytes(q->sent, 2 + q->sent_bytes), ask->d);
     if (rc == RC_OK)
+        rc = stream_flush(&tcp.stream, ask->d);
+    if (rc == RC_OK)
         rc = stream_read_exact(&tcp.stream, length, sizeof length, ask->d);
     if (rc != RC_OK)
         return rc;
