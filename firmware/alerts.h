@@ -5,14 +5,29 @@
 #include <stdint.h>
 
 enum alert {
-    ALERT_NO_ENTROPY, ALERT_NO_TIME, ALERT_TIME_DISAGREES, ALERT_LIST_NONE, ALERT_LIST_EXPIRED, ALERT_LIST_DAMAGED, ALERT_CERT_SELF_SIGNED,
-    ALERT_CERT, ALERT_SETTINGS_LOST, ALERT_SPOOL_FULL, ALERT_SPOOL_DAMAGED, ALERT_FLASH, ALERT_INSIDE_DOWN, ALERT_INSIDE_PIN,
-    ALERT_NO_INSIDE, ALERT_DNS, ALERT_CRASHED, ALERT_COUNT
+    ALERT_NO_ENTROPY,
+    ALERT_NO_TIME,
+    ALERT_TIME_DISAGREES,
+    ALERT_LIST_NONE,
+    ALERT_LIST_EXPIRED,
+    ALERT_LIST_DAMAGED,
+    ALERT_CERT_SELF_SIGNED,
+    ALERT_CERT,
+    ALERT_SETTINGS_LOST,
+    ALERT_SPOOL_FULL,
+    ALERT_SPOOL_DAMAGED,
+    ALERT_FLASH,
+    ALERT_INSIDE_DOWN,
+    ALERT_INSIDE_PIN,
+    ALERT_NO_INSIDE,
+    ALERT_DNS,
+    ALERT_CRASHED,
+    ALERT_COUNT
 };
 
 /* Raises (or renews) an alert with one printable line; logs at LOG_ALERT when it was down or its text changed. */
 void alert_raise(enum alert a, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void alert_clear(enum alert a); /* logs when it was up */
+void alert_clear(enum alert a);        /* logs when it was up */
 const char *alert_text(enum alert a);  /* NULL when down; a view until the alert changes */
 const char *alert_name(enum alert a);  /* greppable: "list-expired" */
 uint64_t alert_since_ms(enum alert a); /* clock_ms when it was raised */

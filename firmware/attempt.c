@@ -43,8 +43,12 @@ static void prepare_tls(struct delivery_slot *s, const struct next_hop_host *hos
     memset(&s->facts, 0, sizeof s->facts);
     arena_init(&s->arena, s->tls_memory, sizeof s->tls_memory);
     bool own_ca = s->hop.kind == HOP_INSIDE && span_is(span_of(settings_get("mail.inside_tls")), "ca");
-    s->tls = (struct tls_params){ .role = TLS_CLIENT, .server_name = name_to_check(host), .now = wallclock_now(), .arena = &s->arena,
-                                  .facts = &s->facts, .trust = own_ca ? inside_trust() : list_store_trust() };
+    s->tls = (struct tls_params){ .role = TLS_CLIENT,
+                                  .server_name = name_to_check(host),
+                                  .now = wallclock_now(),
+                                  .arena = &s->arena,
+                                  .facts = &s->facts,
+                                  .trust = own_ca ? inside_trust() : list_store_trust() };
     if (!s->tls.now)
         s->tls.now = wallclock_trusted();
 }
@@ -116,7 +120,8 @@ static void set_policy_status(struct delivery_slot *s, const struct next_hop_hos
 {
     struct delivery_status held;
     const char *first = s->outcome.text;
-    delivery_status_set(&held, DELIVERY_WAIT, SCOPE_HOST, 0, "4.7.5", "held back, nothing was sent to %s: %.190s", host->name, first);
+    delivery_status_set(&held, DELIVERY_WAIT, SCOPE_HOST, 0, "4.7.5", "held back, nothing was sent to %s: %.190s", host->name,
+                        first);
     for (char *p = held.text; *p; p++)
         if (*p == '\n')
             *p = ';';
@@ -140,9 +145,14 @@ static enum rc rewind_body(void *ctx)
 static void prepare_message(struct delivery_slot *s)
 {
     const struct spool_envelope *e = &s->envelope;
-    s->message = (struct smtp_message){ .sender = span_of(e->sender), .size_bytes = s->entry.size_bytes,
-                                        .body = e->body_8bit ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT, .utf8 = e->utf8,
-                                        .envid = span_of(e->envid), .ret = e->ret, .read = read_body, .rewind = rewind_body,
+    s->message = (struct smtp_message){ .sender = span_of(e->sender),
+                                        .size_bytes = s->entry.size_bytes,
+                                        .body = e->body_8bit ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT,
+                                        .utf8 = e->utf8,
+                                        .envid = span_of(e->envid),
+                                        .ret = e->ret,
+                                        .read = read_body,
+                                        .rewind = rewind_body,
                                         .read_ctx = s };
 }
 
@@ -181,8 +191,8 @@ static void transact(struct delivery_slot *s)
         s->status[where[i]] = *got;
         s->batch[where[i]].open = got->result == DELIVERY_WAIT && got->scope == SCOPE_HOST;
     }
-    log_event(LOG_DELIVERY, "transaction", "id=%08X domain=%s rc=%s recipients=%u code=%u text=\"%s\"", (unsigned)s->entry.id, s->domain,
-              rc_name(rc), n, s->wire[0].status.code, s->wire[0].status.text);
+    log_event(LOG_DELIVERY, "transaction", "id=%08X domain=%s rc=%s recipients=%u code=%u text=\"%s\"", (unsigned)s->entry.id,
+              s->domain, rc_name(rc), n, s->wire[0].status.code, s->wire[0].status.text);
 }
 
 static enum rc authenticate(struct delivery_slot *s)
@@ -263,7 +273,8 @@ static enum try_result talk(struct delivery_slot *s, const struct next_hop_host 
     return result;
 }
 
-static enum try_result try_address(struct delivery_slot *s, const struct next_hop_host *host, const struct ip_addr_any *a, bool plaintext)
+static enum try_result try_address(struct delivery_slot *s, const struct next_hop_host *host, const struct ip_addr_any *a,
+                                   bool plaintext)
 {
     struct ip_endpoint peer = { *a, host->port };
     struct delivery_status status;
@@ -275,7 +286,8 @@ static enum try_result try_address(struct delivery_slot *s, const struct next_ho
         delivery_status_set(&status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.4.1", "%s [%s] could not be reached (%s)", host->name, memory,
                             rc_name(rc));
         set_all(s, &status);
-        log_event(LOG_DELIVERY, "no-connection", "id=%08X mx=%s peer=%s rc=%s", (unsigned)s->entry.id, host->name, memory, rc_name(rc));
+        log_event(LOG_DELIVERY, "no-connection", "id=%08X mx=%s peer=%s rc=%s", (unsigned)s->entry.id, host->name, memory,
+                  rc_name(rc));
         return rc == RC_CANCELLED ? TRY_CANCELLED : TRY_NEXT;
     }
     return talk(s, host, plaintext);
@@ -298,7 +310,8 @@ enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host)
     verdict_before(&s->verdict, &s->known, name);
     if (!s->verdict.mx_allowed) {
         delivery_status_set(&status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.7.5",
-                            "held back: the policy for %s does not name the mail server %s that the DNS gives", s->domain, host->name);
+                            "held back: the policy for %s does not name the mail server %s that the DNS gives", s->domain,
+                            host->name);
         set_all(s, &status);
         count(COUNT_policy_held);
         log_event(LOG_DELIVERY, "mx-not-in-policy", "id=%08X domain=%s mx=%s", (unsigned)s->entry.id, s->domain, host->name);

@@ -85,8 +85,15 @@ static bool reports(struct delivery_slot *s, enum dsn_action action, const char 
             list[n++] = (struct dsn_recipient){ &s->batch[i].to, &s->status[i] };
     if (!n)
         return true;
-    const struct dsn d = { .action = action, .id = s->entry.id, .envelope = &s->envelope, .recipient = list, .count = n,
-                           .host_name = s->host_name, .postmaster = postmaster, .remote_host = "", .chunk = s->chunk,
+    const struct dsn d = { .action = action,
+                           .id = s->entry.id,
+                           .envelope = &s->envelope,
+                           .recipient = list,
+                           .count = n,
+                           .host_name = s->host_name,
+                           .postmaster = postmaster,
+                           .remote_host = "",
+                           .chunk = s->chunk,
                            .now = wallclock_now() };
     uint32_t id = 0;
     enum rc rc = dsn_write(&d, &id);
@@ -112,7 +119,8 @@ static void give_up_old(struct delivery_slot *s)
         char last[DELIVERY_TEXT_MAX];
         copy_text(last, sizeof last, s->status[i].text);
         delivery_status_set(&s->status[i], DELIVERY_BOUNCE, SCOPE_RECIPIENT, s->status[i].code, "5.4.7",
-                            "given up after %llu days; last: %.190s", (unsigned long long)settings_get_number("mail.life_days"), last);
+                            "given up after %llu days; last: %.190s", (unsigned long long)settings_get_number("mail.life_days"),
+                            last);
     }
 }
 
@@ -130,9 +138,12 @@ static enum rc write_outcomes(struct delivery_slot *s)
             log_event_at(LOG_WARN, LOG_DELIVERY, "no-relayed-report", "id=%08X", (unsigned)s->entry.id);
         rc = spool_outcome(s->entry.id, s->batch[i].index, state, st->code, st->enhanced, span_of(st->text), wallclock_now());
         count(state == SPOOL_DELIVERED ? COUNT_delivered : state == SPOOL_BOUNCED ? COUNT_bounced : COUNT_deferred);
-        log_event(LOG_DELIVERY, state == SPOOL_DELIVERED ? "delivered" : state == SPOOL_BOUNCED ? "bounced" : "deferred",
-                  "id=%08X rcpt=%u domain=%s code=%u status=%u.%u.%u text=\"%s\"", (unsigned)s->entry.id, s->batch[i].index, s->domain,
-                  st->code, st->enhanced[0], st->enhanced[1], st->enhanced[2], st->text);
+        log_event(LOG_DELIVERY,
+                  state == SPOOL_DELIVERED ? "delivered"
+                  : state == SPOOL_BOUNCED ? "bounced"
+                                           : "deferred",
+                  "id=%08X rcpt=%u domain=%s code=%u status=%u.%u.%u text=\"%s\"", (unsigned)s->entry.id, s->batch[i].index,
+                  s->domain, st->code, st->enhanced[0], st->enhanced[1], st->enhanced[2], st->text);
     }
     return rc;
 }
@@ -209,21 +220,28 @@ void delivery_init(void)
         task_start(&slots[i].task, "delivery", slots[i].stack, sizeof slots[i].stack, worker_main, &slots[i]);
 }
 
+enum next_hop_kind delivery_policy(struct span domain, struct next_hop *hop, struct verdict_domain *known, struct list_entry *entry,
+                                   struct verdict *v)
+{
+    memset(hop, 0, sizeof *hop);
+    hop->kind = next_hop_kind_of(domain);
+    hop->count = 1;
+    const char *host = hop->kind == HOP_INSIDE      ? settings_get("mail.inside")
+                       : hop->kind == HOP_SMARTHOST ? settings_get("mail.smarthost")
+                       : hop->kind == HOP_ROUTE     ? settings_get_member("mail.route.", domain)
+                                                    : "";
+    copy_text(hop->host[0].name, sizeof hop->host[0].name, host);
+    attempt_known(known, entry, domain, hop);
+    verdict_for_domain(v, known);
+    return hop->kind;
+}
+
 void delivery_explain(struct span domain, struct strbuf *out)
 {
-    static struct list_entry entry;
+    static struct list_entry entry; /* large; nothing here yields */
     static struct verdict verdict;
-    static struct next_hop hop; /* from settings alone: no DNS, no yield */
+    static struct next_hop hop;
     struct verdict_domain known;
-    memset(&hop, 0, sizeof hop);
-    hop.kind = next_hop_kind_of(domain);
-    hop.count = 1;
-    copy_text(hop.host[0].name, sizeof hop.host[0].name,
-              hop.kind == HOP_INSIDE      ? settings_get("mail.inside")
-              : hop.kind == HOP_SMARTHOST ? settings_get("mail.smarthost")
-              : hop.kind == HOP_ROUTE     ? settings_get_member("mail.route.", domain)
-                                          : "");
-    attempt_known(&known, &entry, domain, &hop);
-    verdict_for_domain(&verdict, &known);
+    (void)delivery_policy(domain, &hop, &known, &entry, &verdict);
     strbuf_puts(out, verdict.text);
 }

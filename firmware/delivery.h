@@ -3,11 +3,14 @@
 #ifndef FIRMWARE_DELIVERY_H
 #define FIRMWARE_DELIVERY_H
 
-#include "hal/base/strbuf.h"
+#include "firmware/next_hop.h"
 
 void delivery_init(void);
-/* For `policy DOMAIN`: the reason chain for one domain as it stands, from settings and list; with_dns also asks for its MX hosts and judges
- * each. Appends lines to out. Yields when with_dns. */
+/* For `policy DOMAIN`: what stands for one domain now, from settings and list, without asking the DNS. All out-parameters are the
+ * caller's; *entry and *hop must outlive *known. Does not yield. */
+enum next_hop_kind delivery_policy(struct span domain, struct next_hop *hop, struct verdict_domain *known, struct list_entry *entry,
+                                   struct verdict *v);
+/* The same as text: appends the reason chain, one reason a line. */
 void delivery_explain(struct span domain, struct strbuf *out);
 /* Time for the queue's plans: the wall clock, or the time since boot while there is none (then everything planned is due at once when the
  * clock comes). */

@@ -76,19 +76,22 @@ static enum rc write_head(struct spool_writer *w, const struct dsn *d)
     if (rc == RC_OK)
         rc = put(w, "Subject: %s", d->action == DSN_FAILED ? "Your mail could not be delivered" : "Your mail was passed on");
     if (rc == RC_OK)
-        rc = put(w, "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
-                    "Content-Type: multipart/report; report-type=delivery-status; boundary=\"=_%08X\"\r\n",
+        rc = put(w,
+                 "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
+                 "Content-Type: multipart/report; report-type=delivery-status; boundary=\"=_%08X\"\r\n",
                  (unsigned)w->id);
     return rc;
 }
 
 static enum rc write_words(struct spool_writer *w, const struct dsn *d)
 {
-    enum rc rc = put(w, "--=_%08X\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
-                        "This is the mail gateway %s.\r\n", (unsigned)w->id, d->host_name);
+    enum rc rc = put(w,
+                     "--=_%08X\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+                     "This is the mail gateway %s.\r\n",
+                     (unsigned)w->id, d->host_name);
     if (rc == RC_OK)
-        rc = put(w, d->action == DSN_FAILED ? "Your mail could not be delivered to:" :
-                                              "Your mail was passed on to a server that gives no further notice, for:");
+        rc = put(w, d->action == DSN_FAILED ? "Your mail could not be delivered to:"
+                                            : "Your mail was passed on to a server that gives no further notice, for:");
     for (unsigned i = 0; i < d->count && rc == RC_OK; i++)
         rc = put(w, "\r\n  <%s>\r\n    %s", d->recipient[i].to->address, d->recipient[i].status->text);
     if (rc == RC_OK && d->action == DSN_FAILED)
@@ -107,7 +110,8 @@ static enum rc write_recipient_fields(struct spool_writer *w, const struct dsn *
     if (rc == RC_OK)
         rc = put(w, "Action: %s", d->action == DSN_FAILED ? "failed" : "relayed");
     if (rc == RC_OK)
-        rc = e[0] ? put(w, "Status: %u.%u.%u", e[0], e[1], e[2]) : put(w, "Status: %s", d->action == DSN_FAILED ? "5.0.0" : "2.0.0");
+        rc = e[0] ? put(w, "Status: %u.%u.%u", e[0], e[1], e[2])
+                  : put(w, "Status: %s", d->action == DSN_FAILED ? "5.0.0" : "2.0.0");
     if (rc == RC_OK && d->remote_host[0])
         rc = put(w, "Remote-MTA: dns; %s", d->remote_host);
     if (rc == RC_OK && r->status->code)
@@ -119,7 +123,8 @@ static enum rc write_fields(struct spool_writer *w, const struct dsn *d)
 {
     char memory[48];
     struct strbuf date = STRBUF(memory);
-    enum rc rc = put(w, "--=_%08X\r\nContent-Type: message/%sdelivery-status\r\n", (unsigned)w->id, d->envelope->utf8 ? "global-" : "");
+    enum rc rc = put(w, "--=_%08X\r\nContent-Type: message/%sdelivery-status\r\n", (unsigned)w->id,
+                     d->envelope->utf8 ? "global-" : "");
     if (rc == RC_OK)
         rc = put(w, "Reporting-MTA: dns; %s", d->host_name);
     if (rc == RC_OK && d->envelope->envid[0])
@@ -166,7 +171,8 @@ static enum rc copy_original(struct spool_writer *w, const struct dsn *d, bool f
 static enum rc write_original(struct spool_writer *w, const struct dsn *d)
 {
     struct spool_entry entry;
-    bool full = d->envelope->ret == 'F' && d->action == DSN_FAILED && spool_lookup(d->id, &entry) && entry.size_bytes <= FULL_MAX_BYTES;
+    bool full = d->envelope->ret == 'F' && d->action == DSN_FAILED && spool_lookup(d->id, &entry) &&
+                entry.size_bytes <= FULL_MAX_BYTES;
     enum rc rc = put(w, "--=_%08X\r\nContent-Type: %s\r\n", (unsigned)w->id, full ? "message/rfc822" : "text/rfc822-headers");
     if (rc == RC_OK)
         rc = copy_original(w, d, full);

@@ -130,8 +130,8 @@ static enum rc open_writer(struct slot *slot, const struct smtp_server *s)
 static void on_rcpt(void *ctx, struct smtp_server *s, const struct smtp_server_rcpt *r, struct smtp_answer *a)
 {
     struct slot *slot = ctx;
-    const struct relay_facts facts = { slot->trusted || s->authenticated, settings_get("mail.domains"), settings_get("mail.postmaster"),
-                                       settings_get("mail.inside")[0] != '\0' };
+    const struct relay_facts facts = { slot->trusted || s->authenticated, settings_get("mail.domains"),
+                                       settings_get("mail.postmaster"), settings_get("mail.inside")[0] != '\0' };
     struct spool_recipient *to = &slot->recipient;
     memset(to, 0, sizeof *to);
     struct strbuf address = STRBUF(to->address), domain = STRBUF(to->domain);
@@ -308,10 +308,14 @@ static void set_up(struct slot *slot)
     copy_text(slot->host_name, sizeof slot->host_name, settings_get("host.name"));
     if (!slot->host_name[0])
         copy_text(slot->host_name, sizeof slot->host_name, "postern.invalid");
-    slot->tls = (struct tls_params){ .role = TLS_SERVER, .select = identity_select, .now = wallclock_now(), .arena = &slot->arena,
-                                     .facts = &slot->facts };
-    slot->params = (struct smtp_server_params){ .service = services[slot->service].service, .host_name = slot->host_name,
-                                                .limits = limits, .ops = &dialogue, .ctx = slot,
+    slot->tls = (struct tls_params){
+        .role = TLS_SERVER, .select = identity_select, .now = wallclock_now(), .arena = &slot->arena, .facts = &slot->facts
+    };
+    slot->params = (struct smtp_server_params){ .service = services[slot->service].service,
+                                                .host_name = slot->host_name,
+                                                .limits = limits,
+                                                .ops = &dialogue,
+                                                .ctx = slot,
                                                 .tls = identity_ready() ? &slot->tls : NULL };
     slot->params.limits.size_max = intake_size_max();
     if (slot->trusted)
@@ -334,8 +338,8 @@ static void session_main(void *arg)
         count(COUNT_tls_in);
     else if (slot->facts.cause != TLS_CAUSE_NONE)
         count(COUNT_tls_in_failed);
-    log_event(LOG_INTAKE, "close", "sid=%u peer=%s rc=%s mails=%u errors=%u tls=%s cause=%s", (unsigned)slot->sid, peer, rc_name(rc),
-              slot->server.mails_taken, slot->server.errors, slot->facts.established ? slot->facts.version : "none",
+    log_event(LOG_INTAKE, "close", "sid=%u peer=%s rc=%s mails=%u errors=%u tls=%s cause=%s", (unsigned)slot->sid, peer,
+              rc_name(rc), slot->server.mails_taken, slot->server.errors, slot->facts.established ? slot->facts.version : "none",
               tls_cause_name(slot->facts.cause));
     slot->used = false;
     event_signal(&slot_free);
@@ -481,8 +485,12 @@ bool intake_session_at(unsigned index, struct intake_session_view *out)
         const struct slot *slot = &slots[i];
         if (!slot->used || index-- > 0)
             continue;
-        *out = (struct intake_session_view){ slot->stream.peer, services[slot->service].name, slot->server.tls, mail_under_way(slot),
-                                             slot->server.mails_taken, clock_ms() - slot->started_ms,
+        *out = (struct intake_session_view){ slot->stream.peer,
+                                             services[slot->service].name,
+                                             slot->server.tls,
+                                             mail_under_way(slot),
+                                             slot->server.mails_taken,
+                                             clock_ms() - slot->started_ms,
                                              clock_ms() - slot->server.last_activity_ms };
         return true;
     }

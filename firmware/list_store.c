@@ -82,7 +82,8 @@ void list_store_init(const struct flash_map *map)
             active = (int)n;
     }
     if (damaged)
-        alert_raise(ALERT_LIST_DAMAGED, "a list slot is damaged%s", active < 0 ? "; no list is in use" : "; the other one is in use");
+        alert_raise(ALERT_LIST_DAMAGED, "a list slot is damaged%s",
+                    active < 0 ? "; no list is in use" : "; the other one is in use");
     if (active < 0)
         alert_raise(ALERT_LIST_NONE, "no preload list and no CA roots on this box: promised encryption cannot be enforced");
     list_store_check_expiry();
@@ -170,6 +171,6 @@ void list_store_check_expiry(void)
     char memory[40];
     struct strbuf when = STRBUF(memory);
     rfc3339_format(&when, l->info.expires);
-    alert_raise(ALERT_LIST_EXPIRED, "the preload list ended at %s: promised encryption is not enforced until a newer list is put in",
-                when.p);
+    alert_raise(ALERT_LIST_EXPIRED,
+                "the preload list ended at %s: promised encryption is not enforced until a newer list is put in", when.p);
 }

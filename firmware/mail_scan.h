@@ -10,7 +10,7 @@ struct mail_scan {
     bool in_body;
     bool eight_bit; /* a byte over 127 was seen, header or body */
     unsigned received;
-    uint8_t column; /* matched characters of "received:", or SKIP */
+    uint8_t column;  /* matched characters of "received:", or SKIP */
     bool line_empty; /* no byte of the current header line yet */
 };
 

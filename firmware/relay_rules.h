@@ -5,10 +5,10 @@
 #include "net/smtp_server.h"
 
 struct relay_facts {
-    bool trusted;            /* the client's address is in mail.trusted, or it has authenticated */
-    const char *domains;     /* mail.domains */
-    const char *postmaster;  /* mail.postmaster, or "" */
-    bool inside_known;       /* mail.inside is set */
+    bool trusted;           /* the client's address is in mail.trusted, or it has authenticated */
+    const char *domains;    /* mail.domains */
+    const char *postmaster; /* mail.postmaster, or "" */
+    bool inside_known;      /* mail.inside is set */
 };
 
 enum relay_decision {

@@ -33,7 +33,12 @@ void settings_log_batch_abort(void);
 /* Calls fn for every key with the given prefix, in no order; fn must not change the log. */
 void settings_log_each(struct span prefix, void (*fn)(void *ctx, struct span key, size_t value_len), void *ctx);
 
-struct settings_log_info { unsigned keys; uint64_t used_bytes, size_bytes; uint32_t compactions; bool recovered; };
+struct settings_log_info {
+    unsigned keys;
+    uint64_t used_bytes, size_bytes;
+    uint32_t compactions;
+    bool recovered;
+};
 void settings_log_info(struct settings_log_info *out);
 
 #endif

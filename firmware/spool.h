@@ -11,10 +11,10 @@
 #include "hal/flash.h"
 
 #define SPOOL_ADDRESS_MAX 320
-#define SPOOL_CHUNK_BYTES 4096   /* a writer's buffer */
+#define SPOOL_CHUNK_BYTES 4096 /* a writer's buffer */
 #define SPOOL_RECIPIENTS_MAX 1000
-#define SPOOL_TEXT_MAX 256       /* of an outcome */
-#define SPOOL_RESERVE_BLOCKS 2   /* never given to intake: bounces and settling */
+#define SPOOL_TEXT_MAX 256     /* of an outcome */
+#define SPOOL_RESERVE_BLOCKS 2 /* never given to intake: bounces and settling */
 
 enum spool_origin { SPOOL_FROM_OUTSIDE = 0, SPOOL_FROM_INSIDE = 1, SPOOL_OWN = 2 /* bounces, reports */ };
 
@@ -23,7 +23,7 @@ struct spool_envelope {
     int64_t received;                   /* wall clock, 0 unknown */
     enum spool_origin origin;
     bool body_8bit, utf8, require_tls, tls_optional; /* RFC 6152, 6531, 8689 */
-    uint8_t ret;                        /* 0, 'F', 'H' */
+    uint8_t ret;                                     /* 0, 'F', 'H' */
     char envid[101];
     struct ip_endpoint peer;
     char helo[DOMAIN_TEXT_MAX];
@@ -47,15 +47,15 @@ struct spool_recipient {
 /* One queue entry as the window holds it. */
 struct spool_entry {
     uint32_t id;
-    uint32_t size_bytes;      /* message, without envelope */
+    uint32_t size_bytes; /* message, without envelope */
     int64_t received;
-    int64_t next_try;         /* wall clock or 0: at once */
+    int64_t next_try;             /* wall clock or 0: at once */
     uint16_t recipients, waiting; /* all, not settled */
     uint16_t attempts;
     uint8_t origin;
-    bool held;                /* by the operator */
-    bool busy;                /* a delivery works on it: RAM only */
-    bool damaged;             /* set aside: CRC error; shown, not tried */
+    bool held;    /* by the operator */
+    bool busy;    /* a delivery works on it: RAM only */
+    bool damaged; /* set aside: CRC error; shown, not tried */
 };
 
 enum rc spool_open(uint64_t addr, uint64_t size_bytes) MUST_CHECK; /* boot: scans headers, rebuilds the queue. RC_IO. May yield. */
@@ -74,7 +74,8 @@ struct spool_writer {
 };
 /* Nothing reaches flash until a chunk is full or commit. expected_bytes: from SIZE, 0 unknown. RC_FULL: no room (452). */
 enum rc spool_begin(struct spool_writer *w, uint8_t *chunk, const struct spool_envelope *e, uint64_t expected_bytes) MUST_CHECK;
-enum rc spool_add_recipient(struct spool_writer *w, const struct spool_recipient *r) MUST_CHECK; /* before the first write; RC_FULL */
+enum rc spool_add_recipient(struct spool_writer *w,
+                            const struct spool_recipient *r) MUST_CHECK;   /* before the first write; RC_FULL */
 enum rc spool_write(struct spool_writer *w, struct span bytes) MUST_CHECK; /* RC_FULL, RC_IO: then only abort */
 /* Durable when RC_OK: the mail is ours and in the queue; *id names it. On error it is not, and never will be. */
 enum rc spool_commit(struct spool_writer *w, uint32_t *id) MUST_CHECK;
@@ -86,9 +87,9 @@ bool spool_next(uint32_t after_id, struct spool_entry *out);
 bool spool_lookup(uint32_t id, struct spool_entry *out);
 /* An entry that waits, is not busy nor held, and whose next_try has come; marks it busy. False: none. */
 bool spool_take_due(int64_t now, struct spool_entry *out);
-void spool_release(uint32_t id); /* no longer busy */
+void spool_release(uint32_t id);   /* no longer busy */
 extern struct event spool_changed; /* signalled when a mail is committed or becomes due by an operator's order */
-int64_t spool_next_due(void); /* earliest next_try of what is neither busy nor held; INT64_MAX none */
+int64_t spool_next_due(void);      /* earliest next_try of what is neither busy nor held; INT64_MAX none */
 
 /* --- reading --- */
 struct spool_reader {
@@ -101,11 +102,12 @@ struct spool_reader {
 enum rc spool_read_envelope(uint32_t id, struct spool_envelope *out) MUST_CHECK; /* RC_NOT_FOUND, RC_CORRUPT, RC_IO */
 enum rc spool_read_recipient(uint32_t id, unsigned index, struct spool_recipient *out) MUST_CHECK; /* with its latest outcome */
 enum rc spool_body_open(struct spool_reader *r, uint32_t id) MUST_CHECK;
-enum rc spool_body_read(struct spool_reader *r, void *buf, size_t cap, size_t *got) MUST_CHECK; /* *got 0: end. CRC checked a record */
+enum rc spool_body_read(struct spool_reader *r, void *buf, size_t cap,
+                        size_t *got) MUST_CHECK; /* *got 0: end. CRC checked a record */
 
 /* --- outcomes: durable when RC_OK; all yield --- */
-enum rc spool_outcome(uint32_t id, unsigned index, enum spool_state state, uint16_t code, const uint8_t enhanced[3], struct span text,
-                      int64_t at) MUST_CHECK; /* state WAITING records a deferral's text */
+enum rc spool_outcome(uint32_t id, unsigned index, enum spool_state state, uint16_t code, const uint8_t enhanced[3],
+                      struct span text, int64_t at) MUST_CHECK; /* state WAITING records a deferral's text */
 enum rc spool_defer(uint32_t id, int64_t next_try, uint16_t attempts) MUST_CHECK;
 enum rc spool_hold(uint32_t id, bool held) MUST_CHECK;
 /* All recipients are settled: the message's body is programmed to zeros and its space is free for reclaiming. RC_BUSY while any waits. */

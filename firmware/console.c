@@ -1,0 +1,260 @@
+/* The console task: bytes through the editor, lines to the command table. It owns the screen: commands print by say(). */
+#include "firmware/console.h"
+
+#include <stdarg.h>
+
+#include "firmware/console_edit.h"
+#include "firmware/log_ring.h"
+#include "firmware/settings.h"
+#include "firmware/version.h"
+#include "hal/board.h"
+#include "hal/console.h"
+
+#define PROMPT "postern> "
+#define CONSOLE_STACK_BYTES (10 * 1024)
+#define SAY_MAX 1400
+
+static struct task console_task;
+static uint8_t stack[CONSOLE_STACK_BYTES] __attribute__((aligned(16)));
+static struct console_edit edit;
+
+/* --- output --- */
+
+void say_raw(struct span text)
+{
+    console_write(text.p, text.len);
+}
+
+static void say_line(const char *prefix, const char *format, va_list ap)
+{
+    static char memory[SAY_MAX]; /* the console task alone prints */
+    struct strbuf line = STRBUF(memory);
+    strbuf_puts(&line, prefix);
+    strbuf_vprintf(&line, format, ap);
+    console_write(line.p, line.len);
+    console_write("\r\n", 2);
+    if (task_current() && task_yield() != RC_OK)
+        return; /* the console's task is never cancelled */
+}
+
+void say(const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    say_line("", format, ap);
+    va_end(ap);
+}
+
+void say_error(const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    say_line("error: ", format, ap);
+    va_end(ap);
+}
+
+static void flush_echo(void)
+{
+    console_write(edit.echo.p, edit.echo.len);
+    strbuf_clear(&edit.echo);
+}
+
+/* --- input --- */
+
+static int wait_byte(void)
+{
+    int byte;
+    while ((byte = console_getc()) < 0)
+        if (task_wait(&console_input, deadline_never()) != RC_OK)
+            return -1;
+    return byte;
+}
+
+enum rc console_more(const char *prompt, bool hidden, struct span *line)
+{
+    console_write(prompt, strlen(prompt));
+    edit_start_line(&edit);
+    edit.hidden = hidden;
+    for (;;) {
+        int byte = wait_byte();
+        enum edit_result r = byte < 0 ? EDIT_CANCEL : edit_byte(&edit, (uint8_t)byte);
+        flush_echo();
+        if (r == EDIT_MORE || r == EDIT_COMPLETE)
+            continue;
+        edit.hidden = false;
+        *line = span_bytes(edit.line, edit.len);
+        return r == EDIT_LINE ? RC_OK : r == EDIT_TOO_LONG ? RC_TOO_LONG : RC_CANCELLED;
+    }
+}
+
+bool confirm(const struct command_line *c, const char *question)
+{
+    struct span answer;
+    if (c->count > 1 && span_is(c->word[c->count - 1], "yes"))
+        return true;
+    console_write(question, strlen(question));
+    if (console_more(" (yes/no) ", false, &answer) == RC_OK && span_is_nocase(span_trim(answer), "yes"))
+        return true;
+    say("nothing was done");
+    return false;
+}
+
+/* --- completion --- */
+
+struct completion {
+    struct span stem;
+    char common[SETTING_KEY_MAX + 1]; /* what all candidates share */
+    unsigned found;
+};
+
+static void offer(struct completion *c, struct span word)
+{
+    if (word.len < c->stem.len || !span_eq(span_sub(word, 0, c->stem.len), c->stem) || word.len > SETTING_KEY_MAX)
+        return;
+    struct strbuf common = STRBUF(c->common);
+    if (!c->found++) {
+        strbuf_add(&common, word);
+        return;
+    }
+    size_t same = 0, had = strlen(c->common);
+    common.len = had;
+    while (same < had && same < word.len && c->common[same] == word.p[same])
+        same++;
+    strbuf_truncate(&common, same);
+    c->common[same] = '\0';
+}
+
+static void offer_settings(struct completion *c)
+{
+    for (unsigned i = 0; i < settings_count; i++) {
+        struct span key = span_of(settings_table[i].key);
+        offer(c, span_ends_nocase(key, ".*") ? span_sub(key, 0, key.len - 1) : key);
+    }
+}
+
+static void offer_words(struct completion *c, const char *words)
+{
+    struct span rest = span_of(words), word;
+    bool more = words[0] != '\0';
+    while (span_split(&rest, &more, ' ', &word))
+        offer(c, word);
+}
+
+static void complete(void)
+{
+    struct completion c = { .found = 0 };
+    struct span line = span_bytes(edit.line, edit.cursor);
+    size_t blank = span_find_last(line, ' ');
+    c.stem = blank == SIZE_MAX ? line : span_from(line, blank + 1);
+    struct span first = span_sub(line, 0, span_find(line, 0, ' ') == SIZE_MAX ? line.len : span_find(line, 0, ' '));
+    for (unsigned i = 0; i < command_count; i++) {
+        if (blank == SIZE_MAX)
+            offer(&c, span_of(commands[i].name));
+        else if (span_is(first, commands[i].name)) {
+            offer_words(&c, commands[i].subwords);
+            if (commands[i].takes_key)
+                offer_settings(&c);
+        }
+    }
+    if (!c.found)
+        return;
+    struct span more = span_from(span_of(c.common), c.stem.len);
+    if (more.len)
+        edit_insert(&edit, more);
+    if (c.found == 1 && !span_ends_nocase(span_of(c.common), "."))
+        edit_insert(&edit, SPAN(" "));
+    flush_echo();
+}
+
+/* --- commands --- */
+
+static void split_words(struct span line, struct command_line *c)
+{
+    memset(c, 0, sizeof *c);
+    line = span_trim(line);
+    for (size_t at = 0; at < line.len && c->count < COMMAND_WORDS_MAX;) {
+        size_t end = span_find(line, at, ' ');
+        if (end == SIZE_MAX)
+            end = line.len;
+        if (end > at) {
+            if (c->count == 2)
+                c->rest = span_from(line, at);
+            c->word[c->count++] = span_sub(line, at, end - at);
+        }
+        at = end + 1;
+    }
+}
+
+static const struct command *find_command(struct span name)
+{
+    for (unsigned i = 0; i < command_count; i++)
+        if (span_is(name, commands[i].name))
+            return &commands[i];
+    return NULL;
+}
+
+static void run_line(struct span line)
+{
+    static char copy[CONSOLE_LINE_MAX + 1]; /* the editor's line is used again by questions */
+    struct strbuf text = STRBUF(copy);
+    struct command_line c;
+    strbuf_add(&text, line);
+    split_words(strbuf_span(&text), &c);
+    if (!c.count)
+        return;
+    const struct command *found = find_command(c.word[0]);
+    if (!found) {
+        char word[48];
+        struct strbuf shown = STRBUF(word);
+        strbuf_add_printable(&shown, c.word[0], 40);
+        say_error("no such command: %s (try help)", word);
+        return;
+    }
+    if (found->shows && c.count > 1 && span_is(c.word[c.count - 1], "json")) {
+        c.json = true;
+        c.count--;
+    }
+    found->run(&c);
+}
+
+static bool holds_secret(struct span line)
+{
+    return span_starts(span_trim(line), "set ") && span_find(line, 0, ' ') != SIZE_MAX && strstr(edit.line, "password") != NULL;
+}
+
+static void console_main(void *arg)
+{
+    (void)arg;
+    log_ring_quiet();
+    say("%s", "");
+    say("Postern %s on %s. 'help' lists the commands, 'status' tells how the box is.", FIRMWARE_VERSION, board_name());
+    say_raw(SPAN(PROMPT));
+    for (;;) {
+        int byte = wait_byte();
+        if (byte < 0)
+            return;
+        enum edit_result r = edit_byte(&edit, (uint8_t)byte);
+        flush_echo();
+        if (r == EDIT_MORE)
+            continue;
+        if (r == EDIT_COMPLETE) {
+            complete();
+            continue;
+        }
+        if (r == EDIT_TOO_LONG)
+            say_error("the line is longer than %d characters", CONSOLE_LINE_MAX);
+        if (r == EDIT_LINE) {
+            if (!holds_secret(span_bytes(edit.line, edit.len)))
+                edit_remember(&edit);
+            run_line(span_bytes(edit.line, edit.len));
+        }
+        edit_start_line(&edit);
+        say_raw(SPAN(PROMPT));
+    }
+}
+
+void console_start(void)
+{
+    edit_init(&edit);
+    task_start(&console_task, "console", stack, sizeof stack, console_main, NULL);
+}

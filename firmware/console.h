@@ -1,0 +1,43 @@
+/* The operator's console over the serial line: the task that reads lines, finds the command and prints what it says. */
+#ifndef FIRMWARE_CONSOLE_H
+#define FIRMWARE_CONSOLE_H
+
+#include "hal/base/rc.h"
+#include "hal/base/span.h"
+
+void console_start(void); /* banner and prompt; quiets the log's printing. Does not yield. */
+
+/* --- for the commands --- */
+
+/* What a command was given: words by blanks, `json` as last word taken off. */
+#define COMMAND_WORDS_MAX 8
+struct command_line {
+    struct span word[COMMAND_WORDS_MAX]; /* the command itself is word 0 */
+    unsigned count;
+    struct span rest; /* everything behind the key of `set`: from word 2 on, as typed */
+    bool json;
+};
+
+/* Prints one line (printf-like, line end added). Yields, so that a long output never holds the box. */
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void say_error(const char *format, ...) __attribute__((format(printf, 1, 2))); /* "error: ..." */
+/* Prints text as it is, without a line end: for JSON built in pieces. */
+void say_raw(struct span text);
+/* Asks "... (yes/no) " unless the last word was yes; true for yes. Yields. */
+bool confirm(const struct command_line *c, const char *question);
+/* Reads one more line from the operator, without history. RC_CANCELLED on ^C. The view lasts until the next. Yields. */
+enum rc console_more(const char *prompt, bool hidden, struct span *line) MUST_CHECK;
+
+struct command {
+    const char *name;
+    const char *arguments; /* "[PREFIX]" */
+    const char *help;      /* one line */
+    void (*run)(const struct command_line *c);
+    const char *subwords; /* for completion: "show retry drop", or "" */
+    bool shows;           /* takes `json` */
+    bool takes_key;       /* completes with settings keys */
+};
+extern const struct command commands[];
+extern const unsigned command_count;
+
+#endif

@@ -1,0 +1,68 @@
+/* The table of commands, and help, which prints it. */
+#include "firmware/console_commands.h"
+
+#include "firmware/json_out.h"
+#include "firmware/settings.h"
+
+const struct command commands[] = {
+    { "help", "[COMMAND]", "lists the commands, or tells more about one", command_help, "", false, false },
+    { "status", "", "how the box is: alerts, mail, certificate, list, network", command_status, "", true, false },
+    { "show", "[PREFIX]", "settings as 'set' takes them; changes that wait for commit begin with *", command_show, "", true, true },
+    { "set", "KEY VALUE", "stages a change of a setting", command_set, "", false, true },
+    { "unset", "KEY", "stages the return to the default", command_unset, "", false, true },
+    { "commit", "", "makes the staged changes durable and puts them to use", command_commit, "", false, false },
+    { "discard", "", "forgets the staged changes", command_discard, "", false, false },
+    { "policy", "DOMAIN", "what mail to this domain must be shown, and why", command_policy, "", true, false },
+    { "queue", "[show ID|retry [ID]|drop ID|hold DOMAIN|release DOMAIN]", "mail that waits, and why", command_queue,
+      "show retry drop hold release", true, false },
+    { "list", "[info|find TEXT]", "the preload list in flash", command_list, "info find", true, false },
+    { "cert", "[info|import|import-ca|unpin HOST]", "the box's certificate, the office server's CA and pinned key", command_cert,
+      "info import import-ca unpin", true, false },
+    { "dns", "[NAME [TYPE]]", "resolvers and their answers", command_dns, "", true, false },
+    { "log", "[N]", "the last N lines of the log", command_log, "", true, false },
+    { "trace", "ADDRESS|ID", "log lines about one mail or address", command_trace, "", true, false },
+    { "stats", "", "counters, tasks and memory", command_stats, "", true, false },
+    { "time", "[set RFC3339]", "the clock and how far it is trusted", command_time, "set", true, false },
+    { "reboot", "[yes]", "restarts the box; queued mail stays", command_reboot, "", false, false },
+    { "factory-reset", "[all] [yes]", "erases all settings and keys; with 'all' the queued mail too", command_factory_reset, "all",
+      false, false },
+};
+const unsigned command_count = sizeof commands / sizeof commands[0];
+
+static void help_for(const struct command *c)
+{
+    say("%s %s", c->name, c->arguments);
+    say("    %s", c->help);
+    if (c->shows)
+        say("    'json' as last word gives one line of JSON");
+}
+
+static bool help_for_key(struct span key)
+{
+    for (unsigned i = 0; i < settings_count; i++) {
+        const struct setting_def *d = &settings_table[i];
+        if (!span_is(key, d->key))
+            continue;
+        say("%s: %s", d->key, d->help);
+        if (d->preset[0])
+            say("    default: %s", d->preset);
+        return true;
+    }
+    return false;
+}
+
+void command_help(const struct command_line *c)
+{
+    for (unsigned i = 0; i < command_count; i++) {
+        if (c->count > 1 && span_is(c->word[1], commands[i].name)) {
+            help_for(&commands[i]);
+            return;
+        }
+        if (c->count == 1)
+            say("%-14s %s", commands[i].name, commands[i].help);
+    }
+    if (c->count > 1 && !help_for_key(c->word[1]))
+        say_error("no such command or setting");
+    if (c->count == 1)
+        say("'help COMMAND' and 'help KEY' tell more; TAB completes.");
+}

@@ -1,0 +1,30 @@
+/* The commands' functions, by file: console_settings.c, console_queue.c, console_mail.c (policy, list, cert, dns), console_box.c. */
+#ifndef FIRMWARE_CONSOLE_COMMANDS_H
+#define FIRMWARE_CONSOLE_COMMANDS_H
+
+#include "firmware/console.h"
+
+void command_help(const struct command_line *c);
+void command_show(const struct command_line *c);
+void command_set(const struct command_line *c);
+void command_unset(const struct command_line *c);
+void command_commit(const struct command_line *c);
+void command_discard(const struct command_line *c);
+void command_queue(const struct command_line *c);
+void command_policy(const struct command_line *c);
+void command_list(const struct command_line *c);
+void command_cert(const struct command_line *c);
+void command_dns(const struct command_line *c);
+void command_status(const struct command_line *c);
+void command_log(const struct command_line *c);
+void command_trace(const struct command_line *c);
+void command_stats(const struct command_line *c);
+void command_time(const struct command_line *c);
+void command_reboot(const struct command_line *c);
+void command_factory_reset(const struct command_line *c);
+
+/* "in 3 min", "5 s ago", "never" for texts about times. Appends. */
+struct strbuf;
+void add_when(struct strbuf *out, int64_t unix_s, int64_t now);
+
+#endif

@@ -1,0 +1,308 @@
+/* The queue as an operator sees it: what waits, why, and until when. */
+#include "firmware/console_commands.h"
+#include "firmware/delivery.h"
+#include "firmware/json_out.h"
+#include "firmware/spool.h"
+#include "hal/base/datetime.h"
+#include "hal/base/log.h"
+
+static struct spool_recipient recipient; /* large; the console task alone uses them */
+static struct spool_envelope envelope;
+
+static bool parse_id(struct span text, uint32_t *id)
+{
+    uint32_t v = 0;
+    if (!text.len || text.len > 8)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        char ch = text.p[i];
+        int digit = ch >= '0' && ch <= '9'   ? ch - '0'
+                    : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10
+                    : ch >= 'A' && ch <= 'F' ? ch - 'A' + 10
+                                             : -1;
+        if (digit < 0)
+            return false;
+        v = v << 4 | (uint32_t)digit;
+    }
+    *id = v;
+    return true;
+}
+
+/* The entry that word n names, or an error line. */
+static bool named_entry(const struct command_line *c, unsigned n, struct spool_entry *e)
+{
+    uint32_t id;
+    if (n < c->count && parse_id(c->word[n], &id) && spool_lookup(id, e))
+        return true;
+    say_error("no such mail in the queue");
+    return false;
+}
+
+static const char *state_name(enum spool_state s)
+{
+    static const char *const names[] = { "waiting", "delivered", "bounced", "dropped" };
+    return names[s];
+}
+
+/* The first recipient that waits: its domain and last result stand for the mail in the overview. */
+static bool first_waiting(const struct spool_entry *e)
+{
+    for (unsigned i = 0; i < e->recipients; i++)
+        if (spool_read_recipient(e->id, i, &recipient) == RC_OK && recipient.state == SPOOL_WAITING)
+            return true;
+    return false;
+}
+
+static const char *entry_state(const struct spool_entry *e)
+{
+    return e->damaged ? "damaged" : e->held ? "held" : e->busy ? "sending" : "waiting";
+}
+
+static void show_entry(const struct spool_entry *e, bool json)
+{
+    bool known = first_waiting(e);
+    char memory[64];
+    struct strbuf next = STRBUF(memory);
+    if (json) {
+        char id[9];
+        struct strbuf id_text = STRBUF(id);
+        strbuf_printf(&id_text, "%08X", (unsigned)e->id);
+        json_object(NULL);
+        json_text("id", id);
+        json_text("state", entry_state(e));
+        json_number("bytes", e->size_bytes);
+        json_number("recipients", e->recipients);
+        json_number("waiting", e->waiting);
+        json_number("attempts", e->attempts);
+        json_time("received", e->received);
+        json_time("next_try", e->next_try);
+        json_text("domain", known ? recipient.domain : NULL);
+        json_text("reason", known ? recipient.text : NULL);
+        json_close();
+        return;
+    }
+    add_when(&next, e->next_try, delivery_now());
+    say("%08X %-8s %6u KB  %u/%u to %s  next %s", (unsigned)e->id, entry_state(e), (unsigned)((e->size_bytes + 1023) / 1024),
+        e->waiting, e->recipients, known ? recipient.domain : "?", e->held || e->damaged ? "never" : memory);
+    if (known && recipient.text[0])
+        say("    %s", recipient.text);
+}
+
+static void overview(bool json)
+{
+    struct spool_entry e = { .id = 0 };
+    unsigned n = 0;
+    if (json) {
+        json_begin();
+        json_array("queue");
+    }
+    while (spool_next(e.id, &e)) {
+        show_entry(&e, json);
+        n++;
+    }
+    if (json) {
+        json_close();
+        json_number("count", n);
+        json_end();
+    } else if (!n) {
+        say("the queue is empty");
+    }
+}
+
+static void show_recipient(unsigned index, bool json)
+{
+    char at[40], address[SPOOL_ADDRESS_MAX + 8];
+    struct strbuf when = STRBUF(at), shown = STRBUF(address);
+    if (json) {
+        json_object(NULL);
+        json_text("address", recipient.address);
+        json_text("domain", recipient.domain);
+        json_text("state", state_name(recipient.state));
+        json_number("code", recipient.code);
+        json_text("result", recipient.text);
+        json_time("at", recipient.at);
+        json_close();
+        return;
+    }
+    strbuf_add_printable(&shown, span_of(recipient.address), SPOOL_ADDRESS_MAX);
+    if (recipient.at)
+        rfc3339_format(&when, recipient.at);
+    say("  %u. <%s> %s %s", index + 1, address, state_name(recipient.state), at);
+    if (recipient.text[0])
+        say("     %s", recipient.text);
+}
+
+static void show_policy_of(const char *domain)
+{
+    static char memory[1100];
+    struct strbuf chain = STRBUF(memory);
+    delivery_explain(span_of(domain), &chain);
+    struct span rest = strbuf_span(&chain), line;
+    bool more = rest.len > 0;
+    say("  policy for %s:", domain);
+    while (span_split(&rest, &more, '\n', &line))
+        say("    %.*s", (int)line.len, line.p);
+}
+
+static void show_text(const struct spool_entry *e)
+{
+    char received[40], next[64], peer[IP_TEXT_MAX], sender[SPOOL_ADDRESS_MAX + 8], domain[DOMAIN_TEXT_MAX] = "";
+    struct strbuf received_text = STRBUF(received), next_text = STRBUF(next), peer_text = STRBUF(peer),
+                  sender_text = STRBUF(sender);
+    rfc3339_format(&received_text, e->received);
+    add_when(&next_text, e->next_try, delivery_now());
+    ip_format(&peer_text, &envelope.peer.addr);
+    strbuf_add_printable(&sender_text, span_of(envelope.sender), SPOOL_ADDRESS_MAX);
+    say("%08X from <%s>, %u bytes, %s", (unsigned)e->id, sender, (unsigned)e->size_bytes, entry_state(e));
+    say("  received %s from %s (%s)", e->received ? received : "at an unknown time", envelope.helo, peer);
+    say("  %u attempt%s, next %s", e->attempts, e->attempts == 1 ? "" : "s", e->held ? "never: held by the operator" : next);
+    for (unsigned i = 0; i < e->recipients; i++) {
+        if (spool_read_recipient(e->id, i, &recipient) != RC_OK)
+            continue;
+        show_recipient(i, false);
+        if (!domain[0] && recipient.state == SPOOL_WAITING) {
+            struct strbuf d = STRBUF(domain);
+            strbuf_puts(&d, recipient.domain);
+        }
+    }
+    if (domain[0])
+        show_policy_of(domain);
+}
+
+static void show_json(const struct spool_entry *e)
+{
+    json_begin();
+    json_number("id", e->id);
+    json_text("sender", envelope.sender);
+    json_text("helo", envelope.helo);
+    json_text("state", entry_state(e));
+    json_number("bytes", e->size_bytes);
+    json_number("attempts", e->attempts);
+    json_time("received", e->received);
+    json_time("next_try", e->next_try);
+    json_array("recipients");
+    for (unsigned i = 0; i < e->recipients; i++)
+        if (spool_read_recipient(e->id, i, &recipient) == RC_OK)
+            show_recipient(i, true);
+    json_close();
+    json_end();
+}
+
+static void show(const struct command_line *c)
+{
+    struct spool_entry e;
+    if (!named_entry(c, 2, &e))
+        return;
+    enum rc rc = spool_read_envelope(e.id, &envelope);
+    if (rc != RC_OK)
+        say_error("the mail's envelope cannot be read (%s)", rc_name(rc));
+    else if (c->json)
+        show_json(&e);
+    else
+        show_text(&e);
+}
+
+static enum rc make_due(const struct spool_entry *e)
+{
+    return e->busy ? RC_OK : spool_defer(e->id, 0, e->attempts);
+}
+
+static void retry(const struct command_line *c)
+{
+    struct spool_entry e = { .id = 0 };
+    enum rc rc = RC_OK;
+    unsigned n = 0;
+    if (c->count > 2) {
+        if (!named_entry(c, 2, &e))
+            return;
+        rc = make_due(&e);
+        n = 1;
+    } else {
+        while (rc == RC_OK && spool_next(e.id, &e)) {
+            rc = make_due(&e);
+            n++;
+        }
+    }
+    event_signal(&spool_changed);
+    if (rc != RC_OK)
+        say_error("the flash refused it (%s)", rc_name(rc));
+    else
+        say("%u mail%s will be tried now", n, n == 1 ? "" : "s");
+}
+
+static void drop(const struct command_line *c)
+{
+    static const uint8_t none[3] = { 0, 0, 0 };
+    struct spool_entry e;
+    if (!named_entry(c, 2, &e))
+        return;
+    if (e.busy) {
+        say_error("the mail is being sent right now; try again in a moment");
+        return;
+    }
+    if (!confirm(c, "the mail will be gone, and its sender is not told: drop it?"))
+        return;
+    enum rc rc = RC_OK;
+    for (unsigned i = 0; rc == RC_OK && i < e.recipients; i++) {
+        rc = spool_read_recipient(e.id, i, &recipient);
+        if (rc == RC_OK && recipient.state == SPOOL_WAITING)
+            rc = spool_outcome(e.id, i, SPOOL_DROPPED, 0, none, SPAN("dropped by the operator"), delivery_now());
+    }
+    if (rc == RC_OK)
+        rc = spool_settle(e.id);
+    log_event(LOG_SPOOL, "dropped", "id=%08X by=operator rc=%s", (unsigned)e.id, rc_name(rc));
+    if (rc == RC_OK)
+        say("dropped");
+    else
+        say_error("the mail could not be dropped (%s)", rc_name(rc));
+}
+
+static bool waits_for(const struct spool_entry *e, struct span domain)
+{
+    for (unsigned i = 0; i < e->recipients; i++)
+        if (spool_read_recipient(e->id, i, &recipient) == RC_OK && recipient.state == SPOOL_WAITING &&
+            span_is(domain, recipient.domain))
+            return true;
+    return false;
+}
+
+/* Holds or releases every queued mail with a waiting recipient in the domain. */
+static void hold(const struct command_line *c, bool held)
+{
+    char memory[DOMAIN_TEXT_MAX];
+    struct strbuf domain = STRBUF(memory);
+    struct spool_entry e = { .id = 0 };
+    unsigned n = 0;
+    if (c->count < 3 || domain_canonical(c->word[2], &domain) != RC_OK) {
+        say_error("queue %s DOMAIN", held ? "hold" : "release");
+        return;
+    }
+    while (spool_next(e.id, &e)) {
+        if (e.held == held || !waits_for(&e, strbuf_span(&domain)))
+            continue;
+        enum rc rc = spool_hold(e.id, held);
+        if (rc != RC_OK) {
+            say_error("the flash refused it (%s)", rc_name(rc));
+            return;
+        }
+        n++;
+    }
+    event_signal(&spool_changed);
+    say("%u mail%s %s", n, n == 1 ? "" : "s", held ? "held until you release them" : "released");
+}
+
+void command_queue(const struct command_line *c)
+{
+    if (c->count == 1)
+        overview(c->json);
+    else if (span_is(c->word[1], "show"))
+        show(c);
+    else if (span_is(c->word[1], "retry"))
+        retry(c);
+    else if (span_is(c->word[1], "drop"))
+        drop(c);
+    else if (span_is(c->word[1], "hold") || span_is(c->word[1], "release"))
+        hold(c, span_is(c->word[1], "hold"));
+    else
+        say_error("queue [show ID|retry [ID]|drop ID|hold DOMAIN|release DOMAIN]");
+}
