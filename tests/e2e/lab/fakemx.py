@@ -1,0 +1,148 @@
+"""A mail server that misbehaves on demand: a readable script instead of a library, with raw sockets around STARTTLS."""
+
+import socket
+import ssl
+import tempfile
+import threading
+
+from . import net
+
+
+class FakeMx:
+    """cert: (chain, key) or None. Behaviour by keyword:
+    starttls: "offer", "none", "xxxxxxxx", "454", "garbage" (bytes after the 220), "break" (closes after 220)
+    replies: {"MAIL": "450 4.3.2 no", ...} for greeting, EHLO, MAIL, RCPT, DATA, END; a list is used up one by one
+    cut: step at which the connection is cut ("MAIL", "RCPT", "DATA", "BODY", "END", ...)
+    tls: ssl.TLSVersion to allow at most."""
+
+    def __init__(self, ip, host, cert=None, starttls="offer", replies=None, cut=None, tls=None, port=25, extensions=(), delay=0):
+        self.ip, self.host, self.starttls, self.cut, self.delay = net.address(ip), host, starttls, cut, delay
+        self.replies = {k: list(v) if isinstance(v, list) else v for k, v in (replies or {}).items()}
+        self.extensions = list(extensions)
+        self.mails, self.commands, self.sessions, self.plain_mails, self.tls_mails = [], [], 0, 0, 0
+        self.context = None
+        if cert:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            with tempfile.NamedTemporaryFile("w", suffix=".pem") as f:
+                f.write(cert[1] + cert[0])
+                f.flush()
+                self.context.load_cert_chain(f.name)
+            if tls:
+                self.context.maximum_version = tls
+        self.listener = socket.create_server((ip, port), family=socket.AF_INET6 if ":" in ip else socket.AF_INET, backlog=50)
+        self.closing = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def stop(self):
+        self.closing = True
+        self.listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                conn, _ = self.listener.accept()
+            except OSError:
+                return
+            self.sessions += 1
+            threading.Thread(target=self._session, args=(conn,), daemon=True).start()
+
+    def _reply(self, conn, step, normal):
+        if self.cut == step:
+            raise ConnectionAbortedError
+        text = self.replies.get(step, normal)
+        if isinstance(text, list):
+            text = text.pop(0) if text else normal
+        conn.sendall(text.encode() + b"\r\n" if isinstance(text, str) else text)
+        return text[:3] if isinstance(text, str) else text[:3].decode()
+
+    def _session(self, conn):
+        conn.settimeout(60)
+        try:
+            self._dialogue(conn)
+        except (OSError, ssl.SSLError, ConnectionError, ValueError):
+            pass
+        finally:
+            try:
+                conn.close()
+            except OSError:
+                pass
+
+    def _ehlo(self, secure):
+        words = [self.host, "PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES", *self.extensions]
+        if not secure:
+            words += {"offer": ["STARTTLS"], "454": ["STARTTLS"], "garbage": ["STARTTLS"], "break": ["STARTTLS"],
+                      "xxxxxxxx": ["XXXXXXXX"]}.get(self.starttls, [])
+        return "\r\n".join("250" + (" " if i == len(words) - 1 else "-") + w for i, w in enumerate(words))
+
+    def _dialogue(self, conn):
+        secure, buf = False, b""
+        if self.delay:
+            import time
+            time.sleep(self.delay)
+        if self._reply(conn, "greeting", f"220 {self.host} ESMTP") != "220":
+            pass
+        mail = {}
+        while True:
+            while b"\r\n" not in buf:
+                got = conn.recv(65536)
+                if not got:
+                    return
+                buf += got
+            line, buf = buf.split(b"\r\n", 1)
+            text = line.decode(errors="replace")
+            self.commands.append(text)
+            verb = text.split(" ")[0].upper()
+            if verb in ("EHLO", "HELO"):
+                self._reply(conn, "EHLO", self._ehlo(secure))
+            elif verb == "STARTTLS":
+                if self.starttls == "454":
+                    conn.sendall(b"454 4.7.0 TLS not available due to a temporary reason\r\n")
+                    continue
+                conn.sendall(b"220 2.0.0 go\r\n" + (b"250 2.1.0 injected\r\n250 2.1.5 injected\r\n" if self.starttls == "garbage" else b""))
+                if self.starttls == "break":
+                    return
+                conn = self.context.wrap_socket(conn, server_side=True)
+                secure, buf = True, b""
+            elif verb == "MAIL":
+                mail = {"from": text, "to": [], "tls": conn.version() if secure else None}
+                self._reply(conn, "MAIL", "250 2.1.0 ok")
+            elif verb == "RCPT":
+                if self._reply(conn, "RCPT", "250 2.1.5 ok").startswith("2"):
+                    mail["to"].append(text)
+            elif verb == "DATA":
+                if not mail.get("to"):
+                    conn.sendall(b"554 5.5.1 no valid recipients\r\n")
+                    continue
+                if self._reply(conn, "DATA", "354 go") != "354":
+                    continue
+                while not buf.endswith(b"\r\n.\r\n") and b"\r\n.\r\n" not in buf and buf != b".\r\n":
+                    got = conn.recv(65536)
+                    if not got:
+                        return
+                    buf += got
+                    if self.cut == "BODY":
+                        return
+                body, buf = buf.split(b"\r\n.\r\n", 1) if b"\r\n.\r\n" in buf else (b"", b"")
+                if self.cut == "END":
+                    return
+                code = self._reply(conn, "END", "250 2.0.0 queued")
+                if code == "250":
+                    mail["body"] = body.replace(b"\r\n..", b"\r\n.")
+                    self.mails.append(mail)
+                    self.tls_mails += secure
+                    self.plain_mails += not secure
+            elif verb == "QUIT":
+                conn.sendall(b"221 2.0.0 bye\r\n")
+                return
+            elif verb in ("RSET", "NOOP"):
+                conn.sendall(b"250 2.0.0 ok\r\n")
+            else:
+                conn.sendall(b"500 5.5.1 what\r\n")
+
+    def wait_for(self, n=1, timeout=30):
+        import time
+        end = time.time() + timeout
+        while len(self.mails) < n:
+            assert time.time() < end, f"{self.host} got {len(self.mails)} mails instead of {n}; commands: {self.commands[-20:]}"
+            time.sleep(0.05)
+        return self.mails[n - 1]
