@@ -31,8 +31,10 @@ int console_getc(void)
         return -1;
     bool was_full = head - tail == RING_BYTES;
     int c = ring[tail++ % RING_BYTES];
-    if (was_full)
+    if (was_full) {
         uart_receive_irq(true);
+        console_poll(); /* what waits in the device already will not interrupt again */
+    }
     return c;
 }
 

@@ -5,7 +5,7 @@
 
 #include "hal/clock.h"
 
-/* Brings up clock and timer. RC_IO: the counter does not run. */
+/* Brings up the timer, and clock_us() with it where they are one device. RC_IO: the counter does not run. */
 enum rc sleep_timer_init(void) MUST_CHECK;
 /* An interrupt will be pending at d or earlier (the timer's range); one that is passed is pending at once. */
 void sleep_timer_arm(struct deadline d);
