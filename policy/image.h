@@ -12,10 +12,10 @@ enum image_section { IMAGE_POLICIES = 1, IMAGE_ROOTS = 2, IMAGE_ANCHORS = 3, IMA
 
 /* Sizes of the format (IMAGE.md), shared with what writes it. */
 #define IMAGE_FORMAT 1
-#define IMAGE_MANIFEST_BYTES 64       /* before the sections' lines */
-#define IMAGE_SECTION_BYTES 56        /* one section's line */
+#define IMAGE_MANIFEST_BYTES 64 /* before the sections' lines */
+#define IMAGE_SECTION_BYTES 56  /* one section's line */
 #define IMAGE_SIGNATURE_HEAD_BYTES 16
-#define IMAGE_SIGNATURE_BYTES 104     /* one signature */
+#define IMAGE_SIGNATURE_BYTES 104 /* one signature */
 #define IMAGE_SIGNATURES_MAX 8
 #define IMAGE_SIGNATURE_ROOM_MAX (IMAGE_SIGNATURE_HEAD_BYTES + IMAGE_SIGNATURES_MAX * IMAGE_SIGNATURE_BYTES)
 
@@ -49,7 +49,8 @@ struct image_signature {
  * r may be larger than the image (a whole slot). */
 enum rc image_open(struct image *out, const struct reader *r) MUST_CHECK;
 /* The section as a reader of its own. RC_NOT_FOUND. */
-enum rc image_section_reader(const struct image *i, enum image_section type, struct reader *out, struct reader_part *part) MUST_CHECK;
+enum rc image_section_reader(const struct image *i, enum image_section type, struct reader *out,
+                             struct reader_part *part) MUST_CHECK;
 /* Hashes the section through a small buffer and compares. RC_NOT_FOUND, RC_CORRUPT when it differs, RC_IO. Long: calls pause (may be NULL) every few
  * KiB, which may yield. */
 enum rc image_section_check(const struct image *i, enum image_section type, void (*pause)(void)) MUST_CHECK;

@@ -9,8 +9,8 @@
 
 enum list_mode { LIST_TESTING = 0, LIST_ENFORCE = 1 };
 
-#define LIST_MX_MAX 32         /* patterns of one policy */
-#define LIST_MX_BYTES 1024     /* their text together, NULs included */
+#define LIST_MX_MAX 32     /* patterns of one policy */
+#define LIST_MX_BYTES 1024 /* their text together, NULs included */
 #define LIST_AUTHOR_MAX 96
 
 struct list_info {

@@ -37,8 +37,8 @@ static enum rc check_index(const struct roots *r, const uint8_t *header, uint32_
         if (rc != RC_OK)
             return rc;
         uint32_t subject_crc = get_le32(b), offset = get_le32(b + 4), size_bytes = get_le32(b + 8);
-        if (subject_crc < before || offset > certificates_bytes || size_bytes > certificates_bytes - offset ||
-            size_bytes == 0 || size_bytes > ROOT_DER_MAX)
+        if (subject_crc < before || offset > certificates_bytes || size_bytes > certificates_bytes - offset || size_bytes == 0 ||
+            size_bytes > ROOT_DER_MAX)
             return RC_CORRUPT;
         before = subject_crc;
         crc = crc32_update(crc, b, sizeof b);

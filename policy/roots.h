@@ -22,6 +22,7 @@ enum rc roots_open(struct roots *r, const struct reader *reader) MUST_CHECK; /* 
 /* Copies the next certificate whose subject (DER Name) is subject_dn to der. Start with *cursor = 0. RC_OK with *len; RC_NOT_FOUND: no
  * (more); RC_CORRUPT, RC_IO, RC_TOO_LONG (over cap; ROOT_DER_MAX always does). After an error the search is over. der may be written to
  * whatever the answer. */
-enum rc roots_find(const struct roots *r, struct span subject_dn, uint32_t *cursor, uint8_t *der, size_t cap, size_t *len) MUST_CHECK;
+enum rc roots_find(const struct roots *r, struct span subject_dn, uint32_t *cursor, uint8_t *der, size_t cap,
+                   size_t *len) MUST_CHECK;
 
 #endif

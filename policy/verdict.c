@@ -12,12 +12,18 @@ static const int64_t last_date = 253402300799; /* 9999-12-31T23:59:59Z */
 const char *verdict_source_name(enum verdict_source s)
 {
     switch (s) {
-    case VERDICT_OPPORTUNISTIC: return "opportunistic";
-    case VERDICT_EXCEPTION: return "exception";
-    case VERDICT_DANE: return "dane";
-    case VERDICT_STS: return "mta-sts";
-    case VERDICT_LIST: return "list";
-    case VERDICT_LOCAL: return "local";
+    case VERDICT_OPPORTUNISTIC:
+        return "opportunistic";
+    case VERDICT_EXCEPTION:
+        return "exception";
+    case VERDICT_DANE:
+        return "dane";
+    case VERDICT_STS:
+        return "mta-sts";
+    case VERDICT_LIST:
+        return "list";
+    case VERDICT_LOCAL:
+        return "local";
     }
     return "unknown";
 }
@@ -25,12 +31,18 @@ const char *verdict_source_name(enum verdict_source s)
 const char *verdict_demand_name(enum verdict_demand d)
 {
     switch (d) {
-    case DEMAND_NONE: return "none";
-    case DEMAND_ENCRYPT: return "encrypt";
-    case DEMAND_VERIFIED: return "verified";
-    case DEMAND_PINNED: return "pinned";
-    case DEMAND_DANE: return "dane";
-    case DEMAND_UNKNOWN: return "unknown";
+    case DEMAND_NONE:
+        return "none";
+    case DEMAND_ENCRYPT:
+        return "encrypt";
+    case DEMAND_VERIFIED:
+        return "verified";
+    case DEMAND_PINNED:
+        return "pinned";
+    case DEMAND_DANE:
+        return "dane";
+    case DEMAND_UNKNOWN:
+        return "unknown";
     }
     return "unknown";
 }

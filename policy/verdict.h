@@ -7,8 +7,15 @@
 
 #include "policy/list.h"
 
-enum verdict_source { VERDICT_OPPORTUNISTIC, VERDICT_EXCEPTION, VERDICT_DANE, VERDICT_STS, VERDICT_LIST, VERDICT_LOCAL /* route, smart
-    host or inside server set by the operator */ };
+enum verdict_source {
+    VERDICT_OPPORTUNISTIC,
+    VERDICT_EXCEPTION,
+    VERDICT_DANE,
+    VERDICT_STS,
+    VERDICT_LIST,
+    VERDICT_LOCAL /* route, smart
+    host or inside server set by the operator */
+};
 enum verdict_demand {
     DEMAND_NONE,     /* TLS if offered, any certificate, plaintext allowed on a new connection after a TLS failure */
     DEMAND_ENCRYPT,  /* TLS, any certificate */
@@ -18,8 +25,15 @@ enum verdict_demand {
     DEMAND_UNKNOWN,  /* cannot be decided now (temporary DNS failure, no clock...): the mail waits */
 };
 
-enum verdict_list_state { LIST_STATE_NONE /* no list on the box */, LIST_STATE_ABSENT, LIST_STATE_FOUND, LIST_STATE_EXPIRED /* found, but
-    the list ended, by time that is authenticated or the operator's: no other time may end enforcement */, LIST_STATE_DAMAGED };
+enum verdict_list_state {
+    LIST_STATE_NONE /* no list on the box */,
+    LIST_STATE_ABSENT,
+    LIST_STATE_FOUND,
+    LIST_STATE_EXPIRED /* found, but
+    the list ended, by time that is authenticated or the operator's: no other time may end enforcement */
+    ,
+    LIST_STATE_DAMAGED
+};
 
 /* What is known of one recipient domain. Zeroed members mean "nothing known". */
 struct verdict_domain {
@@ -37,7 +51,7 @@ struct verdict_domain {
     } list;
     /* DANE and MTA-STS join here with their own structs, ahead of the list. */
     struct {
-        bool present;      /* the next hop was named by the operator: no MX lookup */
+        bool present; /* the next hop was named by the operator: no MX lookup */
         struct span host;
         enum verdict_demand demand;
         bool first_hop_only; /* a smart host: only the first hop is assured */
@@ -63,12 +77,16 @@ void verdict_before(struct verdict *out, const struct verdict_domain *d, struct 
 void verdict_for_domain(struct verdict *out, const struct verdict_domain *d);
 
 enum verdict_tls_result {
-    TLS_NOT_OFFERED, TLS_STRIPPED /* filler in STARTTLS's place */, TLS_REFUSED_BY_SERVER /* 454, 5yz to STARTTLS */,
-    TLS_INJECTED /* bytes after 220 */, TLS_HANDSHAKE_FAILED, TLS_UP
+    TLS_NOT_OFFERED,
+    TLS_STRIPPED /* filler in STARTTLS's place */,
+    TLS_REFUSED_BY_SERVER /* 454, 5yz to STARTTLS */,
+    TLS_INJECTED /* bytes after 220 */,
+    TLS_HANDSHAKE_FAILED,
+    TLS_UP
 };
 struct verdict_attempt { /* what the attempt showed */
     enum verdict_tls_result tls;
-    bool plaintext_retry;     /* this connection is the new one after a TLS failure: TLS was not tried */
+    bool plaintext_retry; /* this connection is the new one after a TLS failure: TLS was not tried */
     bool chain_valid, name_matches, pin_matches, dane_matches;
     const char *cause_name; /* of the failure, greppable, as in net/tls.h: "wrong-name"; "" or NULL: none */
     const char *cause_text; /* for people; "" or NULL: none */
@@ -81,13 +99,20 @@ enum verdict_action {
     VERDICT_NEXT_HOST,       /* this host failed the demand; another may do; with none left the mail waits */
 };
 enum verdict_report { /* counters and TLSRPT result types (RFC 8460 section 4.3) */
-    REPORT_SUCCESS_VERIFIED, REPORT_SUCCESS_ENCRYPTED, REPORT_PLAINTEXT, REPORT_STARTTLS_NOT_SUPPORTED, REPORT_CERTIFICATE_HOST_MISMATCH,
-    REPORT_CERTIFICATE_EXPIRED, REPORT_CERTIFICATE_NOT_TRUSTED, REPORT_VALIDATION_FAILURE, REPORT_COUNT
+                      REPORT_SUCCESS_VERIFIED,
+                      REPORT_SUCCESS_ENCRYPTED,
+                      REPORT_PLAINTEXT,
+                      REPORT_STARTTLS_NOT_SUPPORTED,
+                      REPORT_CERTIFICATE_HOST_MISMATCH,
+                      REPORT_CERTIFICATE_EXPIRED,
+                      REPORT_CERTIFICATE_NOT_TRUSTED,
+                      REPORT_VALIDATION_FAILURE,
+                      REPORT_COUNT
 };
 #define VERDICT_OUTCOME_MAX 768
 struct verdict_outcome { /* reasons points into text: pass it by pointer, don't copy it */
     enum verdict_action action;
-    bool policy_failed;      /* the demand was not met (also when testing lets it go) */
+    bool policy_failed; /* the demand was not met (also when testing lets it go) */
     enum verdict_report report;
     struct strbuf reasons; /* one or two lines, '\n' between; set up by the callee on text, cut when too long */
     char text[VERDICT_OUTCOME_MAX];

@@ -6,15 +6,24 @@
 const char *verdict_report_name(enum verdict_report r)
 {
     switch (r) {
-    case REPORT_SUCCESS_VERIFIED: return "success-verified";
-    case REPORT_SUCCESS_ENCRYPTED: return "success-encrypted";
-    case REPORT_PLAINTEXT: return "plaintext";
-    case REPORT_STARTTLS_NOT_SUPPORTED: return "starttls-not-supported";
-    case REPORT_CERTIFICATE_HOST_MISMATCH: return "certificate-host-mismatch";
-    case REPORT_CERTIFICATE_EXPIRED: return "certificate-expired";
-    case REPORT_CERTIFICATE_NOT_TRUSTED: return "certificate-not-trusted";
-    case REPORT_VALIDATION_FAILURE: return "validation-failure";
-    case REPORT_COUNT: break;
+    case REPORT_SUCCESS_VERIFIED:
+        return "success-verified";
+    case REPORT_SUCCESS_ENCRYPTED:
+        return "success-encrypted";
+    case REPORT_PLAINTEXT:
+        return "plaintext";
+    case REPORT_STARTTLS_NOT_SUPPORTED:
+        return "starttls-not-supported";
+    case REPORT_CERTIFICATE_HOST_MISMATCH:
+        return "certificate-host-mismatch";
+    case REPORT_CERTIFICATE_EXPIRED:
+        return "certificate-expired";
+    case REPORT_CERTIFICATE_NOT_TRUSTED:
+        return "certificate-not-trusted";
+    case REPORT_VALIDATION_FAILURE:
+        return "validation-failure";
+    case REPORT_COUNT:
+        break;
     }
     return "unknown";
 }
@@ -32,12 +41,18 @@ static bool shows_verified(const struct verdict_attempt *a)
 static bool shows_demanded(enum verdict_demand demand, const struct verdict_attempt *a)
 {
     switch (demand) {
-    case DEMAND_NONE: return true;
-    case DEMAND_ENCRYPT: return tls_is_up(a);
-    case DEMAND_VERIFIED: return shows_verified(a);
-    case DEMAND_PINNED: return tls_is_up(a) && a->pin_matches;
-    case DEMAND_DANE: return tls_is_up(a) && a->dane_matches;
-    case DEMAND_UNKNOWN: break;
+    case DEMAND_NONE:
+        return true;
+    case DEMAND_ENCRYPT:
+        return tls_is_up(a);
+    case DEMAND_VERIFIED:
+        return shows_verified(a);
+    case DEMAND_PINNED:
+        return tls_is_up(a) && a->pin_matches;
+    case DEMAND_DANE:
+        return tls_is_up(a) && a->dane_matches;
+    case DEMAND_UNKNOWN:
+        break;
     }
     return false;
 }
@@ -49,14 +64,10 @@ static enum verdict_report report_of_cause(const struct verdict_attempt *a)
         const char *cause;
         enum verdict_report report;
     } known[] = {
-        { "wrong-name", REPORT_CERTIFICATE_HOST_MISMATCH },
-        { "expired", REPORT_CERTIFICATE_EXPIRED },
-        { "self-signed", REPORT_CERTIFICATE_NOT_TRUSTED },
-        { "untrusted-root", REPORT_CERTIFICATE_NOT_TRUSTED },
-        { "missing-intermediate", REPORT_CERTIFICATE_NOT_TRUSTED },
-        { "weak", REPORT_CERTIFICATE_NOT_TRUSTED },
-        { "bad-certificate", REPORT_CERTIFICATE_NOT_TRUSTED },
-        { "no-certificate", REPORT_CERTIFICATE_NOT_TRUSTED },
+        { "wrong-name", REPORT_CERTIFICATE_HOST_MISMATCH },         { "expired", REPORT_CERTIFICATE_EXPIRED },
+        { "self-signed", REPORT_CERTIFICATE_NOT_TRUSTED },          { "untrusted-root", REPORT_CERTIFICATE_NOT_TRUSTED },
+        { "missing-intermediate", REPORT_CERTIFICATE_NOT_TRUSTED }, { "weak", REPORT_CERTIFICATE_NOT_TRUSTED },
+        { "bad-certificate", REPORT_CERTIFICATE_NOT_TRUSTED },      { "no-certificate", REPORT_CERTIFICATE_NOT_TRUSTED },
     };
     struct span cause = span_of(a->cause_name);
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
@@ -147,7 +158,8 @@ static void explain_tls_up(struct strbuf *b, const struct verdict *v, const stru
     if (v->demand == DEMAND_PINNED)
         strbuf_puts(b, a->pin_matches ? ", with the key that was pinned" : ", but not with the key that was pinned for it");
     else if (v->demand == DEMAND_DANE)
-        strbuf_puts(b, a->dane_matches ? ", as its TLSA records say" : ", but its certificate is not one that its TLSA records name");
+        strbuf_puts(b,
+                    a->dane_matches ? ", as its TLSA records say" : ", but its certificate is not one that its TLSA records name");
     else if (!shows_verified(a)) {
         strbuf_puts(b, ", but its certificate proves nothing");
         add_cause(b, a);

@@ -22,8 +22,13 @@ static const struct image_source_section sections[] = {
 
 static struct image_source source(void)
 {
-    return (struct image_source){ .kind = IMAGE_LIST, .board = "any", .version = 7, .created = 1589995512, .expires = 1591205112,
-                                  .sections = sections, .count = 3 };
+    return (struct image_source){ .kind = IMAGE_LIST,
+                                  .board = "any",
+                                  .version = 7,
+                                  .created = 1589995512,
+                                  .expires = 1591205112,
+                                  .sections = sections,
+                                  .count = 3 };
 }
 
 static int set_up(void **state)
@@ -169,16 +174,16 @@ static void hostile_manifests_are_refused(void **state)
         unsigned at;
         uint64_t value;
     } cases[] = {
-        { 48, 0 },                     /* size: none */
-        { 48, UINT64_MAX },            /* beyond the slot */
-        { 64 + 8, 0 },                 /* a section over the manifest */
-        { 64 + 8, UINT64_MAX - 3 },    /* an offset that wraps */
-        { 64 + 16, UINT64_MAX },       /* a size that wraps */
-        { 64 + 56 + 8, 64 },           /* out of order */
-        { 64 + 112 + 16, 38 },         /* bytes after the last section */
-        { 64 + 112, IMAGE_POLICIES },  /* a type twice */
-        { 32, UINT64_MAX },            /* created before 1970 */
-        { 8, 0x0a796e61 },             /* board "any\n" */
+        { 48, 0 },                    /* size: none */
+        { 48, UINT64_MAX },           /* beyond the slot */
+        { 64 + 8, 0 },                /* a section over the manifest */
+        { 64 + 8, UINT64_MAX - 3 },   /* an offset that wraps */
+        { 64 + 16, UINT64_MAX },      /* a size that wraps */
+        { 64 + 56 + 8, 64 },          /* out of order */
+        { 64 + 112 + 16, 38 },        /* bytes after the last section */
+        { 64 + 112, IMAGE_POLICIES }, /* a type twice */
+        { 32, UINT64_MAX },           /* created before 1970 */
+        { 8, 0x0a796e61 },            /* board "any\n" */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint64_t old = get_le64(made.p + cases[i].at);

@@ -113,9 +113,24 @@ static void other_names_are_not_found(void **state)
 {
     (void)state;
     make_small();
-    static const char *const misses[] = { "", "com", "de", "exampl.com", "examplf.com", "example.co", "example.coma", "b.example.com",
-                                          "a.a.example.com", "host1.example.com", "host7.example.de", "example.com.", "EXAMPLE.com",
-                                          "zz", "-", "a.example-a.com", "example.com,x", "com,example" };
+    static const char *const misses[] = { "",
+                                          "com",
+                                          "de",
+                                          "exampl.com",
+                                          "examplf.com",
+                                          "example.co",
+                                          "example.coma",
+                                          "b.example.com",
+                                          "a.a.example.com",
+                                          "host1.example.com",
+                                          "host7.example.de",
+                                          "example.com.",
+                                          "EXAMPLE.com",
+                                          "zz",
+                                          "-",
+                                          "a.example-a.com",
+                                          "example.com,x",
+                                          "com,example" };
     struct list_entry e;
     for (size_t i = 0; i < sizeof misses / sizeof misses[0]; i++)
         assert_int_equal(list_find(&f.list, span_of(misses[i]), &e), RC_NOT_FOUND);
@@ -144,7 +159,8 @@ static void a_walk_gives_all_in_order(void **state)
 static void the_order_is_from_the_tld(void **state)
 {
     (void)state;
-    static const char *const order[] = { "com", "example.com", "a.example.com", "host7.example.com", "example-a.com", "a.com-x", "a.de" };
+    static const char *const order[] = { "com",           "example.com", "a.example.com", "host7.example.com",
+                                         "example-a.com", "a.com-x",     "a.de" };
     for (size_t i = 1; i < sizeof order / sizeof order[0]; i++) {
         assert_true(list_name_cmp(order[i - 1], order[i]) < 0);
         assert_true(list_name_cmp(order[i], order[i - 1]) > 0);

@@ -71,8 +71,9 @@ static void enforce_demands_a_verified_name(void **state)
     verdict_before(&v, &d, mx);
     expect(VERDICT_LIST, DEMAND_VERIFIED, false, true);
     assert_int_equal(v.recheck, EXPIRES);
-    expect_words("the preload list (published 2020-05-20, valid until 2020-06-03) says example.com must use TLS with a certificate for "
-                 "mx.example.com");
+    expect_words(
+        "the preload list (published 2020-05-20, valid until 2020-06-03) says example.com must use TLS with a certificate for "
+        "mx.example.com");
 }
 
 static void a_suffix_pattern_allows_one_label(void **state)
@@ -92,8 +93,9 @@ static void testing_records_and_lets_go(void **state)
     verdict_before(&v, &d, mx);
     expect(VERDICT_LIST, DEMAND_VERIFIED, true, true);
     assert_false(v.mx_mismatch);
-    expect_words("the preload list (published 2020-05-20, valid until 2020-06-03) says example.com is testing TLS with a certificate for "
-                 "mx.example.com: a failure is recorded and the mail goes all the same");
+    expect_words(
+        "the preload list (published 2020-05-20, valid until 2020-06-03) says example.com is testing TLS with a certificate for "
+        "mx.example.com: a failure is recorded and the mail goes all the same");
 }
 
 static void a_host_that_the_policy_does_not_name(void **state)
@@ -103,10 +105,11 @@ static void a_host_that_the_policy_does_not_name(void **state)
     verdict_before(&v, &d, stranger);
     expect(VERDICT_LIST, DEMAND_VERIFIED, false, false);
     assert_true(v.mx_mismatch);
-    expect_words("the preload list (published 2020-05-20, valid until 2020-06-03) says example.com must use TLS with a certificate for "
-                 "mx.example.com, *.mail.example.org\n"
-                 "mx.example.net is none of the mail hosts that the list names for example.com (mx.example.com, *.mail.example.org): it is "
-                 "skipped");
+    expect_words(
+        "the preload list (published 2020-05-20, valid until 2020-06-03) says example.com must use TLS with a certificate for "
+        "mx.example.com, *.mail.example.org\n"
+        "mx.example.net is none of the mail hosts that the list names for example.com (mx.example.com, *.mail.example.org): it is "
+        "skipped");
     list_says(LIST_STATE_FOUND, LIST_TESTING);
     verdict_before(&v, &d, stranger);
     expect(VERDICT_LIST, DEMAND_VERIFIED, true, true);
@@ -132,9 +135,10 @@ static void an_ended_list_is_opportunistic(void **state)
     verdict_before(&v, &d, mx);
     expect(VERDICT_OPPORTUNISTIC, DEMAND_NONE, false, true);
     assert_int_equal(v.recheck, 0);
-    expect_words("example.com is in the preload list (published 2020-05-20, valid until 2020-06-03), but that list has ended: its policy is "
-                 "not enforced until a newer list is loaded\n"
-                 "no policy asks for more: TLS is used if offered, with any certificate");
+    expect_words(
+        "example.com is in the preload list (published 2020-05-20, valid until 2020-06-03), but that list has ended: its policy is "
+        "not enforced until a newer list is loaded\n"
+        "no policy asks for more: TLS is used if offered, with any certificate");
 }
 
 static void enforcement_does_not_end_by_doubtful_time(void **state)
@@ -144,7 +148,8 @@ static void enforcement_does_not_end_by_doubtful_time(void **state)
     d.now = 0;
     verdict_before(&v, &d, mx);
     expect(VERDICT_LIST, DEMAND_VERIFIED, false, true);
-    assert_non_null(strstr(v.text, "\nthis box does not know the time and cannot tell whether the list is still valid: it counts as valid"));
+    assert_non_null(
+        strstr(v.text, "\nthis box does not know the time and cannot tell whether the list is still valid: it counts as valid"));
     d.now = EXPIRES + 86400;
     verdict_before(&v, &d, mx);
     expect(VERDICT_LIST, DEMAND_VERIFIED, false, true);
@@ -189,12 +194,14 @@ static void an_exception_holds_until_its_end(void **state)
     verdict_before(&v, &d, stranger);
     expect(VERDICT_EXCEPTION, DEMAND_NONE, false, true);
     assert_int_equal(v.recheck, INSIDE + 1);
-    expect_words("a local exception for example.com holds until 2020-05-26 13:33 UTC (they change\\x0aproviders): no policy is enforced, TLS "
+    expect_words("a local exception for example.com holds until 2020-05-26 13:33 UTC (they change\\x0aproviders): no policy is "
+                 "enforced, TLS "
                  "is used if offered, with any certificate");
     d.exception.until = INSIDE;
     verdict_before(&v, &d, mx);
     expect(VERDICT_LIST, DEMAND_VERIFIED, false, true);
-    assert_non_null(strstr(v.text, "a local exception for example.com ended on 2020-05-26 13:33 UTC and is no longer used\nthe preload list"));
+    assert_non_null(
+        strstr(v.text, "a local exception for example.com ended on 2020-05-26 13:33 UTC and is no longer used\nthe preload list"));
 }
 
 static void an_exception_needs_a_clock(void **state)
@@ -237,11 +244,12 @@ static void what_the_operator_named_comes_first(void **state)
     d.local.demand = DEMAND_VERIFIED;
     d.local.first_hop_only = true;
     verdict_for_domain(&v, &d);
-    expect_words("this box is set to send mail for example.com to smart.example.net: TLS with a valid certificate for smart.example.net is "
-                 "required\n"
-                 "only the way to smart.example.net is assured: how mail travels on to example.com is up to that host\n"
-                 "the preload list (published 2020-05-20, valid until 2020-06-03) has a policy for example.com, which this box cannot check "
-                 "behind that host");
+    expect_words(
+        "this box is set to send mail for example.com to smart.example.net: TLS with a valid certificate for smart.example.net is "
+        "required\n"
+        "only the way to smart.example.net is assured: how mail travels on to example.com is up to that host\n"
+        "the preload list (published 2020-05-20, valid until 2020-06-03) has a policy for example.com, which this box cannot check "
+        "behind that host");
 }
 
 static void long_names_are_cut_not_spilled(void **state)
@@ -326,8 +334,12 @@ static void every_demand_meets_every_attempt(void **state)
     unsigned cases = 0;
     for (unsigned bits = 0; bits < 32; bits++) {
         for (int tls = TLS_NOT_OFFERED; tls <= TLS_UP; tls++) {
-            a = (struct verdict_attempt){ .tls = (enum verdict_tls_result)tls, .plaintext_retry = bits & 1, .chain_valid = bits & 2,
-                                          .name_matches = bits & 4, .pin_matches = bits & 8, .dane_matches = bits & 16 };
+            a = (struct verdict_attempt){ .tls = (enum verdict_tls_result)tls,
+                                          .plaintext_retry = bits & 1,
+                                          .chain_valid = bits & 2,
+                                          .name_matches = bits & 4,
+                                          .pin_matches = bits & 8,
+                                          .dane_matches = bits & 16 };
             for (int demand = DEMAND_NONE; demand <= DEMAND_UNKNOWN; demand++) {
                 for (unsigned more = 0; more < 4; more++, cases++)
                     check_one((enum verdict_demand)demand, more & 1, more & 2);
@@ -349,10 +361,14 @@ static void failures_are_reported_by_name(void **state)
         const char *cause;
         enum verdict_report report;
     } cases[] = {
-        { "wrong-name", REPORT_CERTIFICATE_HOST_MISMATCH },      { "expired", REPORT_CERTIFICATE_EXPIRED },
-        { "self-signed", REPORT_CERTIFICATE_NOT_TRUSTED },       { "untrusted-root", REPORT_CERTIFICATE_NOT_TRUSTED },
-        { "missing-intermediate", REPORT_CERTIFICATE_NOT_TRUSTED }, { "not-yet-valid", REPORT_VALIDATION_FAILURE },
-        { "no-common-version", REPORT_VALIDATION_FAILURE },      { "", REPORT_VALIDATION_FAILURE },
+        { "wrong-name", REPORT_CERTIFICATE_HOST_MISMATCH },
+        { "expired", REPORT_CERTIFICATE_EXPIRED },
+        { "self-signed", REPORT_CERTIFICATE_NOT_TRUSTED },
+        { "untrusted-root", REPORT_CERTIFICATE_NOT_TRUSTED },
+        { "missing-intermediate", REPORT_CERTIFICATE_NOT_TRUSTED },
+        { "not-yet-valid", REPORT_VALIDATION_FAILURE },
+        { "no-common-version", REPORT_VALIDATION_FAILURE },
+        { "", REPORT_VALIDATION_FAILURE },
         { NULL, REPORT_VALIDATION_FAILURE },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -413,19 +429,26 @@ static void the_words_of_an_outcome(void **state)
     (void)state;
     a = (struct verdict_attempt){ .tls = TLS_STRIPPED };
     judge(DEMAND_VERIFIED, false, false);
-    assert_string_equal(o.text, "mx.example.com offers no STARTTLS, and filler stands in its place: a device on the way seems to strip it\n"
-                                "the mail does not go through mx.example.com: it waits unless another host of the domain will do");
+    assert_string_equal(o.text,
+                        "mx.example.com offers no STARTTLS, and filler stands in its place: a device on the way seems to strip it\n"
+                        "the mail does not go through mx.example.com: it waits unless another host of the domain will do");
     judge(DEMAND_NONE, false, false);
-    assert_string_equal(o.text, "mx.example.com offers no STARTTLS, and filler stands in its place: a device on the way seems to strip it\n"
-                                "the mail goes without encryption");
-    a = (struct verdict_attempt){ .tls = TLS_UP, .cause_name = "wrong-name", .cause_text = "the certificate does not name the host",
-                                  .detail = SPAN("it names mail.example.net"), .chain_valid = true };
+    assert_string_equal(o.text,
+                        "mx.example.com offers no STARTTLS, and filler stands in its place: a device on the way seems to strip it\n"
+                        "the mail goes without encryption");
+    a = (struct verdict_attempt){ .tls = TLS_UP,
+                                  .cause_name = "wrong-name",
+                                  .cause_text = "the certificate does not name the host",
+                                  .detail = SPAN("it names mail.example.net"),
+                                  .chain_valid = true };
     judge(DEMAND_VERIFIED, false, false);
-    assert_string_equal(o.text, "mx.example.com uses TLS, but its certificate proves nothing: the certificate does not name the host "
-                                "(wrong-name; it names mail.example.net)\n"
-                                "the mail does not go through mx.example.com: it waits unless another host of the domain will do");
+    assert_string_equal(o.text,
+                        "mx.example.com uses TLS, but its certificate proves nothing: the certificate does not name the host "
+                        "(wrong-name; it names mail.example.net)\n"
+                        "the mail does not go through mx.example.com: it waits unless another host of the domain will do");
     judge(DEMAND_VERIFIED, true, false);
-    assert_non_null(strstr(o.text, "\nthe policy is not met, but it is only being tested: this is recorded and the mail goes all the same"));
+    assert_non_null(
+        strstr(o.text, "\nthe policy is not met, but it is only being tested: this is recorded and the mail goes all the same"));
     a = (struct verdict_attempt){ .tls = TLS_HANDSHAKE_FAILED, .cause_name = "closed", .cause_text = "the peer closed" };
     judge(DEMAND_NONE, false, false);
     assert_string_equal(o.text, "the TLS handshake with mx.example.com failed: the peer closed (closed)\n"

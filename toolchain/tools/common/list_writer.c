@@ -9,7 +9,7 @@
 struct record { /* a policy, relative to its domain */
     struct byte_buffer bytes;
     uint32_t uses;
-    uint32_t number; /* place in the table */
+    uint32_t number;       /* place in the table */
     size_t next_same_hash; /* index + 1; 0: none */
 };
 
