@@ -49,11 +49,25 @@ static void fiber_arrive_task(struct task *t)
     __sanitizer_finish_switch_fiber(t->sanitizer, &main_stack, &main_stack_bytes);
 }
 #else
-static void fiber_stack_reused(void *stack, size_t bytes) { (void)stack, (void)bytes; }
-static void fiber_leave_main(const struct task *to) { (void)to; }
-static void fiber_arrive_main(void) { }
-static void fiber_leave_task(struct task *t, bool for_good) { (void)t, (void)for_good; }
-static void fiber_arrive_task(struct task *t) { (void)t; }
+static void fiber_stack_reused(void *stack, size_t bytes)
+{
+    (void)stack, (void)bytes;
+}
+static void fiber_leave_main(const struct task *to)
+{
+    (void)to;
+}
+static void fiber_arrive_main(void)
+{
+}
+static void fiber_leave_task(struct task *t, bool for_good)
+{
+    (void)t, (void)for_good;
+}
+static void fiber_arrive_task(struct task *t)
+{
+    (void)t;
+}
 #endif
 
 static void panic_about(const struct task *t, const char *what)

@@ -39,7 +39,7 @@ struct task {
     struct task *next_known; /* list of all started tasks that are not done */
     task_fn fn;
     void *arg;
-    void *context;  /* free for the owner of the task: the session that runs in it (task_context) */
+    void *context;   /* free for the owner of the task: the session that runs in it (task_context) */
     uint64_t cpu_us; /* time spent running */
     void *sanitizer; /* fiber state of the address sanitizer builds; NULL elsewhere */
 };
@@ -57,7 +57,7 @@ void task_wait_always(struct event *e);
 enum rc task_sleep_ms(uint32_t ms) MUST_CHECK; /* RC_OK after ms, or RC_CANCELLED. Yields. */
 enum rc task_yield(void) MUST_CHECK;           /* lets others run once; RC_OK or RC_CANCELLED. Yields. */
 
-void task_cancel(struct task *t); /* takes effect in t's current or next task_wait; no effect on a done task */
+void task_cancel(struct task *t);     /* takes effect in t's current or next task_wait; no effect on a done task */
 bool task_done(const struct task *t); /* also true for a zeroed struct task */
 struct task *task_current(void);      /* NULL outside tasks */
 void task_set_context(void *context); /* of the current task; outside tasks a global one */

@@ -17,7 +17,7 @@ static struct slot {
 static struct event slot_freed;
 
 static struct dns_params params;
-static unsigned generation; /* of params: an answer got under others is not kept */
+static unsigned generation;     /* of params: an answer got under others is not kept */
 static unsigned first_resolver; /* the one that answered last */
 static dns_validator validator;
 static void *validator_ctx;

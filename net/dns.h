@@ -9,15 +9,29 @@
 #include "hal/base/ipaddr.h"
 #include "hal/clock.h"
 
-enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_CNAME = 5, DNS_SOA = 6, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28,
-                DNS_DS = 43, DNS_RRSIG = 46, DNS_NSEC = 47, DNS_DNSKEY = 48, DNS_NSEC3 = 50, DNS_TLSA = 52 };
+enum dns_type {
+    DNS_A = 1,
+    DNS_NS = 2,
+    DNS_CNAME = 5,
+    DNS_SOA = 6,
+    DNS_PTR = 12,
+    DNS_MX = 15,
+    DNS_TXT = 16,
+    DNS_AAAA = 28,
+    DNS_DS = 43,
+    DNS_RRSIG = 46,
+    DNS_NSEC = 47,
+    DNS_DNSKEY = 48,
+    DNS_NSEC3 = 50,
+    DNS_TLSA = 52
+};
 enum dns_security { DNS_UNVALIDATED, DNS_SECURE, DNS_INSECURE, DNS_BOGUS };
 /* What the question came to: the name has such records, the name exists without, the name does not exist. */
 enum dns_outcome { DNS_FOUND, DNS_NODATA, DNS_NXDOMAIN };
 
-#define DNS_RECORDS_MAX 24   /* of one answer; more: truncated is set, the rest left out */
-#define DNS_DATA_BYTES 2048  /* packed record data of one answer */
-#define DNS_TXT_MAX 1024     /* joined strings of one TXT record; longer ones are dropped */
+#define DNS_RECORDS_MAX 24  /* of one answer; more: truncated is set, the rest left out */
+#define DNS_DATA_BYTES 2048 /* packed record data of one answer */
+#define DNS_TXT_MAX 1024    /* joined strings of one TXT record; longer ones are dropped */
 #define DNS_CNAME_CHAIN_MAX 8
 
 struct dns_record {
@@ -29,8 +43,8 @@ struct dns_record {
 struct dns_answer {
     enum dns_outcome outcome;
     enum dns_security security;
-    uint32_t ttl_s; /* the least of the chain's; 0..86400 */
-    bool truncated; /* records were left out: no room, or data that this struct cannot show; count may then be 0 */
+    uint32_t ttl_s;             /* the least of the chain's; 0..86400 */
+    bool truncated;             /* records were left out: no room, or data that this struct cannot show; count may then be 0 */
     char name[DOMAIN_TEXT_MAX]; /* owner after following CNAMEs, canonical */
     unsigned count;
     struct dns_record record[DNS_RECORDS_MAX];
@@ -38,7 +52,7 @@ struct dns_answer {
     uint8_t data[DNS_DATA_BYTES];
 };
 
-struct dns_zone_route {          /* net.dns_zone.ZONE: outside DNSSEC */
+struct dns_zone_route {         /* net.dns_zone.ZONE: outside DNSSEC */
     char zone[DOMAIN_TEXT_MAX]; /* canonical; also everything below it */
     struct ip_endpoint resolver;
 };
@@ -72,7 +86,11 @@ typedef enum rc (*dns_validator)(void *ctx, struct span name, enum dns_type type
                                  struct deadline d);
 void dns_set_validator(dns_validator validate, void *ctx);
 
-struct dns_stats { uint64_t queries, cache_hits, timeouts, tcp_fallbacks, servfails, mismatches; unsigned cache_entries; size_t cache_bytes; };
+struct dns_stats {
+    uint64_t queries, cache_hits, timeouts, tcp_fallbacks, servfails, mismatches;
+    unsigned cache_entries;
+    size_t cache_bytes;
+};
 void dns_stats(struct dns_stats *out);
 
 #endif

@@ -102,8 +102,9 @@ static bool pack(struct dns_answer *a, const struct packed *p)
     /* The last byte stays free for the NUL of text that is built behind. */
     if (a->count == DNS_RECORDS_MAX || p->data.len >= sizeof a->data - a->data_len)
         return false;
-    a->record[a->count++] =
-        (struct dns_record){ .preference = p->preference, .at = (uint16_t)a->data_len, .len = (uint16_t)p->data.len };
+    a->record[a->count++] = (struct dns_record){ .preference = p->preference,
+                                                 .at = (uint16_t)a->data_len,
+                                                 .len = (uint16_t)p->data.len };
     if (p->data.len > 0)
         memmove(a->data + a->data_len, p->data.p, p->data.len);
     a->data_len += p->data.len;

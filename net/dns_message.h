@@ -12,8 +12,15 @@
 #define DNS_CLASS_IN 1
 #define DNS_TYPE_OPT 41
 
-enum dns_rcode { DNS_NOERROR = 0, DNS_FORMERR = 1, DNS_SERVFAIL = 2, DNS_NAME_ERROR = 3, DNS_NOTIMP = 4, DNS_REFUSED = 5,
-                 DNS_BADVERS = 16 };
+enum dns_rcode {
+    DNS_NOERROR = 0,
+    DNS_FORMERR = 1,
+    DNS_SERVFAIL = 2,
+    DNS_NAME_ERROR = 3,
+    DNS_NOTIMP = 4,
+    DNS_REFUSED = 5,
+    DNS_BADVERS = 16
+};
 
 /* A query for name (text as in domain.h, also labels with other printable characters; empty: the root) with RD and CD;
  * with edns, an OPT record with DO and DNS_UDP_BYTES. out has DNS_QUERY_BYTES. RC_INVALID: an empty label, or one or the

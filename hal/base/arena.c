@@ -5,17 +5,29 @@
 #include "hal/base/sanitize.h"
 
 #if defined(ADDRESS_SANITIZER)
-static void shadow_poison(const void *p, size_t len) { __asan_poison_memory_region(p, len); }
-static void shadow_clear(const void *p, size_t len) { __asan_unpoison_memory_region(p, len); }
+static void shadow_poison(const void *p, size_t len)
+{
+    __asan_poison_memory_region(p, len);
+}
+static void shadow_clear(const void *p, size_t len)
+{
+    __asan_unpoison_memory_region(p, len);
+}
 #else
-static void shadow_poison(const void *p, size_t len) { (void)p, (void)len; }
-static void shadow_clear(const void *p, size_t len) { (void)p, (void)len; }
+static void shadow_poison(const void *p, size_t len)
+{
+    (void)p, (void)len;
+}
+static void shadow_clear(const void *p, size_t len)
+{
+    (void)p, (void)len;
+}
 #endif
 
 /* Blocks lie end to end. A free block holds its two list links behind the header; the list is in order of address,
  * so that first fit keeps the far end whole for the large buffers. */
 struct block {
-    uint32_t size_bytes; /* header included */
+    uint32_t size_bytes;     /* header included */
     uint32_t previous_bytes; /* size of the block before this one, 0 for the first */
     uint32_t tag;
     uint32_t request_bytes;

@@ -52,8 +52,8 @@ static int days_in_month(int year, int month)
 
 static bool date_exists(const struct civil_time *c)
 {
-    return c->month >= 1 && c->month <= 12 && c->day >= 1 && c->day <= days_in_month(c->year, c->month) &&
-           c->hour <= 23 && c->minute <= 59 && c->second <= 60;
+    return c->month >= 1 && c->month <= 12 && c->day >= 1 && c->day <= days_in_month(c->year, c->month) && c->hour <= 23 &&
+           c->minute <= 59 && c->second <= 60;
 }
 
 /* Takes exactly `digits` decimal digits off *text. */
@@ -116,10 +116,9 @@ enum rc rfc3339_parse(struct span text, int64_t *unix_s)
 {
     struct civil_time c;
     int offset_s;
-    bool good = take_number(&text, 4, &c.year) && take(&text, "-") && take_number(&text, 2, &c.month) &&
-                take(&text, "-") && take_number(&text, 2, &c.day) && take(&text, "T") &&
-                take_number(&text, 2, &c.hour) && take(&text, ":") && take_number(&text, 2, &c.minute) &&
-                take(&text, ":") && take_number(&text, 2, &c.second) && take_fraction(&text) &&
+    bool good = take_number(&text, 4, &c.year) && take(&text, "-") && take_number(&text, 2, &c.month) && take(&text, "-") &&
+                take_number(&text, 2, &c.day) && take(&text, "T") && take_number(&text, 2, &c.hour) && take(&text, ":") &&
+                take_number(&text, 2, &c.minute) && take(&text, ":") && take_number(&text, 2, &c.second) && take_fraction(&text) &&
                 take_offset(&text, &offset_s) && text.len == 0;
     return good ? finish(&c, offset_s, unix_s) : RC_INVALID;
 }
@@ -135,8 +134,8 @@ void rfc5322_date_format(struct strbuf *out, int64_t unix_s)
 {
     struct civil_time c;
     civil_from_unix(unix_s, &c);
-    strbuf_printf(out, "%.3s, %d %.3s %04d %02d:%02d:%02d +0000", day_names + 3 * c.weekday, c.day,
-                  month_names + 3 * (c.month - 1), c.year, c.hour, c.minute, c.second);
+    strbuf_printf(out, "%.3s, %d %.3s %04d %02d:%02d:%02d +0000", day_names + 3 * c.weekday, c.day, month_names + 3 * (c.month - 1),
+                  c.year, c.hour, c.minute, c.second);
 }
 
 static bool take_name(struct span *text, struct span names, int *index)
@@ -153,12 +152,10 @@ static bool take_name(struct span *text, struct span names, int *index)
 enum rc http_date_parse(struct span text, int64_t *unix_s)
 {
     struct civil_time c, check;
-    bool good = take_name(&text, span_of(day_names), &c.weekday) && take(&text, ", ") &&
-                take_number(&text, 2, &c.day) && take(&text, " ") &&
-                take_name(&text, span_of(month_names), &c.month) && take(&text, " ") &&
-                take_number(&text, 4, &c.year) && take(&text, " ") && take_number(&text, 2, &c.hour) &&
-                take(&text, ":") && take_number(&text, 2, &c.minute) && take(&text, ":") &&
-                take_number(&text, 2, &c.second) && span_is(text, " GMT");
+    bool good = take_name(&text, span_of(day_names), &c.weekday) && take(&text, ", ") && take_number(&text, 2, &c.day) &&
+                take(&text, " ") && take_name(&text, span_of(month_names), &c.month) && take(&text, " ") &&
+                take_number(&text, 4, &c.year) && take(&text, " ") && take_number(&text, 2, &c.hour) && take(&text, ":") &&
+                take_number(&text, 2, &c.minute) && take(&text, ":") && take_number(&text, 2, &c.second) && span_is(text, " GMT");
     if (!good)
         return RC_INVALID;
     c.month++;

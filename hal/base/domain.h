@@ -6,7 +6,7 @@
 #include "hal/base/rc.h"
 #include "hal/base/strbuf.h"
 
-#define DOMAIN_MAX 253 /* characters of a name in text without trailing dot */
+#define DOMAIN_MAX 253      /* characters of a name in text without trailing dot */
 #define DOMAIN_TEXT_MAX 254 /* with NUL */
 #define DOMAIN_LABEL_MAX 63
 

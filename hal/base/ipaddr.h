@@ -22,7 +22,7 @@ struct ip_endpoint {
     uint16_t port;
 };
 
-#define IP_TEXT_MAX 46       /* with NUL */
+#define IP_TEXT_MAX 46 /* with NUL */
 #define IP_ENDPOINT_TEXT_MAX 54
 
 /* Strict dotted quad without leading zeros, or RFC 4291 text (also ::ffff:a.b.c.d). RC_INVALID else. */

@@ -7,11 +7,11 @@
 static log_sink current_sink;
 
 static const char *const area_names[LOG_AREA_COUNT] = {
-    [LOG_BOOT] = "boot", [LOG_NET] = "net", [LOG_DNS] = "dns", [LOG_TLS] = "tls", [LOG_SMTP] = "smtp",
-    [LOG_INTAKE] = "intake", [LOG_SPOOL] = "spool", [LOG_DELIVERY] = "delivery", [LOG_LIST] = "list",
-    [LOG_POLICY] = "policy", [LOG_SETTINGS] = "settings", [LOG_TIME] = "time", [LOG_CERT] = "cert",
-    [LOG_ACME] = "acme", [LOG_WEB] = "web", [LOG_UPDATE] = "update", [LOG_CONSOLE] = "console",
-    [LOG_TASK] = "task",
+    [LOG_BOOT] = "boot",       [LOG_NET] = "net",       [LOG_DNS] = "dns",           [LOG_TLS] = "tls",
+    [LOG_SMTP] = "smtp",       [LOG_INTAKE] = "intake", [LOG_SPOOL] = "spool",       [LOG_DELIVERY] = "delivery",
+    [LOG_LIST] = "list",       [LOG_POLICY] = "policy", [LOG_SETTINGS] = "settings", [LOG_TIME] = "time",
+    [LOG_CERT] = "cert",       [LOG_ACME] = "acme",     [LOG_WEB] = "web",           [LOG_UPDATE] = "update",
+    [LOG_CONSOLE] = "console", [LOG_TASK] = "task",
 };
 static const char *const level_names[] = { "debug", "info", "warn", "alert" };
 

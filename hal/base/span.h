@@ -24,7 +24,7 @@ bool span_is_nocase(struct span a, const char *cstr);
 bool span_starts(struct span a, const char *prefix);
 bool span_starts_nocase(struct span a, const char *prefix);
 bool span_ends_nocase(struct span a, const char *suffix);
-int span_cmp(struct span a, struct span b); /* bytewise, shorter first */
+int span_cmp(struct span a, struct span b);                   /* bytewise, shorter first */
 struct span span_sub(struct span a, size_t from, size_t len); /* clamped to a */
 struct span span_from(struct span a, size_t from);            /* clamped to a */
 struct span span_trim(struct span a);                         /* SP and HTAB off both ends */

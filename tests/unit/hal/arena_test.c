@@ -186,9 +186,12 @@ static void the_sanitizer_sees_into_the_arena(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(blocks_are_zeroed_aligned_and_apart), TEST(freed_blocks_merge_in_every_order),
-        TEST(the_lowest_fitting_hole_is_taken),    TEST(running_out_and_overflow_are_refused),
-        TEST(a_long_life_leaves_no_trace),         TEST(wrong_pointers_stop_the_box),
+        TEST(blocks_are_zeroed_aligned_and_apart),
+        TEST(freed_blocks_merge_in_every_order),
+        TEST(the_lowest_fitting_hole_is_taken),
+        TEST(running_out_and_overflow_are_refused),
+        TEST(a_long_life_leaves_no_trace),
+        TEST(wrong_pointers_stop_the_box),
 #if defined(ADDRESS_SANITIZER)
         TEST(the_sanitizer_sees_into_the_arena),
 #endif

@@ -11,8 +11,14 @@
 
 /* RFC 4648 section 10 */
 static const char *const golden[][2] = {
-    { "", "" },         { "f", "Zg==" },         { "fo", "Zm8=" },         { "foo", "Zm9v" },
-    { "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" }, { "\xfb\xff\xfe", "+//+" },
+    { "", "" },
+    { "f", "Zg==" },
+    { "fo", "Zm8=" },
+    { "foo", "Zm9v" },
+    { "foob", "Zm9vYg==" },
+    { "fooba", "Zm9vYmE=" },
+    { "foobar", "Zm9vYmFy" },
+    { "\xfb\xff\xfe", "+//+" },
 };
 
 static void the_vectors_of_the_rfc_hold(void **state)
@@ -36,15 +42,16 @@ static void base64url_has_its_own_letters_and_no_padding(void **state)
     (void)state;
     char memory[16];
     struct strbuf out = STRBUF(memory);
-    base64url_encode(&out, SPAN("\xfb\xff\xfe" "fo"));
+    base64url_encode(&out, SPAN("\xfb\xff\xfe"
+                                "fo"));
     assert_string_equal(memory, "-__-Zm8");
 }
 
 static void other_texts_are_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "Z", "Zg", "Zg=", "Zg===", "====", "=g==", "Z===", "Zg==Zg==", "Zm 8=", "Zm8=\n", "Zh==", "Zm9=",
-                                       "Zm-v", "Zm_v", "Z\xff==", "Zg=a" };
+    static const char *const bad[] = { "Z",     "Zg",     "Zg=",  "Zg===", "====", "=g==", "Z===",    "Zg==Zg==",
+                                       "Zm 8=", "Zm8=\n", "Zh==", "Zm9=",  "Zm-v", "Zm_v", "Z\xff==", "Zg=a" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         uint8_t bytes[16];
         size_t len = 9;
@@ -84,8 +91,8 @@ static void crc32_is_the_one_of_zlib(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_vectors_of_the_rfc_hold),    cmocka_unit_test(base64url_has_its_own_letters_and_no_padding),
-        cmocka_unit_test(other_texts_are_refused),        cmocka_unit_test(what_does_not_fit_is_told),
+        cmocka_unit_test(the_vectors_of_the_rfc_hold), cmocka_unit_test(base64url_has_its_own_letters_and_no_padding),
+        cmocka_unit_test(other_texts_are_refused),     cmocka_unit_test(what_does_not_fit_is_told),
         cmocka_unit_test(crc32_is_the_one_of_zlib),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

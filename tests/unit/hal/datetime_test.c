@@ -40,12 +40,35 @@ static void other_texts_are_no_rfc3339_time(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", "2020", "2020-05-20", "2020-05-20T10:00:00", "2020-05-20 10:00:00Z", "2020-05-20T10:00Z", "2020-5-20T10:00:00Z",
-        "2020-13-01T00:00:00Z", "2020-00-01T00:00:00Z", "2020-01-00T00:00:00Z", "2020-04-31T00:00:00Z", "2019-02-29T00:00:00Z",
-        "2100-02-29T00:00:00Z", "2020-01-01T24:00:00Z", "2020-01-01T00:60:00Z", "2020-01-01T00:00:61Z", "2020-01-01T00:00:60Z",
-        "2020-01-01T00:00:00.Z", "2020-01-01T00:00:00+24:00", "2020-01-01T00:00:00+00:60", "2020-01-01T00:00:00+0000",
-        "2020-01-01T00:00:00Z ", " 2020-01-01T00:00:00Z", "2020-01-01T00:00:00ZZ", "+020-01-01T00:00:00Z", "1969-12-31T23:59:59Z",
-        "9999-12-31T23:59:59-00:01", "1970-01-01T00:00:00+00:01", "20-05-20T10:00:00Z",
+        "",
+        "2020",
+        "2020-05-20",
+        "2020-05-20T10:00:00",
+        "2020-05-20 10:00:00Z",
+        "2020-05-20T10:00Z",
+        "2020-5-20T10:00:00Z",
+        "2020-13-01T00:00:00Z",
+        "2020-00-01T00:00:00Z",
+        "2020-01-00T00:00:00Z",
+        "2020-04-31T00:00:00Z",
+        "2019-02-29T00:00:00Z",
+        "2100-02-29T00:00:00Z",
+        "2020-01-01T24:00:00Z",
+        "2020-01-01T00:60:00Z",
+        "2020-01-01T00:00:61Z",
+        "2020-01-01T00:00:60Z",
+        "2020-01-01T00:00:00.Z",
+        "2020-01-01T00:00:00+24:00",
+        "2020-01-01T00:00:00+00:60",
+        "2020-01-01T00:00:00+0000",
+        "2020-01-01T00:00:00Z ",
+        " 2020-01-01T00:00:00Z",
+        "2020-01-01T00:00:00ZZ",
+        "+020-01-01T00:00:00Z",
+        "1969-12-31T23:59:59Z",
+        "9999-12-31T23:59:59-00:01",
+        "1970-01-01T00:00:00+00:01",
+        "20-05-20T10:00:00Z",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         int64_t value = 77;
@@ -103,9 +126,12 @@ static void http_dates_parse(void **state)
     assert_int_equal(http_date_parse(SPAN("Sun, 06 Nov 1994 08:49:37 GMT"), &value), RC_OK);
     assert_true(value == 784111777);
     static const char *const bad[] = {
-        "Sun, 6 Nov 1994 08:49:37 GMT", "Mon, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994",
-        "Sun, 06 Nov 1994 08:49:37 UTC", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 GMT ", "Sun, 31 Nov 1994 08:49:37 GMT",
-        "sun, 06 Nov 1994 08:49:37 GMT", "", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 25:49:37 GMT",
+        "Sun, 6 Nov 1994 08:49:37 GMT",   "Mon, 06 Nov 1994 08:49:37 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994",
+        "Sun, 06 Nov 1994 08:49:37 UTC",  "Sun, 06 Nov 1994 08:49:37",
+        "Sun, 06 Nov 1994 08:49:37 GMT ", "Sun, 31 Nov 1994 08:49:37 GMT",
+        "sun, 06 Nov 1994 08:49:37 GMT",  "",
+        "Sun, 06 Foo 1994 08:49:37 GMT",  "Sun, 06 Nov 1994 25:49:37 GMT",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(http_date_parse(span_of(bad[i]), &value), RC_INVALID);
@@ -118,9 +144,17 @@ static void durations_show_their_two_largest_units(void **state)
         int64_t seconds;
         const char *text;
     } golden[] = {
-        { 0, "0 s" },          { 45, "45 s" },       { 60, "1 min" },  { 725, "12 min 5 s" },       { 720, "12 min" },
-        { 3600, "1 h" },       { 3659, "1 h" },      { 3661, "1 h 1 min" }, { 3 * 86400 + 4 * 3600 + 59, "3 d 4 h" },
-        { 86400 + 59 * 60, "1 d" }, { -90, "-1 min 30 s" },
+        { 0, "0 s" },
+        { 45, "45 s" },
+        { 60, "1 min" },
+        { 725, "12 min 5 s" },
+        { 720, "12 min" },
+        { 3600, "1 h" },
+        { 3659, "1 h" },
+        { 3661, "1 h 1 min" },
+        { 3 * 86400 + 4 * 3600 + 59, "3 d 4 h" },
+        { 86400 + 59 * 60, "1 d" },
+        { -90, "-1 min 30 s" },
     };
     for (size_t i = 0; i < sizeof golden / sizeof *golden; i++) {
         char memory[40];
@@ -137,9 +171,9 @@ static void durations_show_their_two_largest_units(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rfc3339_times_parse), cmocka_unit_test(other_texts_are_no_rfc3339_time), cmocka_unit_test(times_format),
-        cmocka_unit_test(every_day_converts_there_and_back), cmocka_unit_test(http_dates_parse),
-        cmocka_unit_test(durations_show_their_two_largest_units),
+        cmocka_unit_test(rfc3339_times_parse), cmocka_unit_test(other_texts_are_no_rfc3339_time),
+        cmocka_unit_test(times_format),        cmocka_unit_test(every_day_converts_there_and_back),
+        cmocka_unit_test(http_dates_parse),    cmocka_unit_test(durations_show_their_two_largest_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,10 +37,13 @@ static void names_become_canonical(void **state)
         { "ma\xc3\xb1"
           "ana.com",
           "xn--maana-pta.com" },
-        { "\xd0\x9f\xd0\xa0\xd0\x95\xd0\x97\xd0\x98\xd0\x94\xd0\x95\xd0\x9d\xd0\xa2.\xd0\xa0\xd0\xa4", "xn--d1abbgf6aiiy.xn--p1ai" },
+        { "\xd0\x9f\xd0\xa0\xd0\x95\xd0\x97\xd0\x98\xd0\x94\xd0\x95\xd0\x9d\xd0\xa2.\xd0\xa0\xd0\xa4",
+          "xn--d1abbgf6aiiy.xn--p1ai" },
         { "\xe4\xbe\x8b\xe3\x81\x88.\xe3\x83\x86\xe3\x82\xb9\xe3\x83\x88", "xn--r8jz45g.xn--zckzah" },
         { "\xce\x91\xce\x92\xce\x93.gr", "xn--mxacd.gr" },
-        { "\xc5\x81\xc3\x93" "D\xc5\xb9.pl", "xn--d-uga0v4h.pl" },
+        { "\xc5\x81\xc3\x93"
+          "D\xc5\xb9.pl",
+          "xn--d-uga0v4h.pl" },
     };
     for (size_t i = 0; i < sizeof golden / sizeof *golden; i++) {
         assert_int_equal(canonical(span_of(golden[i][0])), RC_OK);
@@ -52,16 +55,31 @@ static void malformed_names_are_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", ".", "..", ".com", "a..b", "a.b..", "a b", "a,b", "a\nb.com", "exa$mple", "user@host", "a/b", "1.2.3.4:25", "[1.2.3.4]",
-        "a\xff.com",                /* not UTF-8 */
-        "a\xc0\xaf.com",            /* overlong */
-        "\xed\xa0\x80.com",         /* surrogate */
-        "a\xe2\x80\x8b" "b.com",    /* zero-width space */
-        "u\xcc\x88.com",            /* combining mark: not NFC */
-        "a\xe3\x80\x82" "com",      /* ideographic full stop */
-        "\xef\xbc\xa1.com",         /* full-width A */
-        "\xc2\xa0.com",             /* no-break space */
-        "\xf3\xa0\x80\x81.com",     /* tag */
+        "",
+        ".",
+        "..",
+        ".com",
+        "a..b",
+        "a.b..",
+        "a b",
+        "a,b",
+        "a\nb.com",
+        "exa$mple",
+        "user@host",
+        "a/b",
+        "1.2.3.4:25",
+        "[1.2.3.4]",
+        "a\xff.com",        /* not UTF-8 */
+        "a\xc0\xaf.com",    /* overlong */
+        "\xed\xa0\x80.com", /* surrogate */
+        "a\xe2\x80\x8b"
+        "b.com",         /* zero-width space */
+        "u\xcc\x88.com", /* combining mark: not NFC */
+        "a\xe3\x80\x82"
+        "com",                  /* ideographic full stop */
+        "\xef\xbc\xa1.com",     /* full-width A */
+        "\xc2\xa0.com",         /* no-break space */
+        "\xf3\xa0\x80\x81.com", /* tag */
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(canonical(span_of(bad[i])), RC_INVALID);
@@ -123,8 +141,15 @@ static void punycode_gives_the_samples_of_the_rfc(void **state)
 static void host_names_are_stricter(void **state)
 {
     (void)state;
-    static const char *const good[] = { "mx.example.org", "MX.Example.org.", "localhost", "3com.com", "a-b.c", "xn--bcher-kva.de",
-                                        "b\xc3\xbc" "cher.de", "1.2.3.4x" };
+    static const char *const good[] = { "mx.example.org",
+                                        "MX.Example.org.",
+                                        "localhost",
+                                        "3com.com",
+                                        "a-b.c",
+                                        "xn--bcher-kva.de",
+                                        "b\xc3\xbc"
+                                        "cher.de",
+                                        "1.2.3.4x" };
     static const char *const bad[] = { "", ".", "a_b.c", "-a.b", "a-.b", "a.-b", "1.2.3.4", "example.123", "a..b", "a b" };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         assert_true(domain_is_hostname(span_of(good[i])));
@@ -167,12 +192,9 @@ static void patterns_match_one_label(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_become_canonical),
-        cmocka_unit_test(malformed_names_are_refused),
-        cmocka_unit_test(lengths_are_bounded),
-        cmocka_unit_test(punycode_gives_the_samples_of_the_rfc),
-        cmocka_unit_test(host_names_are_stricter),
-        cmocka_unit_test(within_is_by_label),
+        cmocka_unit_test(names_become_canonical),   cmocka_unit_test(malformed_names_are_refused),
+        cmocka_unit_test(lengths_are_bounded),      cmocka_unit_test(punycode_gives_the_samples_of_the_rfc),
+        cmocka_unit_test(host_names_are_stricter),  cmocka_unit_test(within_is_by_label),
         cmocka_unit_test(patterns_match_one_label),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

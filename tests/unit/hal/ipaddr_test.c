@@ -49,11 +49,36 @@ static void nonsense_is_no_address(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "",          "1.2.3",     "1.2.3.4.5",  "1.2.3.256",        "01.2.3.4",          "1.2.3.4 ",      " 1.2.3.4",
-        "1..2.3",    "1.2.3.",    "+1.2.3.4",   "0x1.2.3.4",        "4294967297.1.1.1",  ":",             ":::",
-        "1::2::3",   "1:2:3",     "::12345",    "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7:8::", "::1:2:3:4:5:6:7:8",
-        ":1:2:3:4:5:6:7", "1:2:3:4:5:6:7:", "g::", "::1%eth0", "1.2.3.4::", "::1.2.3", "::1.2.3.4:5", "1:2:3:4:5:6:7:1.2.3.4",
-        "[::1]",     "::1/64",
+        "",
+        "1.2.3",
+        "1.2.3.4.5",
+        "1.2.3.256",
+        "01.2.3.4",
+        "1.2.3.4 ",
+        " 1.2.3.4",
+        "1..2.3",
+        "1.2.3.",
+        "+1.2.3.4",
+        "0x1.2.3.4",
+        "4294967297.1.1.1",
+        ":",
+        ":::",
+        "1::2::3",
+        "1:2:3",
+        "::12345",
+        "1:2:3:4:5:6:7:8:9",
+        "1:2:3:4:5:6:7:8::",
+        "::1:2:3:4:5:6:7:8",
+        ":1:2:3:4:5:6:7",
+        "1:2:3:4:5:6:7:",
+        "g::",
+        "::1%eth0",
+        "1.2.3.4::",
+        "::1.2.3",
+        "::1.2.3.4:5",
+        "1:2:3:4:5:6:7:1.2.3.4",
+        "[::1]",
+        "::1/64",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct ip_addr_any a = { IP_V4, { 9 } };
@@ -116,11 +141,12 @@ static void endpoints_parse_and_format(void **state)
 {
     (void)state;
     static const char *const golden[][2] = {
-        { "192.0.2.1", "192.0.2.1:53" },       { "192.0.2.1:5353", "192.0.2.1:5353" }, { "2001:db8::1", "[2001:db8::1]:53" },
+        { "192.0.2.1", "192.0.2.1:53" },         { "192.0.2.1:5353", "192.0.2.1:5353" }, { "2001:db8::1", "[2001:db8::1]:53" },
         { "[2001:db8::1]", "[2001:db8::1]:53" }, { "[::1]:65535", "[::1]:65535" },       { "::", "[::]:53" },
     };
-    static const char *const bad[] = { "",        "192.0.2.1:",  "192.0.2.1:0",   "192.0.2.1:65536", "[::1]:", "[::1", "::1]",
-                                       "[::1]53", "[1.2.3.4]:5", "[1.2.3.4]", "host:25", "1.2.3.4:5:6", "[]:5",      "[", "]:5" };
+    static const char *const bad[] = { "",     "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "[::1]:",  "[::1",
+                                       "::1]", "[::1]53",    "[1.2.3.4]:5", "[1.2.3.4]",       "host:25", "1.2.3.4:5:6",
+                                       "[]:5", "[",          "]:5" };
     for (size_t i = 0; i < sizeof golden / sizeof *golden; i++) {
         char memory[IP_ENDPOINT_TEXT_MAX];
         struct strbuf text = STRBUF(memory);
@@ -184,10 +210,14 @@ static void reverse_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(addresses_parse_and_format), cmocka_unit_test(nonsense_is_no_address),
-        cmocka_unit_test(networks_parse),             cmocka_unit_test(networks_contain),
-        cmocka_unit_test(endpoints_parse_and_format), cmocka_unit_test(the_longest_texts_fit),
-        cmocka_unit_test(loopback_and_equality),      cmocka_unit_test(reverse_names),
+        cmocka_unit_test(addresses_parse_and_format),
+        cmocka_unit_test(nonsense_is_no_address),
+        cmocka_unit_test(networks_parse),
+        cmocka_unit_test(networks_contain),
+        cmocka_unit_test(endpoints_parse_and_format),
+        cmocka_unit_test(the_longest_texts_fit),
+        cmocka_unit_test(loopback_and_equality),
+        cmocka_unit_test(reverse_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

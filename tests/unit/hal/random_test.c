@@ -119,12 +119,9 @@ static void fresh_entropy_is_mixed_in(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(chacha20_gives_the_block_of_the_rfc),
-        cmocka_unit_test(without_entropy_it_is_not_ready),
-        cmocka_unit_test(the_seed_decides_the_bytes),
-        cmocka_unit_test(pieces_of_any_size_hold_no_repeats),
-        cmocka_unit_test(below_is_within_and_uniform),
-        cmocka_unit_test(fresh_entropy_is_mixed_in),
+        cmocka_unit_test(chacha20_gives_the_block_of_the_rfc), cmocka_unit_test(without_entropy_it_is_not_ready),
+        cmocka_unit_test(the_seed_decides_the_bytes),          cmocka_unit_test(pieces_of_any_size_hold_no_repeats),
+        cmocka_unit_test(below_is_within_and_uniform),         cmocka_unit_test(fresh_entropy_is_mixed_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

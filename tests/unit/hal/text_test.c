@@ -144,8 +144,10 @@ static void json_strings_are_escaped(void **state)
     strbuf_add_json(&b, SPAN("a\"b\\\b\f\n\r\t\x01\x7f\0/\xc3\xbc"));
     assert_string_equal(memory, "\"a\\\"b\\\\\\b\\f\\n\\r\\t\\u0001\\u007f\\u0000/\xc3\xbc\"");
     strbuf_clear(&b);
-    strbuf_add_json(&b, SPAN("\xc3" "a\xff\xe2\x82"));
-    assert_string_equal(memory, "\"\xef\xbf\xbd" "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+    strbuf_add_json(&b, SPAN("\xc3"
+                             "a\xff\xe2\x82"));
+    assert_string_equal(memory, "\"\xef\xbf\xbd"
+                                "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
     strbuf_clear(&b);
     strbuf_add_hex(&b, SPAN("\x00\xfa\x09"));
     assert_string_equal(memory, "00fa09");
@@ -154,10 +156,24 @@ static void json_strings_are_escaped(void **state)
 static void utf8_is_strict(void **state)
 {
     (void)state;
-    static const char *const good[] = { "", "a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xf0\x90\x80\x80",
-                                        "\xf4\x8f\xbf\xbf" };
-    static const char *const bad[] = { "\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf",
-                                       "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xc3", "\xe2\x82", "\xe2\x82" "a", "a\xc3(" };
+    static const char *const good[] = {
+        "", "a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"
+    };
+    static const char *const bad[] = { "\x80",
+                                       "\xc0\x80",
+                                       "\xc1\xbf",
+                                       "\xe0\x9f\xbf",
+                                       "\xed\xa0\x80",
+                                       "\xed\xbf\xbf",
+                                       "\xf0\x8f\xbf\xbf",
+                                       "\xf4\x90\x80\x80",
+                                       "\xf5\x80\x80\x80",
+                                       "\xff",
+                                       "\xc3",
+                                       "\xe2\x82",
+                                       "\xe2\x82"
+                                       "a",
+                                       "a\xc3(" };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         assert_true(utf8_valid(span_of(good[i])));
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -215,10 +231,16 @@ static void every_code_has_a_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(spans_compare),        cmocka_unit_test(spans_are_cut_within_bounds), cmocka_unit_test(spans_split),
-        cmocka_unit_test(spans_become_numbers), cmocka_unit_test(appends_saturate_and_stay_marked),
-        cmocka_unit_test(peer_text_becomes_printable), cmocka_unit_test(json_strings_are_escaped), cmocka_unit_test(utf8_is_strict),
-        cmocka_unit_test(a_log_event_is_one_line), cmocka_unit_test(every_code_has_a_name),
+        cmocka_unit_test(spans_compare),
+        cmocka_unit_test(spans_are_cut_within_bounds),
+        cmocka_unit_test(spans_split),
+        cmocka_unit_test(spans_become_numbers),
+        cmocka_unit_test(appends_saturate_and_stay_marked),
+        cmocka_unit_test(peer_text_becomes_printable),
+        cmocka_unit_test(json_strings_are_escaped),
+        cmocka_unit_test(utf8_is_strict),
+        cmocka_unit_test(a_log_event_is_one_line),
+        cmocka_unit_test(every_code_has_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

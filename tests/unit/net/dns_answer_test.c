@@ -258,10 +258,10 @@ static void malformed_data_spoil_the_message(void **state)
         const char *data;
         size_t len;
     } bad[] = {
-        { DNS_A, "\1\2\3", 3 },       { DNS_A, "\1\2\3\4\5", 5 },  { DNS_AAAA, "\1\2\3\4", 4 },  { DNS_TLSA, "\3\1", 2 },
-        { DNS_TXT, "", 0 },           { DNS_TXT, "\5abcd", 5 },    { DNS_TXT, "\1a\4bc", 5 },    { DNS_MX, "\0\1", 2 },
-        { DNS_MX, "\0\1\0x", 4 },     { DNS_MX, "\0\1\5ab", 5 },   { DNS_PTR, "", 0 },           { DNS_PTR, "\1a\0b", 4 },
-        { DNS_NS, "\300\377", 2 },    { DNS_CNAME, "\1a", 2 },
+        { DNS_A, "\1\2\3", 3 },    { DNS_A, "\1\2\3\4\5", 5 }, { DNS_AAAA, "\1\2\3\4", 4 }, { DNS_TLSA, "\3\1", 2 },
+        { DNS_TXT, "", 0 },        { DNS_TXT, "\5abcd", 5 },   { DNS_TXT, "\1a\4bc", 5 },   { DNS_MX, "\0\1", 2 },
+        { DNS_MX, "\0\1\0x", 4 },  { DNS_MX, "\0\1\5ab", 5 },  { DNS_PTR, "", 0 },          { DNS_PTR, "\1a\0b", 4 },
+        { DNS_NS, "\300\377", 2 }, { DNS_CNAME, "\1a", 2 },
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         wire_answer(&w, "x.example", bad[i].type, 0);

@@ -37,7 +37,9 @@ static void make_answer(const char *name, uint32_t ttl_s, unsigned records, size
     in.outcome = DNS_FOUND;
     in.ttl_s = ttl_s;
     for (unsigned i = 0; i < records; i++) {
-        in.record[in.count++] = (struct dns_record){ .preference = (uint16_t)i, .at = (uint16_t)in.data_len, .len = (uint16_t)bytes_each };
+        in.record[in.count++] = (struct dns_record){ .preference = (uint16_t)i,
+                                                     .at = (uint16_t)in.data_len,
+                                                     .len = (uint16_t)bytes_each };
         memset(in.data + in.data_len, (int)('a' + i), bytes_each);
         in.data_len += bytes_each;
     }
@@ -161,8 +163,12 @@ static void the_largest_answer_fits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(an_answer_comes_back_as_it_was),    TEST(it_is_gone_when_its_time_is_over), TEST(ttl_zero_is_not_kept_and_ends_what_was),
-        TEST(a_newer_answer_replaces_the_older), TEST(the_memory_is_capped_and_the_unused_go_first), TEST(the_largest_answer_fits),
+        TEST(an_answer_comes_back_as_it_was),
+        TEST(it_is_gone_when_its_time_is_over),
+        TEST(ttl_zero_is_not_kept_and_ends_what_was),
+        TEST(a_newer_answer_replaces_the_older),
+        TEST(the_memory_is_capped_and_the_unused_go_first),
+        TEST(the_largest_answer_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

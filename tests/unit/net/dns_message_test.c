@@ -170,17 +170,17 @@ static void malformed_names_are_refused(void **state)
         size_t len, at;
     } bad[] = {
         { "", 0, 0 },
-        { "\3ab", 3, 0 },               /* label past the end */
-        { "\3abc", 4, 0 },              /* no end */
-        { "\300\0", 2, 0 },             /* to itself */
-        { "\1a\300\2\0", 5, 0 },        /* to itself behind a label */
-        { "\1a\300\0\0", 5, 0 },        /* to its own start */
-        { "\300\2\300\0", 4, 2 },       /* forward from behind */
-        { "\300\2\0", 3, 0 },           /* forward */
-        { "\300", 1, 0 },               /* half a pointer */
-        { "\100a\0", 3, 0 },            /* reserved label types */
+        { "\3ab", 3, 0 },         /* label past the end */
+        { "\3abc", 4, 0 },        /* no end */
+        { "\300\0", 2, 0 },       /* to itself */
+        { "\1a\300\2\0", 5, 0 },  /* to itself behind a label */
+        { "\1a\300\0\0", 5, 0 },  /* to its own start */
+        { "\300\2\300\0", 4, 2 }, /* forward from behind */
+        { "\300\2\0", 3, 0 },     /* forward */
+        { "\300", 1, 0 },         /* half a pointer */
+        { "\100a\0", 3, 0 },      /* reserved label types */
         { "\200a\0", 3, 0 },
-        { "\1a\0", 3, 7 },              /* beyond the message */
+        { "\1a\0", 3, 7 }, /* beyond the message */
     };
     char text[DOMAIN_TEXT_MAX];
     size_t end;
@@ -229,7 +229,13 @@ static void long_pointer_chains_end(void **state)
 static void bytes_that_text_cannot_show_are_told_apart(void **state)
 {
     (void)state;
-    static const char *const odd[] = { "\3a.b", "\3a b", "\3a\"b", "\3a\\b", "\3a\xff" "b", "\3a\nb" };
+    static const char *const odd[] = { "\3a.b",
+                                       "\3a b",
+                                       "\3a\"b",
+                                       "\3a\\b",
+                                       "\3a\xff"
+                                       "b",
+                                       "\3a\nb" };
     char text[DOMAIN_TEXT_MAX];
     size_t end = 0;
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {

@@ -1,4 +1,5 @@
-/* Lookups against resolvers that the test plays, behind doubles of net/udp.h and net/tcp.h, with a clock of its own. */
+/* Lookups against resolvers that the test plays, behind doubles of net/udp.h and net/tcp.h, with a clock of its own.
+ * Long because all cases share the doubles, which no other test program may be linked with. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -556,7 +557,8 @@ static void new_resolvers_forget_old_answers(void **state)
     assert_int_equal(asked[3], 1);
 }
 
-static enum rc call_it(void *ctx, struct span name, enum dns_type type, struct span message, struct dns_answer *a, struct deadline d)
+static enum rc call_it(void *ctx, struct span name, enum dns_type type, struct span message, struct dns_answer *a,
+                       struct deadline d)
 {
     struct dns_response response;
     (void)d;
