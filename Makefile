@@ -101,16 +101,16 @@ DEPS_STAMPS := $(THIRD_LIBS:%=$(THIRD)/%/.stamp)
 $(DEPS_STAMPS):
 	@echo "$(@D): the third-party sources are missing; run 'make deps'" >&2; exit 1
 
-# $(call keep,FILE,TEXT) writes FILE only if its text changed: what is built with other flags is built anew.
-keep = $(shell mkdir -p $(dir $1))$(if $(subst x$(file <$1)x,,x$2x),$(file >$1,$2))
-
 # --- One variant of one board ----------------------------------------------------------------------------------------------
 # $(call variant,NAME,BOARD,CROSS,CC,CFLAGS,FLAGS OF OUR FILES): the floors' and third parties' libraries, and the board's
 # own objects. The firmware's linking follows below, as it differs between ARM and the host.
 
 define variant
 $1_FLAGS := $5 -ffile-prefix-map=$(CURDIR)=. -I$(BUILD)/$1/inc
-$$(call keep,$(BUILD)/$1/.flags,$$(strip $4 $$($1_FLAGS) $6 $(OURS) $(LWIP_INC) $(MBEDTLS_INC) $(FAST_FILES)))
+# Written only if its text changed: what was built with other flags is built anew.
+$(BUILD)/$1/.flags: export TEXT := $4 $$($1_FLAGS) $6 $(OURS) $(LWIP_INC) $(MBEDTLS_INC) $(FAST_FILES)
+$(BUILD)/$1/.flags: FORCE
+	@mkdir -p $$(@D) && { echo "$$$$TEXT" | cmp -s - $$@ || echo "$$$$TEXT" >$$@; }
 $1_BOARD_SRC := $$(wildcard boards/$2/*.c boards/$2/*.S) $$(addprefix boards/drivers/,$$(BOARD_DRIVERS))
 $1_BOARD_OBJ := $$(patsubst %,$(BUILD)/$1/obj/%.o,$$(basename $$($1_BOARD_SRC)))
 $1_THIRD := $$(THIRD_LIBS:%=$(BUILD)/$1/lib/lib%.a)
@@ -149,11 +149,11 @@ endef
 
 define third_lib
 $(BUILD)/$1/lib/lib$2.a: $$(SRC_$2:%.c=$(BUILD)/$1/third/$2/%.o)
+	@echo "$1: $$@"
 	@mkdir -p $$(@D) && rm -f $$@
 	@$3ar rcsD $$@ $$^
 $(BUILD)/$1/third/$2/%.o: $(THIRD)/$2/%.c $(THIRD)/$2/.stamp $$(CONFIG_$2) $(BUILD)/$1/.flags | $(BUILD)/$1/inc/.stamp
 	@mkdir -p $$(@D)
-	@echo "$1: $2/$$*.c"
 	$(Q)$4 -std=gnu11 -w -ffunction-sections -fdata-sections $$(INC_$2) $$($1_FLAGS) \
 		$$(if $$(filter $(FAST_FILES),$$*.c),-O2) -c -o $$@ $$<
 endef
@@ -334,5 +334,5 @@ clean:
 help:
 	@sed -n 's/^| \(`make.*\) |$$/\1/p' toolchain/README.md | sed 's/`//g; s/ | /\t/' | expand -t 26
 
-.PHONY: all deps tools selftest tests-built test-programs unit vectors powercut fuzz fuzz-short e2e bench check format size test demo run image \
-	clean help
+.PHONY: all deps tools selftest tests-built test-programs unit vectors powercut fuzz fuzz-short e2e bench check format \
+	size test demo run image clean help FORCE
