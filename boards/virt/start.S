@@ -56,6 +56,9 @@ reset:
     mov sp, r0
     cps #MODE_SVC
     ldr sp, =main_stack_top
+    /* errno is the only thread-local variable there is, and all tasks share it. */
+    ldr r0, =__tls_pointer
+    mcr p15, 0, r0, c13, c0, 3  /* TPIDRURO */
 
     ldr r0, =__data_start
     ldr r1, =__data_end
@@ -131,14 +134,6 @@ board_panic:
     bl crash_panic
     b .
     .size board_panic, . - board_panic
-
-/* errno is the only thread-local variable there is, and all tasks share it. */
-    .global __aeabi_read_tp
-    .type __aeabi_read_tp, %function
-__aeabi_read_tp:
-    ldr r0, =__tls_pointer
-    bx lr
-    .size __aeabi_read_tp, . - __aeabi_read_tp
 
     .ltorg
 

@@ -1,6 +1,7 @@
 /* A firmware that proves a board: it checks the contracts of hal/ on the board it runs on, one line each ("PASS name" or
  * "FAIL name: why"), says "READY", and then obeys words on the console that bring the box down in every way there is.
  * tests/e2e/test_board_selftest.py starts it and reads the lines. It overwrites the last four flash blocks. */
+#include <errno.h>
 #include <inttypes.h>
 
 #include "hal/base/strbuf.h"
@@ -20,6 +21,7 @@ static uint8_t check_stack[TASK_STACK_BYTES] __attribute__((aligned(16)));
 static struct task victim_task;
 static uint8_t victim_stack[2048] __attribute__((aligned(16)));
 static void (*on_main_stack)(void);
+static bool nobody_receives;            /* frames are dropped in the main loop, lest they keep the box awake */
 static volatile uintptr_t null_address; /* out of the optimizer's sight */
 
 void say(const char *format, ...)
@@ -98,12 +100,21 @@ static void check_unaligned(void)
     check("unaligned-access", v == 0x04030201, "wrong bytes");
 }
 
+/* errno is where start code put thread-local variables. */
+static void check_errno(void)
+{
+    errno = 0;
+    (void)strtoul("99999999999999999999999999", NULL, 10);
+    check("errno", errno == ERANGE, "not set");
+}
+
 static void check_all(void)
 {
     check_clock();
     check_rtc();
     check_entropy();
     check_unaligned();
+    check_errno();
     selftest_flash();
     selftest_ethernet();
     say("task: stack %u of %u bytes used", (unsigned)task_stack_used(&check_task), TASK_STACK_BYTES);
@@ -219,6 +230,7 @@ static void run(void *arg)
 {
     (void)arg;
     check_all();
+    nobody_receives = true;
     say("READY");
     read_commands();
 }
@@ -237,6 +249,8 @@ void firmware_main(void)
         bool more = tasks_run();
         if (on_main_stack != NULL)
             on_main_stack();
+        if (nobody_receives)
+            selftest_ethernet_drop();
         if (!more && !flash_busy())
             board_idle(deadline_earlier(tasks_next_deadline(), deadline_in_ms(2000)));
     }

@@ -12,11 +12,13 @@
 #define PING_DATA_MAX (ETHERNET_FRAME_MAX - HEADER_BYTES - IP_BYTES - ICMP_BYTES)
 #define TYPE_IP 0x0800
 #define TYPE_ARP 0x0806
-#define ANSWER_MS 5000
+#define ANSWER_MS 1000
+#define ARP_TRIES 5 /* the host's end may come up a little after ours */
 #define PINGS 200u
 
 static const uint8_t our_ip[4] = { 10, 0, 2, 15 };
 static const uint8_t host_ip[4] = { 10, 0, 2, 2 };
+static bool usable;
 static uint8_t our_mac[6], host_mac[6];
 static uint8_t frame[ETHERNET_FRAME_MAX], answer[ETHERNET_FRAME_MAX];
 
@@ -121,6 +123,15 @@ static bool is_arp_answer(size_t len, uint16_t sequence)
     return true;
 }
 
+static bool host_found(void)
+{
+    static const uint8_t broadcast[6] = { 255, 255, 255, 255, 255, 255 };
+    for (unsigned i = 0; i < ARP_TRIES; i++)
+        if (send_arp(1, broadcast) == RC_OK && receive(is_arp_answer, 0))
+            return true;
+    return false;
+}
+
 static bool is_pong(size_t len, uint16_t sequence)
 {
     const uint8_t *ip = answer + HEADER_BYTES, *icmp = ip + IP_BYTES;
@@ -161,18 +172,23 @@ static void check_limits(void)
     check("ethernet-small-buffer", dropped, "an overlong frame was given");
 }
 
+void selftest_ethernet_drop(void)
+{
+    while (usable && ethernet_receive(answer, sizeof answer) != 0) {
+    }
+}
+
 void selftest_ethernet(void)
 {
-    static const uint8_t broadcast[6] = { 255, 255, 255, 255, 255, 255 };
     enum rc rc = ethernet_init();
     if (!check("ethernet-init", rc == RC_OK, rc_name(rc)))
         return;
+    usable = true;
     ethernet_mac(our_mac);
     say("mac: %02x:%02x:%02x:%02x:%02x:%02x", our_mac[0], our_mac[1], our_mac[2], our_mac[3], our_mac[4], our_mac[5]);
     check("ethernet-mac", (our_mac[0] & 1) == 0 && (our_mac[0] | our_mac[1] | our_mac[2] | our_mac[5]) != 0, "no address");
     check("ethernet-link", ethernet_link_up(), "down");
-    rc = send_arp(1, broadcast);
-    if (!check("ethernet-arp", rc == RC_OK && receive(is_arp_answer, 0), "no answer"))
+    if (!check("ethernet-arp", host_found(), "no answer"))
         return;
     (void)ping(1, 0);
     check("ethernet-ping", ping_all_sizes() == PINGS, "some pings came back wrong or not at all");
