@@ -238,7 +238,8 @@ $(foreach t,$(TOOLS),$(eval $(call tool,$t)))
 # --- Tests -----------------------------------------------------------------------------------------------------------------
 
 # Each *_test.c is a cmocka program on the sanitized libraries of its floor and those below, and on the posix
-# board without its main. tests/support is linked in, but for tests of the boards, which are about the real devices.
+# board without its main. What they use of tests/support is linked in and goes before the board; in programs the
+# board goes first, and tests of the boards, which are about the real devices, have none of it.
 # ONLY=word picks the tests with that word in their path.
 UNDER_hal := hal
 UNDER_net := hal net
@@ -251,9 +252,14 @@ TEST_SRC := $(foreach t,$(wildcard tests/unit/*/*_test.c tests/vectors/*_test.c 
 	$(if $(or $(if $(ONLY),,all),$(findstring $(ONLY),$t)),$t))
 TEST_PROGRAMS := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
 SUPPORT_OBJ := $(patsubst %.c,$(BUILD)/posix-asan/obj/%.o,$(wildcard tests/support/*.c))
-support = $(if $(filter unit/boards/% programs/%,$1),,$(SUPPORT_OBJ))
+SUPPORT_LIB := $(BUILD)/posix-asan/lib/libsupport.a
+$(SUPPORT_LIB): $(SUPPORT_OBJ)
+	@mkdir -p $(@D) && rm -f $@
+	@ar rcsD $@ $^
+test_libs_and_support = $(if $(filter unit/boards/%,$1),$(call test_libs,$1),$(if $(filter programs/%,$1),\
+	$(call test_libs,$1) $(SUPPORT_LIB),$(SUPPORT_LIB) $(call test_libs,$1)))
 define test_program
-$(BUILD)/tests/$1: $(BUILD)/posix-asan/obj/tests/$1.o $(call support,$1) $(call test_libs,$1)
+$(BUILD)/tests/$1: $(BUILD)/posix-asan/obj/tests/$1.o $(call test_libs_and_support,$1)
 	@mkdir -p $$(@D)
 	@echo "test: $$@"
 	$(Q)gcc -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(posix-asan_LDFLAGS) -lcmocka
@@ -292,7 +298,7 @@ FUZZ_SECONDS := 600
 fuzz: $(FUZZERS)
 	@toolchain/run-fuzz $(FUZZ_SECONDS) $^
 
-e2e: all selftest test-programs
+e2e: all selftest test-programs $(PKI)/.stamp
 	@toolchain/run-pytest tests/e2e
 bench: all
 	@if [ -x tests/bench/run ]; then tests/bench/run; else echo "bench: there are no benchmarks yet"; fi
