@@ -4,6 +4,8 @@
 #include "net/tls_internal.h"
 
 #define FLAGS_WEAK (MBEDTLS_X509_BADCERT_BAD_MD | MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY)
+/* Trust comes from the walk, and the name from our own look at it. */
+#define FLAGS_JUDGED_HERE (MBEDTLS_X509_BADCERT_NOT_TRUSTED | MBEDTLS_X509_BADCERT_CN_MISMATCH)
 #define FLAGS_TIME (MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE)
 
 static const struct {
@@ -55,19 +57,20 @@ static enum tls_cause untrusted_cause(const struct tls_chain_seen *seen)
     return seen->length == 1 ? TLS_CAUSE_MISSING_INTERMEDIATE : TLS_CAUSE_UNTRUSTED_ROOT;
 }
 
-static enum tls_cause path_cause(const struct tls_chain_seen *seen, bool clock_known)
+/* flags: of the whole path; usage and curve are looked at after the walk, in the session's result. */
+static enum tls_cause path_cause(const struct tls_chain_seen *seen, uint32_t flags, bool clock_known)
 {
     if (!seen->trusted)
         return untrusted_cause(seen);
     if (seen->bad_signature)
         return TLS_CAUSE_BAD_CERTIFICATE;
-    if (clock_known && (seen->flags & MBEDTLS_X509_BADCERT_EXPIRED))
+    if (clock_known && (flags & MBEDTLS_X509_BADCERT_EXPIRED))
         return TLS_CAUSE_EXPIRED;
-    if (clock_known && (seen->flags & MBEDTLS_X509_BADCERT_FUTURE))
+    if (clock_known && (flags & MBEDTLS_X509_BADCERT_FUTURE))
         return TLS_CAUSE_NOT_YET_VALID;
-    if (seen->flags & FLAGS_WEAK)
+    if (flags & FLAGS_WEAK)
         return TLS_CAUSE_WEAK;
-    if (seen->flags & ~(uint32_t)FLAGS_TIME)
+    if (flags & ~(uint32_t)(FLAGS_TIME | FLAGS_JUDGED_HERE))
         return TLS_CAUSE_BAD_CERTIFICATE;
     return clock_known ? TLS_CAUSE_NONE : TLS_CAUSE_CLOCK_UNKNOWN;
 }
@@ -99,7 +102,7 @@ void tls_chain_cause(const struct tls_session *t, struct tls_facts *facts)
         facts->cause = TLS_CAUSE_NO_CERTIFICATE;
         return;
     }
-    facts->cause = path_cause(seen, t->now != 0);
+    facts->cause = path_cause(seen, mbedtls_ssl_get_verify_result(&t->ssl), t->now != 0);
     facts->chain_valid = facts->cause == TLS_CAUSE_NONE;
     facts->name_matches = seen->name_matches;
     bool path_good = facts->cause == TLS_CAUSE_NONE || facts->cause == TLS_CAUSE_CLOCK_UNKNOWN;

@@ -17,7 +17,6 @@
 /* What the walk over the peer's chain saw; tls_cause.c makes one cause of it. */
 struct tls_chain_seen {
     unsigned length;      /* certificates in the path that was built, a held root included; 0: none shown */
-    uint32_t flags;       /* MBEDTLS_X509_BADCERT_* of all certificates but NOT_TRUSTED and the name */
     bool trusted;         /* the path ends in a root that we hold */
     bool top_self_issued; /* where the path ends, subject and issuer are the same */
     bool bad_signature;   /* a certificate was not signed by the key of the issuer that was sent */
@@ -79,9 +78,8 @@ int tls_rng(void *ctx, unsigned char *out, size_t len);
 int tls_configure(struct tls_session *t);
 void tls_handshake_facts(struct tls_session *t, struct tls_facts *facts); /* version, suite, key_bits, alpn */
 
-/* --- tls_verify.c */
+/* --- tls_verify.c: fills seen, and the leaf's facts */
 void tls_verify_configure(struct tls_session *t); /* client */
-void tls_peer_facts(struct tls_session *t, struct tls_facts *facts);
 
 /* --- tls_cause.c */
 void tls_chain_cause(const struct tls_session *t, struct tls_facts *facts);

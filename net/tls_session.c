@@ -293,7 +293,6 @@ enum rc tls_session_start(struct stream *s, struct tls_params *p, struct deadlin
     facts->established = true;
     tls_handshake_facts(t, facts);
     if (p->role == TLS_CLIENT) {
-        tls_peer_facts(t, facts);
         tls_chain_cause(t, facts);
     }
     release_handshake(t);

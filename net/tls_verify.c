@@ -96,6 +96,20 @@ static void describe(struct tls_chain_seen *seen, const mbedtls_x509_crt *crt)
     seen->not_after = x509_unix_time(&crt->valid_to);
 }
 
+/* All that is ever wanted of the leaf: its bytes are gone when the next record comes. */
+static void note_leaf(struct tls_session *t, const mbedtls_x509_crt *leaf)
+{
+    struct tls_facts *facts = t->params->facts;
+    struct strbuf names = STRBUF(facts->names);
+    x509_names_text(&names, leaf);
+    facts->not_after = x509_unix_time(&leaf->valid_to);
+    x509_fingerprints(leaf, facts->leaf_sha256, facts->spki_sha256);
+    if (t->params->server_name != NULL)
+        t->seen.name_matches = x509_names_host(leaf, t->params->server_name);
+    if (t->seen.fault_rank == 0)
+        describe(&t->seen, leaf);
+}
+
 /* Called for each certificate of the path from its end down to the leaf (depth 0). NOT_TRUSTED at the end means that no
  * issuer was found there; further down, that the issuer's key did not sign. */
 static int note_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
@@ -110,14 +124,13 @@ static int note_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_
     } else if (not_trusted) {
         seen->bad_signature = true;
     }
-    seen->flags |= *flags & ~(uint32_t)FLAGS_IGNORED;
     int rank = fault_rank(*flags, t->now != 0);
     if (rank > 0 && rank >= seen->fault_rank) {
         seen->fault_rank = rank;
         describe(seen, crt);
     }
-    if (depth == 0 && t->params->server_name != NULL)
-        seen->name_matches = x509_names_host(crt, t->params->server_name);
+    if (depth == 0)
+        note_leaf(t, crt);
     return 0;
 }
 
@@ -127,19 +140,4 @@ void tls_verify_configure(struct tls_session *t)
     mbedtls_ssl_conf_cert_profile(&t->conf, &profile);
     mbedtls_ssl_conf_ca_cb(&t->conf, find_roots, t);
     mbedtls_ssl_conf_verify(&t->conf, note_certificate, t);
-}
-
-void tls_peer_facts(struct tls_session *t, struct tls_facts *facts)
-{
-    const mbedtls_x509_crt *leaf = mbedtls_ssl_get_peer_cert(&t->ssl);
-    if (leaf == NULL)
-        return;
-    /* Usage and curve are looked at after the walk. */
-    t->seen.flags |= mbedtls_ssl_get_verify_result(&t->ssl) & ~(uint32_t)FLAGS_IGNORED;
-    struct strbuf names = STRBUF(facts->names);
-    x509_names_text(&names, leaf);
-    facts->not_after = x509_unix_time(&leaf->valid_to);
-    x509_fingerprints(leaf, facts->leaf_sha256, facts->spki_sha256);
-    if (t->seen.fault_rank == 0)
-        describe(&t->seen, leaf);
 }
