@@ -3,8 +3,8 @@
 
 usage: make_pki.py FOLDER
 
-Writes NAME.pem (the chain as a server sends it), NAME.key, root-*.pem (what a client holds), and twin-*.pem. All are
-valid from 2020 to 2040, but for those whose fault is time; NOW_OF_TESTS in tests/unit/net/tls_pki.h lies between.
+Writes NAME.pem (the chain as a server sends it), NAME.above.pem (the same without the leaf), NAME.key, root-*.pem (what
+a client holds). All are valid from 2020 to 2040, but for those whose fault is time.
 """
 
 import datetime
@@ -99,7 +99,9 @@ def forged(party):
 
 def make(folder):
     def write(label, party, certs=None):
-        (folder / f"{label}.pem").write_bytes(pem(party.chain[:-1] if certs is None else certs))
+        certs = party.chain[:-1] if certs is None else certs
+        (folder / f"{label}.pem").write_bytes(pem(certs))
+        (folder / f"{label}.above.pem").write_bytes(pem(certs[1:]))
         (folder / f"{label}.key").write_bytes(key_pem(party.key))
 
     def write_root(label, party):

@@ -170,10 +170,12 @@ static void prepare(void)
     pipe_stream_init(&client.s, &client_end);
     arena_init(&server.arena, server_memory, sizeof server_memory);
     arena_init(&client.arena, client_memory, sizeof client_memory);
-    server.params = (struct tls_params){ .role = TLS_SERVER, .select = select_served, .arena = &server.arena,
-                                         .facts = &server.facts, .now = NOW };
-    client.params = (struct tls_params){ .role = TLS_CLIENT, .server_name = HOST, .trust = &trust,
-                                         .arena = &client.arena, .facts = &client.facts, .now = NOW };
+    server.params = (struct tls_params){
+        .role = TLS_SERVER, .select = select_served, .arena = &server.arena, .facts = &server.facts, .now = NOW
+    };
+    client.params = (struct tls_params){
+        .role = TLS_CLIENT, .server_name = HOST, .trust = &trust, .arena = &client.arena, .facts = &client.facts, .now = NOW
+    };
     server.deadline = client.deadline = deadline_in_ms(60000);
 }
 
