@@ -154,24 +154,26 @@ static enum rc read_domain(struct path_reader *r, struct smtp_address *out, stru
 /* "@a,@b:" was for routing by the sender; RFC 5321 appendix C lets a server ignore it, and so do we. */
 static enum rc drop_source_route(struct path_reader *r, struct smtp_address *out)
 {
-    while (look(r) == '@') {
+    if (look(r) != '@')
+        return RC_OK;
+    int c;
+    do {
         struct span raw;
+        if (look(r) != '@')
+            return refuse(r, "malformed source route");
         r->at++;
         enum rc rc = read_domain(r, out, &raw); /* only to see that it is one */
         if (rc != RC_OK)
             return rc;
-        int c = look(r);
-        if (c != ',' && c != ':')
-            return refuse(r, "malformed source route");
+        c = look(r);
         r->at++;
-        out->source_route = true;
-        if (c == ':')
-            break;
-    }
-    out->literal = false;
-    out->utf8 = false;
+    } while (c == ',');
+    if (c != ':' || look(r) == '@')
+        return refuse(r, "malformed source route");
+    out->source_route = true;
+    out->literal = out->utf8 = false;
     out->domain[0] = '\0';
-    return out->source_route && look(r) == '@' ? refuse(r, "malformed source route") : RC_OK;
+    return RC_OK;
 }
 
 static enum rc read_mailbox(struct path_reader *r, struct smtp_address *out)
