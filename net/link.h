@@ -13,7 +13,7 @@ struct link_params {
     struct ip_net address;       /* when not dhcp; family IP_NONE: no IPv4 */
     struct ip_addr_any gateway;  /* IP_NONE: none */
     bool ipv6_auto;              /* link-local + SLAAC */
-    struct ip_net address6;      /* when not auto; IP_NONE: IPv6 off */
+    struct ip_net address6;      /* when not auto; IP_NONE: IPv6 off. On the link are its /64 alone. */
     struct ip_addr_any gateway6; /* IP_NONE: from router advertisements */
     const char *hostname;        /* given to DHCP; lasts as long as the link */
 };
@@ -32,7 +32,9 @@ struct link_status {
     uint64_t frames_in, frames_out, drops; /* since boot */
 };
 
-enum rc link_init(const struct link_params *p) MUST_CHECK; /* once; needs random_init before */
+/* Once; needs random_init before. On error of the device the rest of the network code works, but reaches nobody. RC_NOT_FOUND,
+ * RC_IO, RC_NO_MEMORY. */
+enum rc link_init(const struct link_params *p) MUST_CHECK;
 /* Changes addresses while running; sessions on a lost address break. */
 enum rc link_reconfigure(const struct link_params *p) MUST_CHECK;
 void link_status(struct link_status *out);

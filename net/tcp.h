@@ -3,45 +3,53 @@
 #ifndef NET_TCP_H
 #define NET_TCP_H
 
+#include "board/lwip_sizes.h"
 #include "hal/task.h"
 #include "net/stream.h"
 
-/* One connection's state, owned by a session slot; opaque but for its size. */
-#define TCP_RING_BYTES 6144 /* receive ring: at least TCP_WND; boards may raise both (lwip_sizes.h) */
+/* The receive ring is as large as the window, so that what the peer may send always has room. */
+#define TCP_RING_BYTES LWIP_TCP_WINDOW_BYTES
 
+/* One connection's state, owned by a session slot; opaque but for its size. */
 struct tcp_conn {
-    void *pcb; /* lwIP's struct tcp_pcb, NULL when gone */
+    void *pcb;          /* lwIP's struct tcp_pcb, NULL when gone */
     struct event event; /* bytes, space, end or error */
     uint32_t ring_head, ring_len;
-    uint32_t unacked_recv; /* taken from the ring, not yet given back to the window */
     bool peer_closed, connected;
-    enum rc error; /* RC_OK, RC_RESET, RC_REFUSED, RC_NO_MEMORY */
-    struct stream *stream;
+    enum rc error; /* RC_OK, RC_RESET, RC_REFUSED, RC_TIMEOUT (while connecting) */
     uint8_t *ring; /* TCP_RING_BYTES, given by the slot */
 };
 
-/* Connects to peer from any (or the given, family not IP_NONE) local address; then s is open.
+/* Connects to peer; then s is open. c and ring must last until s is closed, no longer: what was written goes out without them.
  * RC_REFUSED, RC_UNREACHABLE, RC_TIMEOUT, RC_CANCELLED, RC_NO_MEMORY; on error s is closed. Yields. */
 enum rc tcp_stream_connect(struct stream *s, struct tcp_conn *c, uint8_t *ring, const struct ip_endpoint *peer,
                            struct deadline d) MUST_CHECK;
 
-/* A listening port. Connections wait in a short backlog until tcp_accept takes them. */
+/* A listening port. Connections wait in a short backlog until tcp_accept takes them; one whose peer breaks it leaves by
+ * itself. While the backlog is full, lwIP drops SYNs, so that clients try again a second later instead of being refused. */
 #define TCP_BACKLOG_MAX 8
+struct tcp_waiting { /* one place of the backlog */
+    void *pcb;       /* NULL: free */
+    struct tcp_listener *owner;
+    uint64_t order; /* the lowest waits longest */
+};
 struct tcp_listener {
     void *pcb;
     uint16_t port;
     struct event event; /* signalled when a connection waits */
-    void *waiting[TCP_BACKLOG_MAX];
+    struct tcp_waiting waiting[TCP_BACKLOG_MAX];
     unsigned waiting_count;
-    uint64_t accepted, refused; /* refused: backlog full, or dropped by filter */
+    uint64_t arrivals, accepted, refused; /* refused: backlog full, or dropped by filter */
     /* Asked from lwIP's accept for every connection; false sends RST. May be NULL. Must not block. */
     bool (*filter)(void *ctx, const struct ip_endpoint *peer);
     void *filter_ctx;
 };
-enum rc tcp_listen(struct tcp_listener *l, uint16_t port) MUST_CHECK; /* IPv4 and IPv6; RC_BUSY, RC_NO_MEMORY */
+/* IPv4 and IPv6. filter may be set before; the rest of *l is set here, and *l lasts as long as the box. RC_BUSY: the port is
+ * taken; RC_NO_MEMORY. */
+enum rc tcp_listen(struct tcp_listener *l, uint16_t port) MUST_CHECK;
 bool tcp_pending(const struct tcp_listener *l);
 /* Peer of the connection that tcp_accept would take. False: none waits. */
-bool tcp_pending_peer(const struct tcp_listener *l, struct ip_endpoint *peer);
+bool tcp_pending_peer(struct tcp_listener *l, struct ip_endpoint *peer);
 /* Takes the oldest waiting connection. RC_NOT_FOUND: none, or it broke meanwhile. Does not yield. */
 enum rc tcp_accept(struct tcp_listener *l, struct stream *s, struct tcp_conn *c, uint8_t *ring) MUST_CHECK;
 

@@ -14,4 +14,7 @@ void dns_setserver(u8_t number, const ip_addr_t *server);
 /* The IPv6 resolver of that number, or the unspecified address; never NULL. Asked before a withdrawal. */
 const ip_addr_t *dns_getserver(u8_t number);
 
+/* The IPv6 router that was set by hand, or NULL: then the one of the router advertisements. */
+const ip6_addr_t *lwip_nd6_gateway(void);
+
 #endif

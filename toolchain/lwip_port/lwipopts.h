@@ -56,7 +56,8 @@
 #define LWIP_DHCP_DOES_ACD_CHECK 0 /* the check costs ten seconds of every boot */
 #define LWIP_ACD 0
 #define LWIP_DHCP_MAX_DNS_SERVERS 3
-#define LWIP_DHCP_GET_NTP_SRV 0
+#define LWIP_DHCP_GET_NTP_SRV 1 /* option 42, reported to dhcp_set_ntp_servers() of net/lwip_glue.c */
+#define LWIP_DHCP_MAX_NTP_SERVERS 1
 
 /* --- IPv6: addresses and resolvers by router advertisement ------------------------------------------------------------------- */
 #define LWIP_IPV6 1
@@ -73,6 +74,7 @@
 #define LWIP_ND6_NUM_NEIGHBORS 16
 #define LWIP_ND6_NUM_DESTINATIONS 16
 #define LWIP_ND6_RDNSS_MAX_DNS_SERVERS 2
+#define LWIP_HOOK_ND6_GET_GW(netif, dest) lwip_nd6_gateway()
 
 /* --- Resolvers: lwIP's own stub is not built; DHCP and router advertisements report servers to dns_setserver(), which
  * net/lwip_*.c defines (lwip_hooks.h). ------------------------------------------------------------------------------------------ */

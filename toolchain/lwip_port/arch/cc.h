@@ -17,4 +17,8 @@ void board_panic(const char *why) __attribute__((noreturn)); /* hal/board.h */
     do {                            \
     } while (0)
 
+/* Names that net/tcp.h and net/udp.h have, too: lwIP's own become others. Who includes both undefines these in between. */
+#define tcp_accept lwip_tcp_accept
+#define udp_send lwip_udp_send
+
 #endif

@@ -1,0 +1,136 @@
+/* Listening ports and the connections that wait in their backlogs. A waiting connection takes no data but one segment, which
+ * lwIP holds for us, so that clients who talk before they are asked cost little. */
+#include "lwip/priv/tcp_priv.h"
+#include "net/lwip_glue.h"
+#include "net/lwip_tcp.h"
+
+/* How many connections lwIP lets be half-open or waiting. Half-open ones are cheap to forge, so they do not count against
+ * TCP_BACKLOG_MAX; net/lwip_tcp.c lets them yield to each other. */
+#define BACKLOG_OPEN 255
+#define BACKLOG_FULL 1 /* any waiting one reaches it: SYNs are dropped */
+
+static void backlog_follow(struct tcp_listener *l)
+{
+    struct tcp_pcb_listen *pcb = l->pcb;
+    pcb->backlog = l->waiting_count < TCP_BACKLOG_MAX ? BACKLOG_OPEN : BACKLOG_FULL;
+}
+
+static void leave_backlog(struct tcp_waiting *w)
+{
+    struct tcp_listener *l = w->owner;
+    w->pcb = NULL;
+    l->waiting_count--;
+    backlog_follow(l);
+}
+
+static void waiting_error(void *arg, err_t err)
+{
+    (void)err;
+    leave_backlog(arg); /* the pcb is freed by lwIP */
+}
+
+static err_t waiting_receive(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
+{
+    (void)arg;
+    (void)pcb;
+    (void)err;
+    return p == NULL ? ERR_OK : ERR_MEM; /* a peer that ended is told from the pcb's state when it is accepted */
+}
+
+static bool admitted(struct tcp_listener *l, const struct tcp_pcb *pcb)
+{
+    struct ip_endpoint peer = lwip_endpoint(&pcb->remote_ip, pcb->remote_port);
+    return l->waiting_count < TCP_BACKLOG_MAX && (l->filter == NULL || l->filter(l->filter_ctx, &peer));
+}
+
+static struct tcp_waiting *free_place(struct tcp_listener *l)
+{
+    struct tcp_waiting *w = l->waiting;
+    while (w->pcb != NULL)
+        w++;
+    return w;
+}
+
+static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+    struct tcp_listener *l = arg;
+    if (err != ERR_OK || pcb == NULL)
+        return ERR_VAL;
+    if (!admitted(l, pcb)) {
+        l->refused++;
+        tcp_abort(pcb);
+        return ERR_ABRT;
+    }
+    struct tcp_waiting *w = free_place(l);
+    *w = (struct tcp_waiting){ .pcb = pcb, .owner = l, .order = ++l->arrivals };
+    l->waiting_count++;
+    tcp_arg(pcb, w);
+    tcp_err(pcb, waiting_error);
+    tcp_recv(pcb, waiting_receive);
+    tcp_backlog_delayed(pcb);
+    tcp_setprio(pcb, TCP_PRIO_MAX);
+    backlog_follow(l);
+    event_signal(&l->event);
+    return ERR_OK;
+}
+
+enum rc tcp_listen(struct tcp_listener *l, uint16_t port)
+{
+    bool (*filter)(void *, const struct ip_endpoint *) = l->filter;
+    void *filter_ctx = l->filter_ctx;
+    *l = (struct tcp_listener){ .port = port, .filter = filter, .filter_ctx = filter_ctx };
+    struct tcp_pcb *pcb = tcp_new_ip_type(IPADDR_TYPE_ANY);
+    if (pcb == NULL)
+        return RC_NO_MEMORY;
+    err_t err = tcp_bind(pcb, IP_ANY_TYPE, port);
+    if (err == ERR_OK)
+        l->pcb = tcp_listen_with_backlog_and_err(pcb, BACKLOG_OPEN, &err);
+    if (l->pcb == NULL) {
+        tcp_close(pcb);
+        return lwip_rc(err);
+    }
+    tcp_arg(l->pcb, l);
+    lwip_tcp_accept(l->pcb, on_accept);
+    return RC_OK;
+}
+
+static struct tcp_waiting *oldest(struct tcp_listener *l)
+{
+    struct tcp_waiting *found = NULL;
+    for (unsigned i = 0; i < TCP_BACKLOG_MAX; i++)
+        if (l->waiting[i].pcb != NULL && (found == NULL || l->waiting[i].order < found->order))
+            found = &l->waiting[i];
+    return found;
+}
+
+bool tcp_pending(const struct tcp_listener *l)
+{
+    return l->waiting_count > 0;
+}
+
+bool tcp_pending_peer(struct tcp_listener *l, struct ip_endpoint *peer)
+{
+    struct tcp_waiting *w = oldest(l);
+    if (w == NULL)
+        return false;
+    const struct tcp_pcb *pcb = w->pcb;
+    *peer = lwip_endpoint(&pcb->remote_ip, pcb->remote_port);
+    return true;
+}
+
+enum rc tcp_accept(struct tcp_listener *l, struct stream *s, struct tcp_conn *c, uint8_t *ring)
+{
+    struct tcp_waiting *w = oldest(l);
+    if (w == NULL)
+        return RC_NOT_FOUND;
+    struct tcp_pcb *pcb = w->pcb;
+    leave_backlog(w);
+    tcp_backlog_accepted(pcb);
+    lwip_tcp_adopt(s, c, ring, pcb);
+    if (pcb->refused_data != NULL)
+        tcp_process_refused_data(pcb); /* into the ring at once, and the peer's end behind it */
+    else
+        c->peer_closed = pcb->state == CLOSE_WAIT;
+    l->accepted++;
+    return RC_OK;
+}
