@@ -6,9 +6,9 @@
 #include "hal/clock.h"
 
 struct sntp_answer {
-    int64_t unix_s;      /* era-aware: 1970..2106 */
-    uint32_t fraction;   /* 2^-32 s */
-    uint64_t at_us;      /* clock_us when unix_s held */
+    int64_t unix_s;    /* era-aware: 1970..2106 */
+    uint32_t fraction; /* 2^-32 s */
+    uint64_t at_us;    /* clock_us when unix_s held */
     uint8_t stratum;
 };
 
