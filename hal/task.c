@@ -207,8 +207,9 @@ static void run(struct task *t)
 
 static void wake_expired(void)
 {
+    uint64_t now_ms = clock_ms();
     for (struct task *t = known_first; t != NULL; t = t->next_known)
-        if (t->state == TASK_WAITING && deadline_passed(t->wake))
+        if (t->state == TASK_WAITING && t->wake.at_ms <= now_ms)
             wake(t, RC_TIMEOUT);
 }
 

@@ -68,6 +68,9 @@ static void the_lowest_fitting_hole_is_taken(void **state)
     arena_free(&arena, a);
     assert_ptr_equal(arena_calloc(&arena, 1, 80), a);
     assert_ptr_equal(arena_calloc(&arena, 1, 300), c);
+    arena_free(&arena, a);
+    arena_free(&arena, c);
+    assert_ptr_equal(arena_calloc(&arena, 1, 80), a);
     arena_free(&arena, b);
     arena_free(&arena, d);
 }

@@ -97,6 +97,9 @@ static void lengths_are_bounded(void **state)
     assert_int_equal(canonical(span_bytes(text, 253)), RC_OK);
     assert_int_equal(strlen(memory), DOMAIN_MAX);
     assert_int_equal(canonical(span_bytes(text, 254)), RC_TOO_LONG);
+    char large_memory[300];
+    struct strbuf large = STRBUF(large_memory);
+    assert_int_equal(domain_canonical(span_bytes(text, 254), &large), RC_TOO_LONG);
     text[253] = '.';
     assert_int_equal(canonical(span_bytes(text, 254)), RC_OK);
     /* 60 letters fit in a label, but not behind "xn--" */

@@ -142,6 +142,13 @@ static void negative_answers_hold_as_the_soa_says(void **state)
     wire_soa(&w, "other.example", 60, 60);
     assert_int_equal(read_as("no.example", DNS_MX), RC_OK);
     assert_int_equal(answer.ttl_s, 0);
+    wire_answer(&w, "no.example", DNS_MX, 0);
+    wire_rr(&w, WIRE_ANSWER, "example", DNS_SOA, 60,
+            "\0\0"
+            "12345678901234567890",
+            22); /* not its section */
+    assert_int_equal(read_as("no.example", DNS_MX), RC_OK);
+    assert_int_equal(answer.ttl_s, 0);
     wire_soa(&w, "", 60, 60);
     assert_int_equal(read_as("no.example", DNS_MX), RC_OK);
     assert_int_equal(answer.ttl_s, 60);
