@@ -16,21 +16,21 @@ enum tls_cause {
     TLS_CAUSE_MISSING_INTERMEDIATE, /* the leaf's issuer was not sent and is no root that we hold */
     TLS_CAUSE_EXPIRED,
     TLS_CAUSE_NOT_YET_VALID,
-    TLS_CAUSE_WRONG_NAME,           /* chain good, SAN does not name the host; the CN is never read */
-    TLS_CAUSE_WEAK,                 /* key or signature algorithm below our profile */
-    TLS_CAUSE_BAD_CERTIFICATE,      /* cannot be parsed, bad signature, wrong usage */
+    TLS_CAUSE_WRONG_NAME,      /* chain good, SAN does not name the host; the CN is never read */
+    TLS_CAUSE_WEAK,            /* key or signature algorithm below our profile */
+    TLS_CAUSE_BAD_CERTIFICATE, /* cannot be parsed, bad signature, wrong usage */
     TLS_CAUSE_NO_CERTIFICATE,
-    TLS_CAUSE_CLOCK_UNKNOWN,        /* validity cannot be judged: the box has no time */
+    TLS_CAUSE_CLOCK_UNKNOWN, /* validity cannot be judged: the box has no time */
     TLS_CAUSE_NO_COMMON_VERSION,
     TLS_CAUSE_NO_COMMON_SUITE,
-    TLS_CAUSE_NOT_TLS,              /* the peer sent something else, e.g. plaintext */
-    TLS_CAUSE_ALERT,                /* the peer sent another fatal alert: its number is in facts->alert */
-    TLS_CAUSE_CLOSED,               /* the peer closed during the handshake */
-    TLS_CAUSE_CLOSED_AFTER_TICKET,  /* ...right after the handshake's last message or a session ticket */
+    TLS_CAUSE_NOT_TLS,             /* the peer sent something else, e.g. plaintext */
+    TLS_CAUSE_ALERT,               /* the peer sent another fatal alert: its number is in facts->alert */
+    TLS_CAUSE_CLOSED,              /* the peer closed during the handshake */
+    TLS_CAUSE_CLOSED_AFTER_TICKET, /* ...right after the handshake's last message or a session ticket */
     TLS_CAUSE_TIMEOUT,
     TLS_CAUSE_NO_MEMORY,
     TLS_CAUSE_NO_ENTROPY,
-    TLS_CAUSE_PROTOCOL,             /* the peer broke the protocol, or could not prove that it holds its key */
+    TLS_CAUSE_PROTOCOL, /* the peer broke the protocol, or could not prove that it holds its key */
     TLS_CAUSE_INTERNAL,
     TLS_CAUSE_COUNT
 };
@@ -41,14 +41,14 @@ const char *tls_cause_text(enum tls_cause c); /* for people: "the certificate's 
 #define TLS_NAMES_MAX 200
 
 struct tls_facts {
-    bool established;       /* the handshake finished; the record layer protects what follows */
-    bool chain_valid;       /* leads to a trusted root, in time, usable for a server */
-    bool name_matches;      /* a SAN dNSName (RFC 6125, wildcard = one leftmost label) names params->server_name */
-    enum tls_cause cause;   /* why not established, or why chain_valid && name_matches does not hold; NONE when all is well */
-    uint8_t alert;          /* with TLS_CAUSE_ALERT */
-    char version[8];        /* "TLSv1.3" */
-    char suite[48];         /* IANA name: TLS_AES_128_GCM_SHA256 */
-    uint16_t key_bits;      /* of the symmetric cipher */
+    bool established;     /* the handshake finished; the record layer protects what follows */
+    bool chain_valid;     /* leads to a trusted root, in time, usable for a server */
+    bool name_matches;    /* a SAN dNSName (RFC 6125, wildcard = one leftmost label) names params->server_name */
+    enum tls_cause cause; /* why not established, or why chain_valid && name_matches does not hold; NONE when all is well */
+    uint8_t alert;        /* with TLS_CAUSE_ALERT */
+    char version[8];      /* "TLSv1.3" */
+    char suite[48];       /* IANA name: TLS_AES_128_GCM_SHA256 */
+    uint16_t key_bits;    /* of the symmetric cipher */
     char sni[DOMAIN_TEXT_MAX];
     char detail[TLS_DETAIL_MAX]; /* printable: subject/issuer/dates that explain the cause */
     char names[TLS_NAMES_MAX];   /* printable SAN dNSNames, comma-separated, cut with "..." */
@@ -78,7 +78,14 @@ void tls_credentials_hold(struct tls_credentials *c);
 void tls_credentials_release(struct tls_credentials *c); /* NULL allowed */
 /* Facts about the leaf for `cert info` and to choose by name. */
 bool tls_credentials_names(const struct tls_credentials *c, const char *host);
-struct tls_leaf_info { char subject[128], issuer[128], names[TLS_NAMES_MAX]; int64_t not_before, not_after; uint8_t sha256[32], spki_sha256[32]; bool self_signed; unsigned chain_length; char key_type[16]; };
+struct tls_leaf_info {
+    char subject[128], issuer[128], names[TLS_NAMES_MAX];
+    int64_t not_before, not_after;
+    uint8_t sha256[32], spki_sha256[32];
+    bool self_signed;
+    unsigned chain_length;
+    char key_type[16];
+};
 void tls_credentials_info(const struct tls_credentials *c, struct tls_leaf_info *out);
 
 enum tls_role { TLS_CLIENT, TLS_SERVER };

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdarg.h>
 
-#include "cJSON.h"
+#include <cJSON.h>
 #include "hal/base/datetime.h"
 
 #define VERSION "0.1"
