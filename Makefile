@@ -298,6 +298,8 @@ FUZZ_SECONDS := 600
 fuzz: $(FUZZERS)
 	@toolchain/run-fuzz $(FUZZ_SECONDS) $^
 
+tools-test: tools
+	@toolchain/run-pytest tests/tools
 e2e: all selftest test-programs $(PKI)/.stamp
 	@toolchain/run-pytest tests/e2e
 bench: all
@@ -328,7 +330,7 @@ test:
 	@$(MAKE) check
 	@$(MAKE) all size
 	@$(MAKE) unit vectors fuzz-short powercut
-	@$(MAKE) e2e
+	@$(MAKE) tools-test e2e
 demo run:
 	@$(MAKE) deps
 	@$(MAKE) virt tools
@@ -340,5 +342,5 @@ clean:
 help:
 	@sed -n 's/^| \(`make.*\) |$$/\1/p' toolchain/README.md | sed 's/`//g; s/ | /\t/' | expand -t 26
 
-.PHONY: all deps tools selftest tests-built test-programs unit vectors powercut fuzz fuzz-short e2e bench check format \
+.PHONY: all deps tools selftest tests-built test-programs unit vectors powercut fuzz fuzz-short tools-test e2e bench check format \
 	size test demo run image clean help FORCE

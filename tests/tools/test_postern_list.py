@@ -1,0 +1,296 @@
+"""postern-list against policy.json files as published, read here a second time by Python's own JSON, and against faulty ones."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOL = ROOT / "build/tools/postern-list"
+DATA = Path(os.environ.get("POSTERN_TEST_DATA", ROOT / "../shared/data"))
+REAL = sorted(DATA.glob("policy-*.json"))
+
+HEAD = {
+    "timestamp": "2020-05-20T10:25:12.710034-07:00",
+    "expires": "2020-06-03T10:25:12.710055-07:00",
+    "version": "0.1",
+    "author": "Somebody",
+}
+GOOD = {"mode": "enforce", "mxs": ["mx.example.com", ".example.net"]}
+
+
+def run(*args, code=0):
+    result = subprocess.run([TOOL, *map(str, args)], capture_output=True, text=True, timeout=60)
+    assert result.returncode == code, (args, result.returncode, result.stdout[-2000:], result.stderr[-2000:])
+    return result
+
+
+def compile_text(tmp_path, text, code=0):
+    source, target = tmp_path / "policy.json", tmp_path / "out.list"
+    source.write_bytes(text if isinstance(text, bytes) else text.encode())
+    result = run("compile", source, "-o", target, code=code)
+    assert target.exists() == (code == 0)
+    assert list(tmp_path.glob("*.part")) == []
+    return target, result
+
+
+def compile_policies(tmp_path, policies, code=0, aliases=None, **head):
+    top = {**HEAD, **head, "policies": policies}
+    if aliases is not None:
+        top["policy-aliases"] = aliases
+    return compile_text(tmp_path, json.dumps({k: v for k, v in top.items() if v is not None}), code)
+
+
+def entries(listing):
+    found = {}
+    for line in listing.splitlines():
+        if not line.startswith("#"):
+            name, mode, *mxs = line.split()
+            assert name not in found
+            found[name] = (mode, mxs)
+    return found
+
+
+def expected(path):
+    """The meaning of a policy.json, from its definition and without the tool."""
+    top = json.loads(path.read_text())
+    result = {}
+    for name, policy in top["policies"].items():
+        if "policy-alias" in policy:
+            policy = top["policy-aliases"][policy["policy-alias"]]
+        mxs = []
+        for mx in policy["mxs"]:
+            if mx.lower() not in mxs:
+                mxs.append(mx.lower())
+        result[name.lower()] = (policy["mode"], mxs)
+    return result
+
+
+@pytest.mark.skipif(not REAL, reason="the published lists are not here")
+@pytest.mark.parametrize("path", REAL, ids=lambda p: p.stem)
+def test_published_lists(tmp_path, path):
+    target = tmp_path / "out.list"
+    want = expected(path)
+    run("compile", path, "-o", target)
+    assert entries(run("show", target).stdout) == want
+    assert entries(run("find", target, *want).stdout) == want
+    assert "good" in run("verify", target, "--against", path).stdout
+    order = list(entries(run("show", target).stdout))
+    assert order == sorted(order, key=lambda name: [label.encode() for label in reversed(name.split("."))])
+    misses = [f"x{name}" for name in want] + [f"x.{name}" for name in want] + [name.split(".", 1)[1] for name in want]
+    misses = [name for name in misses if name not in want]
+    for line in run("find", target, *misses, code=1).stdout.splitlines():
+        assert line.endswith(" not listed")
+
+
+@pytest.mark.skipif(not (DATA / "policy-2020-05-20.json").exists(), reason="the published list is not here")
+def test_figures_of_the_last_published_list(tmp_path):
+    target = tmp_path / "out.list"
+    run("compile", DATA / "policy-2020-05-20.json", "-o", target)
+    text = run("stats", target).stdout
+    assert "published        2020-05-20T17:25:12Z" in text
+    assert "expires          2020-06-03T17:25:12Z" in text
+    assert "domains          926 (enforce 361, testing 565)" in text  # 553 of them by themselves, 12 by an alias
+    again = tmp_path / "again.list"
+    run("compile", DATA / "policy-2020-05-20.json", "-o", again)
+    assert again.read_bytes() == target.read_bytes()
+
+
+def test_forms_of_time(tmp_path):
+    for stamp, shown in [
+        (1589995512, "2020-05-20T17:25:12Z"),
+        ("1589995512", "2020-05-20T17:25:12Z"),
+        ("2020-05-20T17:25:12Z", "2020-05-20T17:25:12Z"),
+        ("2020-05-20T19:25:12.999+02:00", "2020-05-20T17:25:12Z"),
+    ]:
+        target, _ = compile_policies(tmp_path, {"a.example": GOOD}, timestamp=stamp)
+        assert f"published        {shown}" in run("stats", target).stdout
+        target.unlink()
+
+
+def test_names_are_folded(tmp_path):
+    policies = {"EXAMPLE.com": {"mode": "testing", "mxs": ["MX.Example.COM", "mx.example.com."]}, "Bücher.example": GOOD}
+    target, result = compile_policies(tmp_path, policies)
+    assert entries(run("show", target).stdout) == {
+        "example.com": ("testing", ["mx.example.com"]),
+        "xn--bcher-kva.example": ("enforce", ["mx.example.com", ".example.net"]),
+    }
+    assert 'EXAMPLE.com: pattern "mx.example.com" is given twice' in result.stderr
+    assert "xn--bcher-kva.example enforce" in run("find", target, "BÜCHER.example").stdout
+
+
+def test_aliases(tmp_path):
+    target, _ = compile_policies(
+        tmp_path, {"a.example": {"policy-alias": "p"}, "b.example": {"policy-alias": "p"}}, aliases={"p": GOOD}
+    )
+    assert set(entries(run("show", target).stdout)) == {"a.example", "b.example"}
+    assert "1 distinct" in run("stats", target).stdout
+
+
+def test_an_empty_list(tmp_path):
+    target, _ = compile_policies(tmp_path, {})
+    assert entries(run("show", target).stdout) == {}
+    run("verify", target)
+    run("find", target, "example.com", code=1)
+
+
+def policy(**changes):
+    return {k: v for k, v in {**GOOD, **changes}.items() if v is not None}
+
+
+FAULTS = {
+    "no mode": ({"a.example": policy(mode=None)}, {}, 'a.example: "mode" is missing'),
+    "unknown mode": ({"a.example": policy(mode="strict")}, {}, 'a.example: mode "strict" is neither'),
+    "mode not text": ({"a.example": policy(mode=1)}, {}, "a.example: mode"),
+    "no mxs": ({"a.example": policy(mxs=None)}, {}, 'a.example: "mxs" is missing'),
+    "empty mxs": ({"a.example": policy(mxs=[])}, {}, "a.example: \"mxs\" is not a list with at least one"),
+    "mxs not a list": ({"a.example": policy(mxs="mx.a.example")}, {}, "a.example: \"mxs\" is not a list"),
+    "number in mxs": ({"a.example": policy(mxs=[3])}, {}, "a.example: \"mxs\" holds something that is not text"),
+    "star": ({"a.example": policy(mxs=["*.a.example"])}, {}, 'a.example: pattern "*.a.example": a star'),
+    "two dots": ({"a.example": policy(mxs=["..a.example"])}, {}, 'a.example: pattern "..a.example": not a host name'),
+    "bad label": ({"a.example": policy(mxs=["mx..a.example"])}, {}, 'a.example: pattern "mx..a.example": not a host name'),
+    "hyphen": ({"a.example": policy(mxs=["-mx.a.example"])}, {}, 'a.example: pattern "-mx.a.example"'),
+    "address": ({"a.example": policy(mxs=["192.0.2.1"])}, {}, 'a.example: pattern "192.0.2.1"'),
+    "whole TLD": ({"a.example": policy(mxs=[".com"])}, {}, 'a.example: pattern ".com": a suffix of one label'),
+    "one label": ({"a.example": policy(mxs=["mail"])}, {}, 'a.example: pattern "mail": a host name has at least two'),
+    "newline": ({"a.example": policy(mxs=["mx.a\n.example"])}, {}, r'a.example: pattern "mx.a\x0a.example"'),
+    "too many": ({"a.example": policy(mxs=[f"mx{i}.a.example" for i in range(33)])}, {}, "a.example: 33 patterns"),
+    "too long": ({"a.example": policy(mxs=[f"{'x' * 60}{i}.a.example" for i in range(20)])}, {}, "a.example: 20 patterns"),
+    "long label": ({"a.example": policy(mxs=[f"{'x' * 64}.a.example"])}, {}, "a.example: pattern"),
+    "not an object": ({"a.example": "enforce"}, {}, "a.example: not an object"),
+    "no mail domain": ({"a b.example": GOOD}, {}, '"a b.example": not a mail domain'),
+    "empty domain": ({"": GOOD}, {}, '"": not a mail domain'),
+    "long domain": ({".".join(["x" * 63] * 4): GOOD}, {}, "not a mail domain"),
+    "top-level domain": ({"example": GOOD}, {}, '"example": not a mail domain'),
+    "same after case": ({"a.example": GOOD, "A.Example": GOOD}, {}, "a.example: is given twice"),
+    "same after dot": ({"a.example": GOOD, "a.example.": GOOD}, {}, "a.example: is given twice"),
+    "same after IDNA": ({"bücher.example": GOOD, "xn--bcher-kva.example": GOOD}, {}, "xn--bcher-kva.example: is given twice"),
+    "unknown alias": ({"a.example": {"policy-alias": "nobody"}}, {}, 'a.example: there is no alias "nobody"'),
+    "alias not text": ({"a.example": {"policy-alias": 7}}, {}, 'a.example: "policy-alias" is not text'),
+    "faulty alias": ({"a.example": {"policy-alias": "p"}}, {"aliases": {"p": {"mxs": ["mx.example"]}}}, 'alias "p": "mode" is missing'),
+    "ends too early": ({}, {"expires": "2020-05-20T10:25:11-07:00"}, "expires: before the timestamp"),
+    "no end": ({}, {"expires": None}, '"expires" is missing'),
+    "no start": ({}, {"timestamp": None}, '"timestamp" is missing'),
+    "not a time": ({}, {"timestamp": "yesterday"}, "timestamp: neither an RFC 3339 date"),
+    "no such day": ({}, {"timestamp": "2020-02-30T00:00:00Z"}, "timestamp: neither"),
+    "half a second": ({}, {"timestamp": 1589995512.5}, "timestamp: neither"),
+    "before 1970": ({}, {"timestamp": -1}, "timestamp: neither"),
+    "far future": ({}, {"expires": 1e30}, "expires: neither"),
+    "other version": ({}, {"version": "0.2"}, "version: 0.2 is not the version"),
+    "no version": ({}, {"version": None}, '"version" is missing'),
+    "author a number": ({}, {"author": 5}, "author: not text"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_are_named(tmp_path, name):
+    policies, head, words = FAULTS[name]
+    _, result = compile_policies(tmp_path, policies, code=1, **head)
+    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert any(words in line for line in lines), result.stderr
+    assert all(str(tmp_path / "policy.json") in line for line in lines)
+    assert len(lines) == 1, "one fault, one line"
+
+
+def test_all_faults_are_told_at_once(tmp_path):
+    policies = {"a.example": policy(mode="x"), "b.example": policy(mxs=[]), "c.example": GOOD}
+    _, result = compile_policies(tmp_path, policies, code=1)
+    assert "a.example" in result.stderr and "b.example" in result.stderr and "c.example" not in result.stderr
+
+
+def test_very_many_faults_are_counted(tmp_path):
+    _, result = compile_policies(tmp_path, {f"d{i}.example": policy(mode="x") for i in range(500)}, code=1)
+    assert len(result.stderr.splitlines()) == 51
+    assert "500 errors" in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "text, place",
+    [
+        ('{\n  "timestamp": 1,\n  oops\n}', "line 3, column "),
+        ("{", "line 1, column"),
+        ("", "line 1, column 1"),
+        ("[1, 2]", "not a JSON object"),
+        ('{"a": 1} {"b": 2}', "line 1, column 10"),
+        ('{"policies": {"bank.example\\u0000.evil.example": 1}}', "line 1, column 28: a NUL character"),
+        (b'{"a": "x\x00"}', "line 1, column 9: a NUL character"),
+        ("[" * 100000, "not JSON"),
+    ],
+)
+def test_bad_json_says_where(tmp_path, text, place):
+    _, result = compile_text(tmp_path, text, code=1)
+    assert place in result.stderr and result.stderr.startswith("error: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_key_given_twice(tmp_path):
+    text = json.dumps({**HEAD, "policies": {"a.example": GOOD}})
+    _, result = compile_text(tmp_path, text.replace('"mode": "enforce"', '"mode": "testing", "mode": "enforce"'), code=1)
+    assert 'a.example: "mode" is given twice' in result.stderr
+    _, result = compile_text(tmp_path, text[:-1] + ', "policies": {}}', code=1)
+    assert 'top level: "policies" is given twice' in result.stderr
+    doubled = text.replace('"policies": {', '"policies": {"a.example": ' + json.dumps(GOOD) + ", ")
+    _, result = compile_text(tmp_path, doubled, code=1)
+    assert "a.example: is given twice" in result.stderr
+
+
+def test_what_is_not_known_is_a_warning(tmp_path):
+    _, result = compile_policies(tmp_path, {"a.example": {**GOOD, "mta-sts": True}}, comment="x")
+    assert 'a.example: "mta-sts" is not known' in result.stderr
+    assert 'top level: "comment" is not known' in result.stderr
+
+
+def test_diff(tmp_path):
+    old, _ = compile_policies(tmp_path, {"a.example": GOOD, "b.example": GOOD, "c.example": GOOD})
+    old = old.rename(tmp_path / "old.list")
+    new, _ = compile_policies(tmp_path, {"a.example": GOOD, "b.example": policy(mode="testing"), "d.example": GOOD})
+    assert run("diff", old, old).stdout == ""
+    assert run("diff", old, new, code=1).stdout.splitlines() == [
+        "- b.example enforce mx.example.com .example.net",
+        "+ b.example testing mx.example.com .example.net",
+        "- c.example enforce mx.example.com .example.net",
+        "+ d.example enforce mx.example.com .example.net",
+    ]
+
+
+def test_export_for_postfix(tmp_path):
+    target, _ = compile_policies(tmp_path, {"a.example": GOOD, "b.example": policy(mode="testing")})
+    lines = run("export", "--postfix", target).stdout.splitlines()
+    assert [line.split() for line in lines if not line.startswith("#")] == [
+        ["a.example", "secure", "match=mx.example.com:.example.net"]
+    ]
+    assert "# b.example is testing" in lines
+
+
+def test_find_by_text(tmp_path):
+    target, _ = compile_policies(tmp_path, {"mail.a.example": GOOD, "b.example": GOOD})
+    assert set(entries(run("find", target, "--text", "mail").stdout)) == {"mail.a.example"}
+    run("find", target, "--text", "nothing", code=1)
+
+
+def test_verify_sees_differences_and_damage(tmp_path):
+    target, _ = compile_policies(tmp_path, {"a.example": GOOD, "b.example": GOOD})
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({**HEAD, "policies": {"a.example": GOOD, "b.example": policy(mode="testing")}}))
+    assert "1 domains differ" not in run("verify", target).stderr
+    assert "domains differ" in run("verify", target, "--against", other, code=1).stderr
+    whole = target.read_bytes()
+    target.write_bytes(whole[:-1])
+    assert "damaged" in run("verify", target, code=1).stderr
+    at = whole.index(b"example,a")
+    target.write_bytes(whole[:at + 8] + b"c" + whole[at + 9:])
+    assert "error: " in run("verify", target, code=1).stderr
+
+
+def test_usage_and_files(tmp_path):
+    assert "usage:" in run(code=2).stderr
+    assert "usage:" in run("frobnicate", code=2).stderr
+    assert "compile" in run("help").stdout
+    assert "No such file" in run("show", tmp_path / "none", code=1).stderr
+    (tmp_path / "text").write_text("hello")
+    assert "not a compiled list" in run("show", tmp_path / "text", code=1).stderr
+    source = tmp_path / "policy.json"
+    source.write_text(json.dumps({**HEAD, "policies": {}}))
+    assert "No such file" in run("compile", source, "-o", tmp_path / "no/such/place", code=1).stderr
