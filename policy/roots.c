@@ -104,7 +104,7 @@ enum rc roots_find(const struct roots *r, struct span subject_dn, uint32_t *curs
     enum rc rc = *cursor == 0 ? lower_bound(r, wanted, &index) : RC_OK;
     for (; rc == RC_OK && index < r->count; index++) {
         struct line l;
-        struct span subject;
+        struct span subject = { NULL, 0 };
         rc = get_line(r, index, &l);
         if (rc == RC_OK && l.subject_crc != wanted)
             break;

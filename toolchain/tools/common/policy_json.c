@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include <cJSON.h>
+
 #include "hal/base/datetime.h"
 
 #define VERSION "0.1"
@@ -62,7 +63,7 @@ struct shown {
 /* Text from the file as it may stand in a message: printable, in its length. */
 static struct shown show(const char *text)
 {
-    struct shown s;
+    struct shown s = { "" };
     struct strbuf b = STRBUF(s.text);
     strbuf_add_printable(&b, span_of(text), SHOWN_MAX);
     return s;
