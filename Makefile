@@ -4,7 +4,6 @@
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.SECONDARY:
 
 BUILD := build
 THIRD := $(BUILD)/third_party
@@ -148,10 +147,10 @@ $(BUILD)/$1/lib/lib$2.a: $$(SRC_$2:%.c=$(BUILD)/$1/obj/%.o)
 endef
 
 define third_lib
-$(BUILD)/$1/lib/lib$2.a: $$(SRC_$2:%.c=$(BUILD)/$1/third/$2/%.o)
+$(BUILD)/$1/lib/lib$2.a: $(THIRD)/$2/.stamp $$(SRC_$2:%.c=$(BUILD)/$1/third/$2/%.o)
 	@echo "$1: $$@"
 	@mkdir -p $$(@D) && rm -f $$@
-	@$3ar rcsD $$@ $$^
+	@$3ar rcsD $$@ $$(filter %.o,$$^)
 $(BUILD)/$1/third/$2/%.o: $(THIRD)/$2/%.c $(THIRD)/$2/.stamp $$(CONFIG_$2) $(BUILD)/$1/.flags | $(BUILD)/$1/inc/.stamp
 	@mkdir -p $$(@D)
 	$(Q)$4 -std=gnu11 -w -ffunction-sections -fdata-sections $$(INC_$2) $$($1_FLAGS) \
