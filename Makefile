@@ -244,6 +244,7 @@ UNDER_hal := hal
 UNDER_net := hal net
 UNDER_policy := hal policy
 UNDER_boards := hal
+UNDER_boards := hal
 test_floors = $(or $(UNDER_$(word 2,$(subst /, ,$1))),$(FLOORS))
 test_libs = $(BUILD)/posix-asan/lib/libboard.a $(BUILD)/posix-asan/lib/libtools.a $(posix-asan_THIRD) \
 	$(foreach f,$(call test_floors,$1),$(if $(SRC_$f),$(BUILD)/posix-asan/lib/lib$f.a))

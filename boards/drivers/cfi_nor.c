@@ -4,7 +4,6 @@
 #include "boards/drivers/flash_device.h"
 #include "boards/drivers/nor_bus.h"
 #include "hal/base/bytes.h"
-#include "board/board_config.h"
 
 #define BOTH(cmd) ((uint32_t)(cmd)*0x00010001u)
 #define CMD_ARRAY BOTH(0xff)
@@ -29,12 +28,7 @@
 
 enum nor_state { NOR_IDLE, NOR_ERASING, NOR_WRITING };
 
-static const struct flash_geometry geometry = {
-    .size_bytes = FLASH_BYTES,
-    .erase_block_bytes = FLASH_BLOCK_BYTES,
-    .program_unit_bytes = BANK_WORD_BYTES,
-};
-
+static struct flash_geometry geometry = { .program_unit_bytes = BANK_WORD_BYTES };
 static enum nor_state state;
 static uint32_t buffer_bytes; /* of the bank; a power of two */
 static uint32_t block;        /* whose status is read */
@@ -44,6 +38,11 @@ static enum rc outcome;       /* of what went to NOR_IDLE last */
 const struct flash_geometry *flash_geometry(void)
 {
     return &geometry;
+}
+
+static bool is_power_of_two(uint32_t v)
+{
+    return v != 0 && (v & (v - 1)) == 0;
 }
 
 static uint32_t query(unsigned n)
@@ -57,27 +56,32 @@ static uint32_t query16(unsigned n)
     return query(n) | query(n + 1) << 8;
 }
 
-static bool is_expected_chip(void)
+/* A bank of equal blocks with a vendor's command set that this driver speaks. */
+static bool learn_geometry(void)
 {
     uint32_t vendor = query16(0x13);
-    uint64_t bank = CHIPS * (1ull << query(0x27));
-    uint32_t block_bytes = CHIPS * 256u * query16(0x2f);
-    return query(0x10) == 'Q' && query(0x11) == 'R' && query(0x12) == 'Y' &&
-           (vendor == CFI_VENDOR_INTEL || vendor == CFI_VENDOR_INTEL_EXTENDED) && bank == FLASH_BYTES && query(0x2c) == 1 &&
-           block_bytes == FLASH_BLOCK_BYTES;
+    uint32_t chip_log2_bytes = query(0x27);
+    uint32_t blocks = query16(0x2d) + 1;
+    bool known = query(0x11) == 'R' && query(0x12) == 'Y' && (vendor == CFI_VENDOR_INTEL || vendor == CFI_VENDOR_INTEL_EXTENDED) &&
+                 query(0x2c) == 1;
+    geometry.erase_block_bytes = CHIPS * 256u * query16(0x2f);
+    geometry.size_bytes = (uint64_t)geometry.erase_block_bytes * blocks;
+    buffer_bytes = CHIPS << (query16(0x2a) & 31);
+    return known && chip_log2_bytes < 31 && geometry.size_bytes == (uint64_t)CHIPS << chip_log2_bytes &&
+           is_power_of_two(geometry.erase_block_bytes) && buffer_bytes >= BANK_WORD_BYTES &&
+           buffer_bytes <= geometry.erase_block_bytes;
 }
 
 enum rc flash_device_init(void)
 {
     nor_bus_write(QUERY(0x55), CMD_QUERY);
     bool found = query(0x10) == 'Q';
-    bool expected = found && is_expected_chip();
-    buffer_bytes = CHIPS << query16(0x2a);
+    bool known = found && learn_geometry();
     nor_bus_write(0, CMD_ARRAY);
     state = NOR_IDLE;
     if (!found)
         return RC_NOT_FOUND;
-    return expected && buffer_bytes >= BANK_WORD_BYTES && buffer_bytes <= FLASH_BLOCK_BYTES ? RC_OK : RC_CORRUPT;
+    return known ? RC_OK : RC_UNSUPPORTED;
 }
 
 static bool ready(uint32_t status)
@@ -161,7 +165,7 @@ static void write_piece(const struct flash_op *op)
     uint32_t addr = (uint32_t)op->addr + written;
     uint32_t room = buffer_bytes - addr % buffer_bytes;
     uint32_t n = op->len - written < room ? op->len - written : room;
-    block = addr - addr % FLASH_BLOCK_BYTES;
+    block = addr - addr % geometry.erase_block_bytes;
     if (n == BANK_WORD_BYTES) {
         nor_bus_write(addr, CMD_WORD_PROGRAM);
         nor_bus_write(addr, bank_word(op, written));

@@ -5,7 +5,7 @@
 
 #include "hal/flash.h"
 
-/* Brings the device up. RC_NOT_FOUND: none; RC_CORRUPT: not the device that the board is made for; RC_IO. */
+/* Brings the device up. RC_NOT_FOUND: none; RC_UNSUPPORTED: one that the driver does not know; RC_IO. */
 enum rc flash_device_init(void) MUST_CHECK;
 /* Reads, also while an operation is under way. */
 enum rc flash_device_read(uint64_t addr, void *out, size_t len) MUST_CHECK;

@@ -63,10 +63,10 @@ static enum rc check_program(const struct flash_op *op)
 
 static enum rc check(const struct flash_op *op)
 {
-    uint32_t block = flash_geometry()->erase_block_bytes;
+    uint32_t block_bytes = flash_geometry()->erase_block_bytes;
     switch (op->kind) {
     case FLASH_ERASE:
-        return op->addr % block == 0 && in_bounds(op->addr, block) ? RC_OK : RC_INVALID;
+        return op->addr % block_bytes == 0 && in_bounds(op->addr, block_bytes) ? RC_OK : RC_INVALID;
     case FLASH_PROGRAM:
         return check_program(op);
     case FLASH_SYNC:

@@ -26,7 +26,7 @@ enum rc flash_device_init(void)
     enum rc rc = semihosting_open(&file, FLASH_FILE, SEMIHOSTING_UPDATE);
     if (rc == RC_OK)
         rc = semihosting_length(&file, &length);
-    return rc == RC_OK && length != FLASH_BYTES ? RC_CORRUPT : rc;
+    return rc == RC_OK && length != FLASH_BYTES ? RC_UNSUPPORTED : rc;
 }
 
 enum rc flash_device_read(uint64_t addr, void *out, size_t len)

@@ -39,10 +39,12 @@ static void say(const char *what)
 static enum rc flash_up(void)
 {
     enum rc rc = flash_device_init();
+    if (rc == RC_OK && flash_geometry()->size_bytes != FLASH_BYTES)
+        rc = RC_UNSUPPORTED;
     if (rc == RC_NOT_FOUND)
         say("flash: no second NOR bank\r\n");
     else if (rc != RC_OK)
-        say("flash: the second NOR bank is not two x16 chips of 32 MiB\r\n");
+        say("flash: the second NOR bank is not of 64 MiB in two x16 chips\r\n");
     return rc;
 }
 

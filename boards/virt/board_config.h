@@ -10,7 +10,6 @@
 /* The second NOR bank; the first holds the code. */
 #define FLASH_BASE 0x04000000u
 #define FLASH_BYTES 0x04000000u
-#define FLASH_BLOCK_BYTES 0x40000u
 
 #define GICD_BASE 0x08000000u
 #define GICC_BASE 0x08010000u
