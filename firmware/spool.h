@@ -58,7 +58,9 @@ struct spool_entry {
     bool damaged; /* set aside: CRC error; shown, not tried */
 };
 
-enum rc spool_open(uint64_t addr, uint64_t size_bytes) MUST_CHECK; /* boot: scans headers, rebuilds the queue. RC_IO. May yield. */
+/* Boot: scans headers, rebuilds the queue, starts the spool's own task. RC_IO; RC_UNSUPPORTED: a later format, nothing is touched;
+ * RC_INVALID: too small. May yield. */
+enum rc spool_open(uint64_t addr, uint64_t size_bytes) MUST_CHECK;
 
 /* --- writing: one writer a session; all yield but init --- */
 struct spool_writer {
@@ -67,9 +69,15 @@ struct spool_writer {
     enum rc why;
     uint64_t body_bytes;
     unsigned recipients;
-    uint32_t crc;
+    uint32_t crc; /* of the body */
+    bool own;     /* of SPOOL_OWN: may use the reserve */
+    bool in_body; /* the chunk's last record is a BODY that grows, from body_at */
+    size_t body_at;
     size_t used;
-    uint32_t first_block_seq, first_offset, chunks;
+    uint32_t first_seq, first_off; /* where the envelope lies; 0: not yet on flash */
+    uint64_t promised_bytes;       /* of expected_bytes, still to come */
+    int64_t received;
+    uint8_t origin;
     uint8_t *chunk; /* SPOOL_CHUNK_BYTES, given by the slot */
 };
 /* Nothing reaches flash until a chunk is full or commit. expected_bytes: from SIZE, 0 unknown. RC_FULL: no room (452). */
@@ -85,19 +93,21 @@ void spool_abort(struct spool_writer *w);
 /* The next entry of the window after id (0: the first) in order of id. False at the end. Does not yield. */
 bool spool_next(uint32_t after_id, struct spool_entry *out);
 bool spool_lookup(uint32_t id, struct spool_entry *out);
-/* An entry that waits, is not busy nor held, and whose next_try has come; marks it busy. False: none. */
+/* An entry that is neither busy, held nor damaged and whose next_try has come; marks it busy. False: none. One with waiting == 0 comes at
+ * once: the box stopped between its last outcome and its settling, and what follows the outcomes (a bounce) may be missing. */
 bool spool_take_due(int64_t now, struct spool_entry *out);
 void spool_release(uint32_t id);   /* no longer busy */
 extern struct event spool_changed; /* signalled when a mail is committed or becomes due by an operator's order */
 int64_t spool_next_due(void);      /* earliest next_try of what is neither busy nor held; INT64_MAX none */
 
-/* --- reading --- */
+/* --- reading; may yield --- */
 struct spool_reader {
     uint32_t id;
-    uint32_t block_seq, offset; /* next record */
-    uint32_t record_left;
-    uint64_t record_addr;
+    uint32_t body_bytes;
     uint64_t body_left;
+    uint32_t seq, off; /* the record that is read: its place; before the first one, the envelope's */
+    uint32_t index, record_bytes; /* which bytes of the body it has, and where they lie */
+    uint64_t record_addr;
 };
 enum rc spool_read_envelope(uint32_t id, struct spool_envelope *out) MUST_CHECK; /* RC_NOT_FOUND, RC_CORRUPT, RC_IO */
 enum rc spool_read_recipient(uint32_t id, unsigned index, struct spool_recipient *out) MUST_CHECK; /* with its latest outcome */
@@ -110,12 +120,17 @@ enum rc spool_outcome(uint32_t id, unsigned index, enum spool_state state, uint1
                       struct span text, int64_t at) MUST_CHECK; /* state WAITING records a deferral's text */
 enum rc spool_defer(uint32_t id, int64_t next_try, uint16_t attempts) MUST_CHECK;
 enum rc spool_hold(uint32_t id, bool held) MUST_CHECK;
-/* All recipients are settled: the message's body is programmed to zeros and its space is free for reclaiming. RC_BUSY while any waits. */
+/* All recipients are settled: the message is programmed to zeros and its space is free for reclaiming. RC_BUSY while any waits, unless
+ * the message is damaged. The entry is gone when RC_OK. */
 enum rc spool_settle(uint32_t id) MUST_CHECK;
+/* Marks a message as damaged, so that it isn't tried again; what the readers do by themselves when they find RC_CORRUPT. */
+enum rc spool_set_aside(uint32_t id) MUST_CHECK;
 
 struct spool_info {
     uint64_t size_bytes, free_bytes; /* free for intake now */
-    unsigned messages, waiting_recipients, damaged, blocks, blocks_free, blocks_bad;
+    unsigned messages;
+    unsigned waiting_recipients, damaged; /* of the window */
+    unsigned blocks, blocks_free, blocks_bad; /* segments: one or more erase blocks */
     uint32_t erase_min, erase_max;
     uint64_t commits, syncs, reclaimed_blocks;
 };

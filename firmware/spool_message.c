@@ -1,0 +1,180 @@
+/* One message in the log: finding its records, checking that all of it is there, and zeroing it. Records of a message lie in
+ * order behind its ENVELOPE unless some of them have been copied by compaction: then anywhere. */
+#include "firmware/spool_internal.h"
+
+#include "hal/base/log.h"
+
+bool message_is_busy(uint32_t id)
+{
+    for (unsigned i = 0; i < SPOOL_WRITERS_MAX; i++)
+        if (spool.busy_id[i] == id)
+            return true;
+    return false;
+}
+
+bool message_busy_begin(uint32_t id)
+{
+    for (unsigned i = 0; i < SPOOL_WRITERS_MAX; i++)
+        if (spool.busy_id[i] == 0) {
+            spool.busy_id[i] = id;
+            return true;
+        }
+    return false;
+}
+
+void message_busy_end(uint32_t id)
+{
+    for (unsigned i = 0; i < SPOOL_WRITERS_MAX; i++)
+        if (spool.busy_id[i] == id)
+            spool.busy_id[i] = 0;
+}
+
+/* --- zeroing --- */
+
+enum rc message_kill(uint32_t id, struct spool_place from, bool to_commit)
+{
+    struct log_cursor c = log_from(from.seq, from.off);
+    struct log_record r;
+    enum rc result = RC_OK;
+    unsigned steps = 0;
+    while (log_next(&c, &r) == RC_OK) {
+        log_pause(&steps);
+        if (r.h.id != id || r.dead || r.h.type == RECORD_SETTLED)
+            continue;
+        enum rc rc = log_kill(&r);
+        if (rc != RC_OK)
+            result = rc;
+        if (to_commit && r.h.type == RECORD_COMMIT)
+            break;
+    }
+    return result;
+}
+
+/* The status record of id at a place, with its payload. RC_CORRUPT: there is none. */
+static enum rc status_at(uint32_t id, struct spool_place at, struct log_record *r, struct status_payload *s)
+{
+    struct span payload;
+    if (log_record_at(at, r) != RC_OK || r->h.id != id || r->dead || !record_is_status(r->h.type) ||
+        log_payload(r, &payload) != RC_OK || !status_decode(payload, s))
+        return RC_CORRUPT;
+    bool back = s->prev.seq < at.seq || (s->prev.seq == at.seq && s->prev.off < at.off);
+    return back ? RC_OK : RC_CORRUPT; /* back means back: no loop */
+}
+
+enum rc message_kill_chain(uint32_t id, struct spool_place newest)
+{
+    struct log_record r;
+    struct status_payload s;
+    enum rc rc = RC_OK;
+    for (struct spool_place at = newest; rc == RC_OK && at.seq != 0; at = s.prev) {
+        rc = status_at(id, at, &r, &s);
+        if (rc == RC_OK)
+            rc = log_kill(&r);
+    }
+    return rc;
+}
+
+static bool wanted(const struct log_record *r, uint32_t id, uint8_t type, uint32_t index)
+{
+    return r->h.id == id && !r->dead && r->h.type == type && r->h.index == index;
+}
+
+static enum rc find_between(struct log_cursor c, const struct spool_place *until, uint32_t id, uint8_t type, uint32_t index,
+                            struct log_record *r)
+{
+    unsigned steps = 0;
+    while (log_next(&c, r) == RC_OK) {
+        if (until != NULL && (r->place.seq > until->seq || (r->place.seq == until->seq && r->place.off >= until->off)))
+            return RC_NOT_FOUND;
+        if (wanted(r, id, type, index))
+            return RC_OK;
+        log_pause(&steps);
+    }
+    return RC_NOT_FOUND;
+}
+
+enum rc message_find(uint32_t id, uint8_t type, uint32_t index, struct spool_place hint, struct log_record *r)
+{
+    if (find_between(log_from(hint.seq, hint.off), NULL, id, type, index, r) == RC_OK)
+        return RC_OK;
+    return find_between(log_from(0, 0), &hint, id, type, index, r);
+}
+
+/* --- outcomes --- */
+
+/* Without the chain: all of the log. */
+static enum rc outcome_by_walk(uint32_t id, uint32_t index, struct log_record *newest)
+{
+    struct log_cursor c = log_from(0, 0);
+    struct log_record r;
+    struct span payload;
+    unsigned steps = 0;
+    bool found = false;
+    while (log_next(&c, &r) == RC_OK) {
+        if (wanted(&r, id, RECORD_OUTCOME, index) && (!found || r.h.serial >= newest->h.serial) && log_payload(&r, &payload) == RC_OK) {
+            *newest = r;
+            found = true;
+        }
+        log_pause(&steps);
+    }
+    return found ? RC_OK : RC_NOT_FOUND;
+}
+
+/* Along the chain from the newest status record back. RC_CORRUPT: the chain is broken (compaction, bit rot). */
+static enum rc outcome_by_chain(uint32_t id, uint32_t index, struct spool_place at, struct log_record *r)
+{
+    struct status_payload s;
+    for (; at.seq != 0; at = s.prev) {
+        enum rc rc = status_at(id, at, r, &s);
+        if (rc != RC_OK)
+            return rc;
+        if (r->h.type == RECORD_OUTCOME && r->h.index == index)
+            return RC_OK;
+    }
+    return RC_NOT_FOUND;
+}
+
+enum rc message_outcome(uint32_t id, uint32_t index, struct log_record *r, struct span *payload)
+{
+    const struct window_entry *w = window_find(id);
+    if (w == NULL)
+        return RC_NOT_FOUND;
+    enum rc rc = outcome_by_chain(id, index, w->status, r);
+    if (rc == RC_CORRUPT)
+        rc = outcome_by_walk(id, index, r);
+    return rc == RC_OK ? log_payload(r, payload) : rc;
+}
+
+/* --- verifying --- */
+
+static enum rc verify_envelope(uint32_t id, const struct commit_payload *c)
+{
+    struct log_record r;
+    enum rc rc = message_find(id, RECORD_ENVELOPE, 0, c->first, &r);
+    for (uint32_t i = 0; rc == RC_OK && i < c->recipients; i++) {
+        rc = log_check_payload(&r, NULL);
+        if (rc == RC_OK)
+            rc = message_find(id, RECORD_RECIPIENT, i, r.place, &r);
+    }
+    return rc == RC_OK ? log_check_payload(&r, NULL) : rc;
+}
+
+enum rc message_verify(uint32_t id, const struct commit_payload *c)
+{
+    enum rc rc = verify_envelope(id, c);
+    struct spool_place at = c->first;
+    uint32_t crc = 0;
+    for (uint32_t got = 0; rc == RC_OK && got < c->body_bytes;) {
+        struct log_record r;
+        rc = message_find(id, RECORD_BODY, got, at, &r);
+        if (rc == RC_OK)
+            rc = log_check_payload(&r, &crc);
+        if (rc == RC_OK) {
+            got += r.h.payload_len - RECORD_CRC_BYTES;
+            at = r.place;
+        }
+        if (got > c->body_bytes || (rc == RC_OK && r.h.payload_len == RECORD_CRC_BYTES))
+            rc = RC_CORRUPT;
+    }
+    return rc == RC_OK && crc != c->body_crc ? RC_CORRUPT : rc;
+}

@@ -1,0 +1,120 @@
+/* What delivery and the operator see of the queue. Nothing here yields. */
+#include "firmware/spool_internal.h"
+
+#include <string.h>
+
+static const struct window_entry *next_after(uint32_t id)
+{
+    const struct window_entry *best = NULL;
+    for (unsigned i = 0; i < SPOOL_WINDOW_ENTRIES; i++) {
+        const struct window_entry *w = window_at(i);
+        if (w->e.id > id && (best == NULL || w->e.id < best->e.id))
+            best = w;
+    }
+    return best;
+}
+
+bool spool_next(uint32_t after_id, struct spool_entry *out)
+{
+    const struct window_entry *w = next_after(after_id);
+    if (w != NULL)
+        *out = w->e;
+    return w != NULL;
+}
+
+bool spool_lookup(uint32_t id, struct spool_entry *out)
+{
+    const struct window_entry *w = window_find(id);
+    if (w != NULL)
+        *out = w->e;
+    return w != NULL;
+}
+
+static bool is_candidate(const struct window_entry *w)
+{
+    return w->e.id != 0 && !w->e.busy && !w->e.held && !w->e.damaged;
+}
+
+static int64_t due(const struct window_entry *w) { return w->e.waiting == 0 ? 0 : w->e.next_try; }
+
+static struct window_entry *soonest(void)
+{
+    struct window_entry *best = NULL;
+    for (unsigned i = 0; i < SPOOL_WINDOW_ENTRIES; i++) {
+        struct window_entry *w = window_at(i);
+        if (is_candidate(w) && (best == NULL || due(w) < due(best) || (due(w) == due(best) && w->e.id < best->e.id)))
+            best = w;
+    }
+    return best;
+}
+
+/* Messages outside the window are fetched when one of them is due before the window's last, or a quarter of it is free. */
+static void look_outside(int64_t now)
+{
+    unsigned inside = window_count();
+    if (spool.messages <= inside || spool.refill_wanted)
+        return;
+    if (inside <= SPOOL_WINDOW_ENTRIES * 3 / 4 || (spool.overflow_due <= now && spool.overflow_due < window_latest_due())) {
+        spool.refill_wanted = true;
+        event_signal(&spool.work);
+    }
+}
+
+bool spool_take_due(int64_t now, struct spool_entry *out)
+{
+    look_outside(now);
+    struct window_entry *w = soonest();
+    if (w == NULL || due(w) > now)
+        return false;
+    w->e.busy = true;
+    *out = w->e;
+    return true;
+}
+
+void spool_release(uint32_t id)
+{
+    struct window_entry *w = window_find(id);
+    if (w != NULL)
+        w->e.busy = false;
+}
+
+int64_t spool_next_due(void)
+{
+    const struct window_entry *w = soonest();
+    int64_t next = w != NULL ? due(w) : INT64_MAX;
+    return spool.messages > window_count() && spool.overflow_due < next ? spool.overflow_due : next;
+}
+
+/* --- figures --- */
+
+static void count_segments(struct spool_info *out)
+{
+    out->blocks = spool.segments;
+    out->erase_min = UINT32_MAX;
+    for (unsigned i = 0; i < spool.segments; i++) {
+        const struct segment *s = &spool.segment[i];
+        out->blocks_free += s->state == SEGMENT_FREE;
+        out->blocks_bad += s->state == SEGMENT_BAD || s->worn;
+        if (s->wear < out->erase_min)
+            out->erase_min = s->wear;
+        if (s->wear > out->erase_max)
+            out->erase_max = s->wear;
+    }
+}
+
+void spool_info(struct spool_info *out)
+{
+    memset(out, 0, sizeof *out);
+    out->size_bytes = (uint64_t)spool.segments * spool.segment_bytes;
+    out->free_bytes = spool_free_for_intake();
+    out->messages = spool.messages;
+    out->commits = spool.commits;
+    out->syncs = spool.syncs;
+    out->reclaimed_blocks = spool.reclaimed;
+    count_segments(out);
+    for (unsigned i = 0; i < SPOOL_WINDOW_ENTRIES; i++) {
+        const struct window_entry *w = window_at(i);
+        out->damaged += w->e.id != 0 && w->e.damaged;
+        out->waiting_recipients += w->e.id != 0 ? w->e.waiting : 0;
+    }
+}

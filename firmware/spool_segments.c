@@ -1,0 +1,280 @@
+/* Segments: from erased to open to full to retired to erased. Chooses the least worn, keeps erase counts, and sets aside what
+ * the device has worn out. See SPOOL.md for what each interrupted state becomes. */
+#include "firmware/spool_internal.h"
+
+#include <string.h>
+
+#include "hal/base/log.h"
+#include "hal/random.h"
+
+struct spool spool;
+
+static const uint8_t zeros[SEGMENT_OPENING_BYTES];
+
+uint64_t segment_addr(unsigned i) { return spool.addr + (uint64_t)i * spool.segment_bytes; }
+
+uint32_t segment_usable(void) { return spool.segment_bytes - SEGMENT_HEADER_BYTES; }
+
+int segment_find(uint32_t seq)
+{
+    for (unsigned i = 0; i < spool.segments; i++)
+        if (spool.segment[i].state == SEGMENT_USED && spool.segment[i].seq == seq)
+            return (int)i;
+    return -1;
+}
+
+int segment_at_or_after(uint32_t seq)
+{
+    int best = -1;
+    for (unsigned i = 0; i < spool.segments; i++) {
+        const struct segment *s = &spool.segment[i];
+        if (s->state == SEGMENT_USED && s->seq >= seq && (best < 0 || s->seq < spool.segment[best].seq))
+            best = (int)i;
+    }
+    return best;
+}
+
+unsigned segments_free(void)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < spool.segments; i++)
+        n += spool.segment[i].state == SEGMENT_FREE;
+    return n;
+}
+
+/* --- at boot --- */
+
+static enum header_state opening_read(const uint8_t header[SEGMENT_HEADER_BYTES], struct opening_header *h)
+{
+    enum header_state first = opening_header_decode(header + SEGMENT_OPENING_AT, h);
+    if (first == HEADER_VALID || first == HEADER_FOREIGN)
+        return first;
+    enum header_state copy = opening_header_decode(header + SEGMENT_OPENING_AT + SPOOL_UNIT, h);
+    return copy == HEADER_BLANK ? first : copy;
+}
+
+static void floors(uint32_t id, uint32_t seq, uint32_t stamp)
+{
+    if (id > spool.next_id)
+        spool.next_id = id;
+    if (seq > spool.next_seq)
+        spool.next_seq = seq;
+    if (stamp > spool.stamp)
+        spool.stamp = stamp;
+}
+
+enum rc segment_classify(unsigned i)
+{
+    struct segment *s = &spool.segment[i];
+    uint8_t header[SEGMENT_HEADER_BYTES];
+    *s = (struct segment){ .state = SEGMENT_BAD };
+    if (flash_read(segment_addr(i), header, sizeof header) != RC_OK)
+        return RC_OK; /* unreadable is as good as bad; the others go on */
+    struct wear_header w;
+    struct opening_header o;
+    enum header_state wear = wear_header_decode(header, &w), opening = opening_read(header, &o);
+    if (wear == HEADER_FOREIGN || opening == HEADER_FOREIGN)
+        return RC_UNSUPPORTED;
+    s->wear_lost = wear != HEADER_VALID;
+    if (wear == HEADER_VALID) {
+        floors(w.id_floor, w.seq_floor, w.stamp_floor);
+        s->wear = w.erase_count;
+    }
+    if (opening == HEADER_VALID) {
+        floors(o.id_floor, o.seq + 1, o.stamp);
+        *s = (struct segment){ .state = SEGMENT_USED, .seq = o.seq, .wear = o.erase_count, .worn = wear == HEADER_ZERO,
+                               .end = spool.segment_bytes };
+        spool.salt = o.salt;
+    } else if (wear != HEADER_ZERO) {
+        s->state = opening == HEADER_BLANK && wear != HEADER_GARBAGE ? SEGMENT_FREE : SEGMENT_DIRTY;
+    }
+    if (s->wear > spool.wear_guess)
+        spool.wear_guess = s->wear;
+    return RC_OK;
+}
+
+/* --- erasing --- */
+
+static enum rc label(unsigned i)
+{
+    uint8_t header[SPOOL_UNIT];
+    wear_header_encode(header, &(struct wear_header){ spool.segment[i].wear, spool.next_id, spool.next_seq, spool.stamp });
+    return flash_program(segment_addr(i), header, sizeof header);
+}
+
+void segment_worn(unsigned i)
+{
+    struct segment *s = &spool.segment[i];
+    bool known = s->worn || s->state == SEGMENT_BAD;
+    s->worn = true;
+    if (spool.head == (int)i)
+        spool.head = -1;
+    if (s->state != SEGMENT_USED)
+        s->state = SEGMENT_BAD;
+    if (known)
+        return;
+    log_event_at(LOG_ALERT, LOG_SPOOL, "segment-worn", "segment=%u erases=%u", i, (unsigned)s->wear);
+    if (flash_program(segment_addr(i), zeros, SPOOL_UNIT) != RC_OK)
+        return; /* found again at the next boot */
+}
+
+int segment_reclaimable(void)
+{
+    uint32_t newest = 0;
+    for (unsigned i = 0; i < spool.segments; i++)
+        if (spool.segment[i].state == SEGMENT_USED && spool.segment[i].seq > newest)
+            newest = spool.segment[i].seq;
+    for (unsigned i = 0; i < spool.segments; i++) {
+        const struct segment *s = &spool.segment[i];
+        /* The newest one keeps the counters (ids, stamps) until there is a newer. */
+        if (s->state == SEGMENT_DIRTY || (s->state == SEGMENT_USED && s->live_bytes == 0 && s->seq != newest && !s->worn))
+            return (int)i;
+    }
+    return -1;
+}
+
+/* After this a torn erase can't bring back what lay in the segment: both copies of its opening are durably gone. */
+static enum rc retire(unsigned i)
+{
+    enum rc rc = flash_program(segment_addr(i) + SEGMENT_OPENING_AT, zeros, SEGMENT_OPENING_BYTES);
+    return rc == RC_OK ? log_sync() : rc;
+}
+
+enum rc segment_reclaim(unsigned i)
+{
+    struct segment *s = &spool.segment[i];
+    s->state = SEGMENT_BUSY;
+    s->live_bytes = 0;
+    enum rc rc = retire(i);
+    for (uint32_t at = 0; rc == RC_OK && at < spool.segment_bytes; at += spool.erase_block_bytes)
+        rc = flash_erase(segment_addr(i) + at);
+    if (rc == RC_OK) {
+        s->wear = (s->wear_lost ? spool.wear_guess : s->wear) + 1;
+        s->wear_lost = false;
+        rc = label(i);
+    }
+    if (rc != RC_OK) {
+        segment_worn(i);
+        return rc;
+    }
+    s->state = SEGMENT_FREE;
+    spool.reclaimed++;
+    return RC_OK;
+}
+
+/* --- opening --- */
+
+/* Free segments that stay for others: one for the compaction that gets out of any corner, and the reserve. */
+static unsigned keep_free(enum room_class class)
+{
+    if (class == ROOM_CLEANER)
+        return 0;
+    return class == ROOM_INTAKE ? spool.reserve_segments + 1 : 1;
+}
+
+bool segment_may_append(enum room_class class)
+{
+    return segments_free() >= keep_free(class);
+}
+
+static bool may_open(enum room_class class)
+{
+    return segments_free() > keep_free(class);
+}
+
+/* The least worn free segment; among equals a random one. */
+static int choose(void)
+{
+    int best = -1;
+    uint32_t ties = 0;
+    for (unsigned i = 0; i < spool.segments; i++) {
+        const struct segment *s = &spool.segment[i];
+        if (s->state != SEGMENT_FREE || (best >= 0 && s->wear > spool.segment[best].wear))
+            continue;
+        if (best < 0 || s->wear < spool.segment[best].wear)
+            ties = 0;
+        if (random_below(++ties) == 0)
+            best = (int)i;
+    }
+    return best;
+}
+
+/* A free segment is trusted only after a look: an erase may have been torn, or lost while its label was kept. */
+static bool blank_from(unsigned i, uint32_t off)
+{
+    uint8_t piece[256];
+    while (off < spool.segment_bytes) {
+        uint32_t n = sizeof piece - off % sizeof piece;
+        if (flash_read(segment_addr(i) + off, piece, n) != RC_OK)
+            return false;
+        for (uint32_t k = 0; k < n; k++)
+            if (piece[k] != 0xff)
+                return false;
+        off += n;
+    }
+    return true;
+}
+
+static enum rc write_opening(unsigned i, uint32_t seq)
+{
+    uint8_t both[SEGMENT_OPENING_BYTES];
+    const struct opening_header h = { seq, spool.salt, spool.next_id, spool.stamp, spool.segment[i].wear };
+    opening_header_encode(both, &h);
+    memcpy(both + SPOOL_UNIT, both, SPOOL_UNIT);
+    return flash_program(segment_addr(i) + SEGMENT_OPENING_AT, both, sizeof both);
+}
+
+static enum rc prepare(unsigned i)
+{
+    struct segment *s = &spool.segment[i];
+    bool unlabelled = blank_from(i, 0);
+    if (!unlabelled && !blank_from(i, SEGMENT_OPENING_AT)) {
+        s->state = SEGMENT_DIRTY;
+        return RC_BUSY;
+    }
+    s->state = SEGMENT_BUSY;
+    if (unlabelled && s->wear_lost)
+        s->wear = spool.wear_guess; /* not 0: a lost count must not make it the favourite */
+    enum rc rc = unlabelled ? label(i) : RC_OK;
+    uint32_t seq = spool.next_seq++;
+    if (rc == RC_OK)
+        rc = write_opening(i, seq);
+    if (rc != RC_OK) {
+        segment_worn(i);
+        return RC_BUSY;
+    }
+    *s = (struct segment){ .seq = seq, .wear = s->wear, .end = SEGMENT_HEADER_BYTES, .state = SEGMENT_USED };
+    spool.head = (int)i;
+    spool.head_off = SEGMENT_HEADER_BYTES;
+    return RC_OK;
+}
+
+/* Alone in opening: RC_OK when there is another head than before, RC_BUSY when it wants another try. */
+static enum rc open_alone(enum room_class class, uint32_t old_seq)
+{
+    while (spool.opening)
+        task_wait_always(&spool.opened);
+    if (spool.head >= 0 && spool.segment[spool.head].seq != old_seq)
+        return RC_OK;
+    int i = may_open(class) ? choose() : -1;
+    if (i < 0)
+        return RC_BUSY;
+    spool.opening = true;
+    enum rc rc = prepare((unsigned)i);
+    spool.opening = false;
+    event_signal(&spool.opened);
+    return rc;
+}
+
+enum rc segment_open_head(enum room_class class)
+{
+    uint32_t old_seq = spool.head >= 0 ? spool.segment[spool.head].seq : 0;
+    for (unsigned tries = 0; tries < 2 * spool.segments; tries++) {
+        enum rc rc = may_open(class) ? open_alone(class, old_seq) : class == ROOM_CLEANER ? RC_FULL : spool_make_room();
+        if (rc != RC_OK && rc != RC_BUSY)
+            return rc;
+        if (spool.head >= 0 && spool.segment[spool.head].seq != old_seq)
+            return RC_OK;
+    }
+    return RC_FULL;
+}
