@@ -181,7 +181,7 @@ static bool decide_exception(struct verdict *v, const struct verdict_domain *d)
     if (d->now <= 0) {
         strbuf_puts(b, " is set until ");
         add_minute(b, d->exception.until);
-        strbuf_puts(b, ", but this box does not know the time: it is not used until the clock is set");
+        strbuf_puts(b, ", but this box has no time that it can trust: it is not used until the clock is set");
         return false;
     }
     if (d->now >= d->exception.until) {
@@ -218,13 +218,14 @@ static void explain_mismatch(struct verdict *v, const struct verdict_domain *d, 
 /* Enforcement does not end by a clock that an attacker on the network may have set. */
 static void explain_doubtful_time(struct verdict *v, const struct verdict_domain *d)
 {
-    if (d->now > 0 && d->now < d->list.expires) {
+    if (d->now > 0 && d->now <= d->list.expires) {
         v->recheck = d->list.expires;
         return;
     }
     struct strbuf *b = new_line(v);
     if (d->now <= 0) {
-        strbuf_puts(b, "this box does not know the time and cannot tell whether the list is still valid: it counts as valid");
+        strbuf_puts(b,
+                    "this box has no time that it can trust and cannot tell whether the list is still valid: it counts as valid");
         return;
     }
     strbuf_puts(b, "by this box's clock the list ended on ");

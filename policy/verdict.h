@@ -38,10 +38,10 @@ enum verdict_list_state {
 /* What is known of one recipient domain. Zeroed members mean "nothing known". */
 struct verdict_domain {
     struct span domain; /* canonical */
-    int64_t now;        /* the box's clock; 0: it has no time. Ends exceptions, never a list: that is list.state's to say */
+    int64_t now; /* time that can be trusted; 0: there is none. Ends exceptions; whether a list ended is list.state's to say */
     struct {
         bool present;
-        int64_t until;      /* ends then; without a clock the exception is not used, for nobody can say that it holds */
+        int64_t until;      /* ends then; without such time the exception is not used, for nobody can say that it holds */
         struct span reason; /* the operator's words; may be empty */
     } exception;
     struct {

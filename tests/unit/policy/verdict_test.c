@@ -148,8 +148,8 @@ static void enforcement_does_not_end_by_doubtful_time(void **state)
     d.now = 0;
     verdict_before(&v, &d, mx);
     expect(VERDICT_LIST, DEMAND_VERIFIED, false, true);
-    assert_non_null(
-        strstr(v.text, "\nthis box does not know the time and cannot tell whether the list is still valid: it counts as valid"));
+    assert_non_null(strstr(
+        v.text, "\nthis box has no time that it can trust and cannot tell whether the list is still valid: it counts as valid"));
     d.now = EXPIRES + 86400;
     verdict_before(&v, &d, mx);
     expect(VERDICT_LIST, DEMAND_VERIFIED, false, true);
@@ -213,7 +213,7 @@ static void an_exception_needs_a_clock(void **state)
     d.now = 0;
     verdict_before(&v, &d, mx);
     expect(VERDICT_LIST, DEMAND_VERIFIED, false, true);
-    assert_non_null(strstr(v.text, "does not know the time: it is not used until the clock is set\n"));
+    assert_non_null(strstr(v.text, "has no time that it can trust: it is not used until the clock is set\n"));
 }
 
 static void an_exception_also_answers_for_a_damaged_list(void **state)
