@@ -9,13 +9,14 @@
 #define SMTP_PATH_MAX 320 /* local@domain without brackets, with room for NUL */
 
 struct smtp_address {
-    bool null;                    /* <> */
-    bool utf8;                    /* holds non-ASCII: needs SMTPUTF8 */
-    bool source_route;            /* "@a,@b:" was there and was dropped */
-    bool literal;                 /* domain is an address literal: [192.0.2.1], [IPv6:...] */
+    bool null;                          /* <> */
+    bool utf8;                          /* holds non-ASCII: needs SMTPUTF8 */
+    bool source_route;                  /* "@a,@b:" was there and was dropped */
+    bool literal;                       /* domain is an address literal: [192.0.2.1], [IPv6:...] */
     char local[SMTP_LOCAL_MAX * 4 + 1]; /* as given (quotes kept), without route */
-    char domain[DOMAIN_TEXT_MAX]; /* canonical (lower-case, no trailing dot, A-labels); literal with brackets; "" for <postmaster> */
-    char full[SMTP_PATH_MAX];     /* local@domain as to be sent on, the domain as given but for a trailing dot */
+    char
+        domain[DOMAIN_TEXT_MAX]; /* canonical (lower-case, no trailing dot, A-labels); literal with brackets; "" for <postmaster> */
+    char full[SMTP_PATH_MAX];    /* local@domain as to be sent on, the domain as given but for a trailing dot */
 };
 
 /* Parses a path with its angle brackets (or, as some printers send it, without), and sets *rest to what follows ("" or

@@ -116,8 +116,14 @@ static void take_mechanism(struct smtp_client *c, struct span word)
 
 static void take_attribute(struct smtp_client *c, struct span word)
 {
-    static const struct { const char *word; uint8_t bit; } attributes[] = {
-        { "ADDR", XCLIENT_ADDR }, { "NAME", XCLIENT_NAME }, { "PROTO", XCLIENT_PROTO }, { "HELO", XCLIENT_HELO },
+    static const struct {
+        const char *word;
+        uint8_t bit;
+    } attributes[] = {
+        { "ADDR", XCLIENT_ADDR },
+        { "NAME", XCLIENT_NAME },
+        { "PROTO", XCLIENT_PROTO },
+        { "HELO", XCLIENT_HELO },
     };
     for (size_t i = 0; i < sizeof attributes / sizeof attributes[0]; i++)
         if (span_is_nocase(word, attributes[i].word))
@@ -126,11 +132,15 @@ static void take_attribute(struct smtp_client *c, struct span word)
 
 static void take_extension(struct smtp_client *c, struct span text)
 {
-    static const struct { const char *word; uint32_t bit; } plain[] = {
-        { "STARTTLS", SMTP_STARTTLS }, { "PIPELINING", SMTP_PIPELINING },        { "SIZE", SMTP_SIZE },
-        { "8BITMIME", SMTP_8BITMIME }, { "SMTPUTF8", SMTP_SMTPUTF8 },            { "CHUNKING", SMTP_CHUNKING },
-        { "DSN", SMTP_DSN },           { "ENHANCEDSTATUSCODES", SMTP_ENHANCED }, { "XCLIENT", SMTP_XCLIENT },
-        { "REQUIRETLS", SMTP_REQUIRETLS },
+    static const struct {
+        const char *word;
+        uint32_t bit;
+    } plain[] = {
+        { "STARTTLS", SMTP_STARTTLS }, { "PIPELINING", SMTP_PIPELINING },
+        { "SIZE", SMTP_SIZE },         { "8BITMIME", SMTP_8BITMIME },
+        { "SMTPUTF8", SMTP_SMTPUTF8 }, { "CHUNKING", SMTP_CHUNKING },
+        { "DSN", SMTP_DSN },           { "ENHANCEDSTATUSCODES", SMTP_ENHANCED },
+        { "XCLIENT", SMTP_XCLIENT },   { "REQUIRETLS", SMTP_REQUIRETLS },
     };
     size_t end = 0;
     while (end < text.len && text.p[end] != ' ' && text.p[end] != '=') /* "AUTH=LOGIN": older than RFC 4954 */

@@ -8,26 +8,37 @@
 #include "net/tls.h"
 
 enum smtp_extension { /* bits of smtp_client.extensions */
-    SMTP_STARTTLS = 1 << 0, SMTP_PIPELINING = 1 << 1, SMTP_SIZE = 1 << 2, SMTP_8BITMIME = 1 << 3, SMTP_SMTPUTF8 = 1 << 4,
-    SMTP_CHUNKING = 1 << 5, SMTP_ENHANCED = 1 << 6, SMTP_DSN = 1 << 7, SMTP_AUTH_PLAIN = 1 << 8, SMTP_AUTH_LOGIN = 1 << 9,
-    SMTP_XCLIENT = 1 << 10, SMTP_REQUIRETLS = 1 << 11,
-    SMTP_STRIPPED = 1 << 12, /* a keyword line of X or other filler in STARTTLS's place: "XXXXXXXX", "XXXXXXXA" (middlebox sign) */
+                      SMTP_STARTTLS = 1 << 0,
+                      SMTP_PIPELINING = 1 << 1,
+                      SMTP_SIZE = 1 << 2,
+                      SMTP_8BITMIME = 1 << 3,
+                      SMTP_SMTPUTF8 = 1 << 4,
+                      SMTP_CHUNKING = 1 << 5,
+                      SMTP_ENHANCED = 1 << 6,
+                      SMTP_DSN = 1 << 7,
+                      SMTP_AUTH_PLAIN = 1 << 8,
+                      SMTP_AUTH_LOGIN = 1 << 9,
+                      SMTP_XCLIENT = 1 << 10,
+                      SMTP_REQUIRETLS = 1 << 11,
+                      SMTP_STRIPPED =
+                          1
+                          << 12, /* a keyword line of X or other filler in STARTTLS's place: "XXXXXXXX", "XXXXXXXA" (middlebox sign) */
 };
 
 struct smtp_client {
     struct stream *stream;
-    const char *helo;       /* our name */
-    uint32_t extensions;    /* of the last EHLO; 0 after HELO */
-    uint64_t size_max;      /* 0: not said */
-    bool tls;               /* STARTTLS done */
-    struct smtp_reply reply; /* the last one */
+    const char *helo;              /* our name */
+    uint32_t extensions;           /* of the last EHLO; 0 after HELO */
+    uint64_t size_max;             /* 0: not said */
+    bool tls;                      /* STARTTLS done */
+    struct smtp_reply reply;       /* the last one */
     struct delivery_status status; /* of the last failed call, SCOPE_HOST where the session cannot go on */
-    char greeting[128];     /* printable */
+    char greeting[128];            /* printable */
     /* private to smtp_client*.c from here */
-    bool dead;              /* no command can be sent any more */
-    uint8_t xclient;        /* attributes that the server takes */
-    enum rc put;            /* first failure while a command line is put together */
-    struct deadline step;   /* bounds the step under way */
+    bool dead;            /* no command can be sent any more */
+    uint8_t xclient;      /* attributes that the server takes */
+    enum rc put;          /* first failure while a command line is put together */
+    struct deadline step; /* bounds the step under way */
 };
 
 /* Timeouts of RFC 5321 4.5.3.2, shortened where that is safe; each bounds a whole step. */
@@ -48,26 +59,29 @@ enum rc smtp_client_starttls(struct smtp_client *c, struct tls_params *p) MUST_C
 /* AUTH PLAIN or LOGIN; refuses (RC_REFUSED, nothing sent) outside TLS. */
 enum rc smtp_client_auth(struct smtp_client *c, struct span user, struct span password) MUST_CHECK;
 /* XCLIENT ADDR= NAME= PROTO= HELO= (Postfix), then the greeting again. RC_REFUSED if not offered. */
-struct smtp_client_origin { struct ip_endpoint peer; const char *name, *helo, *proto; };
+struct smtp_client_origin {
+    struct ip_endpoint peer;
+    const char *name, *helo, *proto;
+};
 enum rc smtp_client_xclient(struct smtp_client *c, const struct smtp_client_origin *o) MUST_CHECK;
 
 enum smtp_body { SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
 enum { DSN_NOTIFY_NEVER = 1, DSN_NOTIFY_SUCCESS = 2, DSN_NOTIFY_FAILURE = 4, DSN_NOTIFY_DELAY = 8 };
 
 struct smtp_recipient {
-    struct span address; /* without brackets */
-    uint8_t notify;      /* DSN_NOTIFY_*, 0: not given */
-    struct span orcpt;   /* as given on RCPT ("rfc822;..." xtext), may be empty */
+    struct span address;           /* without brackets */
+    uint8_t notify;                /* DSN_NOTIFY_*, 0: not given */
+    struct span orcpt;             /* as given on RCPT ("rfc822;..." xtext), may be empty */
     struct delivery_status status; /* out */
 };
 
 struct smtp_message {
-    struct span sender; /* without brackets; empty: <> */
+    struct span sender;  /* without brackets; empty: <> */
     uint64_t size_bytes; /* exactly what read will give; 0: not known */
     enum smtp_body body;
-    bool utf8;          /* SMTPUTF8 was asked on MAIL */
-    struct span envid;  /* xtext as given; empty: none */
-    uint8_t ret;        /* 0 none, 'F' FULL, 'H' HDRS */
+    bool utf8;         /* SMTPUTF8 was asked on MAIL */
+    struct span envid; /* xtext as given; empty: none */
+    uint8_t ret;       /* 0 none, 'F' FULL, 'H' HDRS */
     /* The message's next bytes, CRLF lines, no dot-stuffing: *got 0 at the end. May yield. */
     enum rc (*read)(void *ctx, void *buf, size_t cap, size_t *got);
     enum rc (*rewind)(void *ctx);

@@ -77,7 +77,8 @@ enum rc smtp_client_auth(struct smtp_client *c, struct span user, struct span pa
 {
     if (!c->tls && c->stream->tls == NULL)
         return not_possible(c, "credentials are sent over TLS only");
-    if (user.len + password.len > CREDENTIALS_MAX || span_find(user, 0, '\0') != SIZE_MAX || span_find(password, 0, '\0') != SIZE_MAX)
+    if (user.len + password.len > CREDENTIALS_MAX || span_find(user, 0, '\0') != SIZE_MAX ||
+        span_find(password, 0, '\0') != SIZE_MAX)
         return not_possible(c, "user name and password are too long or hold a NUL");
     enum rc rc;
     if (c->extensions & SMTP_AUTH_PLAIN)

@@ -6,7 +6,7 @@
 
 #include "net/smtp_client.h"
 
-void smtp_client_begin(struct smtp_client *c, uint64_t ms); /* a step that ends within ms */
+void smtp_client_begin(struct smtp_client *c, uint64_t ms);     /* a step that ends within ms */
 void smtp_client_put(struct smtp_client *c, struct span piece); /* a control character in it ends the session: RC_INVALID */
 void smtp_client_puts(struct smtp_client *c, const char *text);
 void smtp_client_put_u64(struct smtp_client *c, uint64_t value);
@@ -17,7 +17,8 @@ enum rc smtp_client_reply(struct smtp_client *c, const char *step) MUST_CHECK;
 enum rc smtp_client_command(struct smtp_client *c, const char *step, const char *line) MUST_CHECK;
 enum rc smtp_client_hello(struct smtp_client *c) MUST_CHECK; /* EHLO, or HELO */
 /* Turns c->reply, or a failure of the connection, into c->status. smtp_client_lost makes c dead and gives rc. */
-enum rc smtp_client_refused(struct smtp_client *c, const char *step) MUST_CHECK; /* RC_REFUSED; RC_PROTOCOL for a 2yz or 3yz reply */
+enum rc smtp_client_refused(struct smtp_client *c,
+                            const char *step) MUST_CHECK; /* RC_REFUSED; RC_PROTOCOL for a 2yz or 3yz reply */
 enum rc smtp_client_lost(struct smtp_client *c, const char *step, enum rc rc) MUST_CHECK;
 
 /* Bits of c->xclient. */

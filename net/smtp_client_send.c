@@ -155,9 +155,14 @@ static void put_mail(struct transaction *t)
 
 static void put_notify(struct smtp_client *c, uint8_t notify)
 {
-    static const struct { uint8_t bit; const char *word; } words[] = {
-        { DSN_NOTIFY_NEVER, "NEVER" }, { DSN_NOTIFY_SUCCESS, "SUCCESS" },
-        { DSN_NOTIFY_FAILURE, "FAILURE" }, { DSN_NOTIFY_DELAY, "DELAY" },
+    static const struct {
+        uint8_t bit;
+        const char *word;
+    } words[] = {
+        { DSN_NOTIFY_NEVER, "NEVER" },
+        { DSN_NOTIFY_SUCCESS, "SUCCESS" },
+        { DSN_NOTIFY_FAILURE, "FAILURE" },
+        { DSN_NOTIFY_DELAY, "DELAY" },
     };
     const char *before = " NOTIFY=";
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {

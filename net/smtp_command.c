@@ -12,13 +12,13 @@ static const struct {
     const char *word;
     enum smtp_verb verb;
 } verbs[] = {
-    { "EHLO", SMTP_VERB_EHLO },       { "HELO", SMTP_VERB_HELO },       { "MAIL", SMTP_VERB_MAIL },
-    { "RCPT", SMTP_VERB_RCPT },       { "DATA", SMTP_VERB_DATA },       { "BDAT", SMTP_VERB_BDAT },
-    { "STARTTLS", SMTP_VERB_STARTTLS }, { "AUTH", SMTP_VERB_AUTH },     { "NOOP", SMTP_VERB_NOOP },
-    { "RSET", SMTP_VERB_RSET },       { "VRFY", SMTP_VERB_VRFY },       { "EXPN", SMTP_VERB_EXPN },
-    { "HELP", SMTP_VERB_HELP },       { "QUIT", SMTP_VERB_QUIT },       { "GET", SMTP_VERB_FOREIGN },
-    { "POST", SMTP_VERB_FOREIGN },    { "PUT", SMTP_VERB_FOREIGN },     { "HEAD", SMTP_VERB_FOREIGN },
-    { "OPTIONS", SMTP_VERB_FOREIGN }, { "CONNECT", SMTP_VERB_FOREIGN }, { "PRI", SMTP_VERB_FOREIGN },
+    { "EHLO", SMTP_VERB_EHLO },         { "HELO", SMTP_VERB_HELO },       { "MAIL", SMTP_VERB_MAIL },
+    { "RCPT", SMTP_VERB_RCPT },         { "DATA", SMTP_VERB_DATA },       { "BDAT", SMTP_VERB_BDAT },
+    { "STARTTLS", SMTP_VERB_STARTTLS }, { "AUTH", SMTP_VERB_AUTH },       { "NOOP", SMTP_VERB_NOOP },
+    { "RSET", SMTP_VERB_RSET },         { "VRFY", SMTP_VERB_VRFY },       { "EXPN", SMTP_VERB_EXPN },
+    { "HELP", SMTP_VERB_HELP },         { "QUIT", SMTP_VERB_QUIT },       { "GET", SMTP_VERB_FOREIGN },
+    { "POST", SMTP_VERB_FOREIGN },      { "PUT", SMTP_VERB_FOREIGN },     { "HEAD", SMTP_VERB_FOREIGN },
+    { "OPTIONS", SMTP_VERB_FOREIGN },   { "CONNECT", SMTP_VERB_FOREIGN }, { "PRI", SMTP_VERB_FOREIGN },
 };
 
 static bool has_control(struct span s)

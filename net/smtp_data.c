@@ -19,8 +19,8 @@ void smtp_data_init(struct smtp_data *d, enum smtp_line_ends line_ends, bool dot
 }
 
 /* A bare line end, which consumes n bytes: as text of its own line it becomes as_data. */
-static enum smtp_data_event bare(struct smtp_data *d, enum smtp_data_event refused, struct span *in, size_t n,
-                                 struct span as_data, struct span *out)
+static enum smtp_data_event bare(struct smtp_data *d, enum smtp_data_event refused, struct span *in, size_t n, struct span as_data,
+                                 struct span *out)
 {
     if (d->line_ends == SMTP_BARE_REJECT)
         return refused;

@@ -17,7 +17,7 @@ enum smtp_data_event {
     SMTP_DATA_END,     /* CRLF.CRLF: what is left of the input is the next command */
     SMTP_DATA_BARE_CR, /* refused; the state is stuck there */
     SMTP_DATA_BARE_LF,
-    SMTP_DATA_NUL,     /* refused under both rules: NUL is no character of mail, and some servers drop it silently */
+    SMTP_DATA_NUL, /* refused under both rules: NUL is no character of mail, and some servers drop it silently */
 };
 
 enum smtp_data_state { SMTP_AT_LINE_START, SMTP_AT_TEXT, SMTP_AT_CR, SMTP_AT_DOT, SMTP_AT_DOT_CR, SMTP_AT_END };

@@ -22,6 +22,7 @@ typedef void (*smtp_reply_line)(void *ctx, struct span text, bool last);
 /* Reads one complete, possibly multiline reply; d bounds the whole of it, not each line. RC_PROTOCOL: bad code, codes that differ
  * between lines, more than SMTP_REPLY_LINES_MAX lines, bare LF. On any error *reply is zeroed but for text, which tells what came.
  * on_line may be NULL. Yields. */
-enum rc smtp_reply_read(struct stream *s, struct smtp_reply *reply, smtp_reply_line on_line, void *ctx, struct deadline d) MUST_CHECK;
+enum rc smtp_reply_read(struct stream *s, struct smtp_reply *reply, smtp_reply_line on_line, void *ctx,
+                        struct deadline d) MUST_CHECK;
 
 #endif

@@ -270,11 +270,11 @@ static enum rc on_foreign(struct smtp_server *s, struct span args)
 }
 
 static enum rc (*const handlers[SMTP_VERB_COUNT])(struct smtp_server *s, struct span args) = {
-    [SMTP_VERB_UNKNOWN] = on_unknown,   [SMTP_VERB_EHLO] = on_ehlo,          [SMTP_VERB_HELO] = on_helo,
+    [SMTP_VERB_UNKNOWN] = on_unknown,    [SMTP_VERB_EHLO] = on_ehlo,          [SMTP_VERB_HELO] = on_helo,
     [SMTP_VERB_MAIL] = smtp_server_mail, [SMTP_VERB_RCPT] = smtp_server_rcpt, [SMTP_VERB_DATA] = smtp_server_data,
     [SMTP_VERB_BDAT] = smtp_server_bdat, [SMTP_VERB_STARTTLS] = on_starttls,  [SMTP_VERB_AUTH] = smtp_server_auth,
-    [SMTP_VERB_NOOP] = on_noop,         [SMTP_VERB_RSET] = on_rset,          [SMTP_VERB_VRFY] = on_vrfy,
-    [SMTP_VERB_EXPN] = on_expn,         [SMTP_VERB_HELP] = on_help,          [SMTP_VERB_QUIT] = on_quit,
+    [SMTP_VERB_NOOP] = on_noop,          [SMTP_VERB_RSET] = on_rset,          [SMTP_VERB_VRFY] = on_vrfy,
+    [SMTP_VERB_EXPN] = on_expn,          [SMTP_VERB_HELP] = on_help,          [SMTP_VERB_QUIT] = on_quit,
     [SMTP_VERB_FOREIGN] = on_foreign,
 };
 

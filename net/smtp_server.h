@@ -22,16 +22,16 @@ void smtp_answer(struct smtp_answer *a, uint16_t code, const char *enhanced, con
 enum smtp_service { SMTP_SERVICE_MX, SMTP_SERVICE_SUBMISSION, SMTP_SERVICE_SUBMISSIONS /* TLS from the first byte */ };
 
 struct smtp_server_limits {
-    uint32_t command_ms;       /* for the next command line, RFC 5321: 5 min */
-    uint32_t data_block_ms;    /* for the next bytes of DATA, 3 min */
-    uint32_t session_ms;       /* from the start to MAIL, from MAIL to the message, and from a mail taken to the next */
+    uint32_t command_ms;        /* for the next command line, RFC 5321: 5 min */
+    uint32_t data_block_ms;     /* for the next bytes of DATA, 3 min */
+    uint32_t session_ms;        /* from the start to MAIL, from MAIL to the message, and from a mail taken to the next */
     uint32_t least_bytes_per_s; /* in DATA and BDAT after grace_ms, counting only the time spent waiting; 0: none */
     uint32_t grace_ms;
     uint32_t handshake_ms;
-    unsigned errors_max;       /* bad commands, then 421 and close */
-    unsigned recipients_max;   /* at least 100; more get 452 4.5.3, and ten times as many RCPTs 421 */
+    unsigned errors_max;        /* bad commands, then 421 and close */
+    unsigned recipients_max;    /* at least 100; more get 452 4.5.3, and ten times as many RCPTs 421 */
     unsigned idle_commands_max; /* NOOP, RSET, VRFY, HELO... without a mail, then 421 */
-    uint64_t size_max;         /* bytes; 0: none */
+    uint64_t size_max;          /* bytes; 0: none */
 };
 
 struct smtp_server_mail { /* MAIL FROM */
@@ -89,19 +89,19 @@ struct smtp_server {
     unsigned recipients, errors, idle_commands, mails_taken;
     bool in_data;
     uint64_t data_bytes;
-    uint64_t last_activity_ms;  /* for "the idlest session gives way" */
+    uint64_t last_activity_ms; /* for "the idlest session gives way" */
     /* private to smtp_server*.c from here */
     struct smtp_server_mail mail;
     struct smtp_server_rcpt rcpt;
     struct smtp_answer answer;
     struct smtp_data decoder;
     struct deadline session;
-    bool chunking;              /* BDAT, not DATA, carries this message */
-    bool owner_open;            /* mail() accepted, neither done() nor abort() called */
-    bool drop;                  /* the message is refused already; answer says why */
+    bool chunking;   /* BDAT, not DATA, carries this message */
+    bool owner_open; /* mail() accepted, neither done() nor abort() called */
+    bool drop;       /* the message is refused already; answer says why */
     bool ending, linger;
     enum rc end;
-    unsigned rcpt_commands;     /* in this transaction */
+    unsigned rcpt_commands; /* in this transaction */
     uint64_t data_received, data_dropped, data_waited_ms;
     char line[2048 + 2]; /* command line bound: RFC 5321 4.5.3.1.4 says 512, extensions and SMTPUTF8 add; longer: 500 */
     char data[2048];

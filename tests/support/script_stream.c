@@ -44,7 +44,10 @@ static void load_text(struct script_stream *p, const char *from, const char *end
 
 static void next_item(struct script_stream *p)
 {
-    static const struct { const char *word; enum script_kind kind; } words[] = {
+    static const struct {
+        const char *word;
+        enum script_kind kind;
+    } words[] = {
         { "close", SCRIPT_CLOSE }, { "reset", SCRIPT_RESET },       { "timeout", SCRIPT_TIMEOUT },
         { "tls", SCRIPT_TLS },     { "tls-fail", SCRIPT_TLS_FAIL },
     };

@@ -15,7 +15,16 @@
 
 #include "net/stream.h"
 
-enum script_kind { SCRIPT_END, SCRIPT_SEND, SCRIPT_EXPECT, SCRIPT_CLOSE, SCRIPT_RESET, SCRIPT_TIMEOUT, SCRIPT_TLS, SCRIPT_TLS_FAIL };
+enum script_kind {
+    SCRIPT_END,
+    SCRIPT_SEND,
+    SCRIPT_EXPECT,
+    SCRIPT_CLOSE,
+    SCRIPT_RESET,
+    SCRIPT_TIMEOUT,
+    SCRIPT_TLS,
+    SCRIPT_TLS_FAIL
+};
 
 struct script_stream {
     const char *text; /* what of the script is still unread */

@@ -35,7 +35,12 @@ static const struct good_path good_paths[] = {
     { "<a..b.@c.example>", "a..b.", "c.example", "a..b.@c.example", "", "" },
     { "<!#$%&'*+-/=?^_`{|}~@c.example>", "!#$%&'*+-/=?^_`{|}~", "c.example", "!#$%&'*+-/=?^_`{|}~@c.example", "", "p" },
     { "<j\xc3\xb6rg@c.example>", "j\xc3\xb6rg", "c.example", "j\xc3\xb6rg@c.example", "", "u" },
-    { "<a@b\xc3\xbc" "cher.example>", "a", "xn--bcher-kva.example", "a@b\xc3\xbc" "cher.example", "", "u" },
+    { "<a@b\xc3\xbc"
+      "cher.example>",
+      "a", "xn--bcher-kva.example",
+      "a@b\xc3\xbc"
+      "cher.example",
+      "", "u" },
     { "a@b.example", "a", "b.example", "a@b.example", "", "" },
     { "a@b.example SIZE=1", "a", "b.example", "a@b.example", " SIZE=1", "" },
 };
@@ -62,7 +67,11 @@ static void good(void **state)
     }
 }
 
-static const struct { struct span text; enum rc rc; const char *why; } bad_paths[] = {
+static const struct {
+    struct span text;
+    enum rc rc;
+    const char *why;
+} bad_paths[] = {
     { SPAN(""), RC_INVALID, "empty or malformed local part" },
     { SPAN("<"), RC_INVALID, "empty or malformed local part" },
     { SPAN("<a@b.example"), RC_INVALID, "no closing '>'" },
@@ -154,10 +163,18 @@ static void bounds(void **state)
 static void local_names(void **state)
 {
     (void)state;
-    static const struct { const char *path; bool is; } cases[] = {
-        { "<postmaster>", true },         { "<PostMaster@x.example>", true },        { "<\"postmaster\"@x.example>", true },
-        { "<\"post\\master\"@x.example>", true }, { "<postmasters@x.example>", false }, { "<postmaste@x.example>", false },
-        { "<\"postmaster\\ \"@x.example>", false }, { "<\"\"@x.example>", false },
+    static const struct {
+        const char *path;
+        bool is;
+    } cases[] = {
+        { "<postmaster>", true },
+        { "<PostMaster@x.example>", true },
+        { "<\"postmaster\"@x.example>", true },
+        { "<\"post\\master\"@x.example>", true },
+        { "<postmasters@x.example>", false },
+        { "<postmaste@x.example>", false },
+        { "<\"postmaster\\ \"@x.example>", false },
+        { "<\"\"@x.example>", false },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct smtp_address a;
@@ -181,8 +198,8 @@ static void params(void **state)
     assert_true(span_is(keyword, "X-a") && span_is(value, "b=c"));
     assert_false(smtp_param_next(&rest, &keyword, &value, &bad_one));
     assert_false(bad_one);
-    static const struct span bads[] = { SPAN("X=1"), SPAN(" =1"), SPAN(" X="), SPAN(" -X=1"), SPAN(" X=\x01"), SPAN(" X=a\tb"),
-                                        SPAN(" X=\xff"), SPAN(" X\x80=1"), SPAN(" X=a\0") };
+    static const struct span bads[] = { SPAN("X=1"),     SPAN(" =1"),     SPAN(" X="),      SPAN(" -X=1"), SPAN(" X=\x01"),
+                                        SPAN(" X=a\tb"), SPAN(" X=\xff"), SPAN(" X\x80=1"), SPAN(" X=a\0") };
     for (size_t i = 0; i < sizeof bads / sizeof bads[0]; i++) {
         rest = bads[i];
         assert_false(smtp_param_next(&rest, &keyword, &value, &bad_one));

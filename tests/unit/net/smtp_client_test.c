@@ -1,5 +1,6 @@
 /* net/smtp_client*.c: dialogues with servers of all kinds as scripts (tests/support/script_stream.h). One run is greeting,
- * perhaps STARTTLS, one transaction and QUIT; what came of it is compared as one text. */
+ * perhaps STARTTLS, one transaction and QUIT; what came of it is compared as one text. Long because the dialogues stand
+ * beside what runs them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -95,11 +96,17 @@ static void add_status(struct strbuf *out, const struct delivery_status *s)
 static enum rc transact(const struct send_case *c, size_t piece, struct strbuf *out)
 {
     static struct smtp_recipient r[120];
-    struct body body = { .text = c->body.len > 0 ? c->body : SPAN("x\r\n"), .piece = piece, .fault = has_flag(c, 'f') ? RC_IO : RC_OK };
+    struct body body = { .text = c->body.len > 0 ? c->body : SPAN("x\r\n"),
+                         .piece = piece,
+                         .fault = has_flag(c, 'f') ? RC_IO : RC_OK };
     struct smtp_message m = {
-        .sender = span_of(c->from != NULL ? c->from : "a@b.test"), .size_bytes = has_flag(c, 's') ? 0 : body.text.len,
-        .body = has_flag(c, '8') ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT, .utf8 = has_flag(c, 'u'),
-        .read = body_read, .rewind = body_rewind, .read_ctx = &body,
+        .sender = span_of(c->from != NULL ? c->from : "a@b.test"),
+        .size_bytes = has_flag(c, 's') ? 0 : body.text.len,
+        .body = has_flag(c, '8') ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT,
+        .utf8 = has_flag(c, 'u'),
+        .read = body_read,
+        .rewind = body_rewind,
+        .read_ctx = &body,
     };
     if (has_flag(c, 'd')) {
         m.envid = SPAN("Q+2B1");
@@ -143,7 +150,9 @@ static void run_sends(const struct send_case *c, size_t count)
 #define GREET "> 220 mx.test hello\n< EHLO box.test\n"
 #define PLAIN GREET "> 250 mx.test\n"
 #define PIPE GREET "> 250-mx.test\n> 250 PIPELINING\n"
-#define FULL GREET "> 250-mx.test\n> 250-PIPELINING\n> 250-SIZE 100\n> 250-8BITMIME\n> 250-SMTPUTF8\n> 250-DSN\n> 250 ENHANCEDSTATUSCODES\n"
+#define FULL                                                                                                   \
+    GREET "> 250-mx.test\n> 250-PIPELINING\n> 250-SIZE 100\n> 250-8BITMIME\n> 250-SMTPUTF8\n> 250-DSN\n> 250 " \
+          "ENHANCEDSTATUSCODES\n"
 #define CHUNK GREET "> 250-mx.test\n> 250-PIPELINING\n> 250 CHUNKING\n"
 #define MAIL "< MAIL FROM:<a@b.test>\n"
 #define RCPT "< RCPT TO:<c@d.test>\n"
@@ -155,27 +164,42 @@ static void run_sends(const struct send_case *c, size_t count)
 static const struct send_case good_cases[] = {
     { .name = "plain", .text = PLAIN SENT "> 250 taken\n" QUIT, .result = DONE "ok" },
     { .name = "HELO", .text = GREET "> 502 what\n< HELO box.test\n> 250 mx\n" SENT "> 250 taken\n" QUIT, .result = DONE "ok" },
-    { .name = "long greeting", .text = "> 220-mx\n> 220-no spam\n> 220 hello\n< EHLO box.test\n> 250 mx\n" SENT "> 250 taken\n" QUIT,
+    { .name = "long greeting",
+      .text = "> 220-mx\n> 220-no spam\n> 220 hello\n< EHLO box.test\n> 250 mx\n" SENT "> 250 taken\n" QUIT,
       .result = DONE "ok" },
-    { .name = "pipelined", .text = PIPE MAIL RCPT "< DATA\n> 250 ok\n> 250 ok\n> 354 go\n< x\n< .\n> 250 taken\n" QUIT, .result = DONE "ok" },
-    { .name = "all parameters", .flags = "8ud",
-      .text = FULL "< MAIL FROM:<a@b.test> SIZE=3 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=Q+2B1\n"
-              "< RCPT TO:<c@d.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;o@d.test\n< DATA\n> 250 2.1.0 ok\n> 250 2.1.5 ok\n> 354 go\n"
-              "< x\n< .\n> 250 2.0.0 taken\n" QUIT,
+    { .name = "pipelined",
+      .text = PIPE MAIL RCPT "< DATA\n> 250 ok\n> 250 ok\n> 354 go\n< x\n< .\n> 250 taken\n" QUIT,
+      .result = DONE "ok" },
+    { .name = "all parameters",
+      .flags = "8ud",
+      .text = FULL
+      "< MAIL FROM:<a@b.test> SIZE=3 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=Q+2B1\n"
+      "< RCPT TO:<c@d.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;o@d.test\n< DATA\n> 250 2.1.0 ok\n> 250 2.1.5 ok\n> 354 go\n"
+      "< x\n< .\n> 250 2.0.0 taken\n" QUIT,
       .result = "done message 250 2.0.0 at end of data the server said: 250 2.0.0 taken\nok" },
     { .name = "no DSN, no parameters", .flags = "d", .text = PLAIN SENT "> 250 taken\n" QUIT, .result = DONE "ok" },
-    { .name = "null sender", .from = "",
-      .text = PLAIN "< MAIL FROM:<>\n> 250 ok\n" RCPT "> 250 ok\n< DATA\n> 354 go\n< x\n< .\n> 250 taken\n" QUIT, .result = DONE "ok" },
-    { .name = "dots", .body = SPAN(".\r\n..\r\na.\r\n.b"),
-      .text = PLAIN TO_DATA "< ..\n< ...\n< a.\n< ..b\n< .\n> 250 taken\n" QUIT, .result = DONE "ok" },
-    { .name = "BDAT, byte for byte", .body = SPAN(".\r\n.\r\nno end"),
-      .text = CHUNK MAIL RCPT "> 250 ok\n> 250 ok\n< BDAT 12 LAST\n<_.\\r\\n.\\r\\nno end\n> 250 taken\n" QUIT, .result = DONE "ok" },
-    { .name = "size not known: DATA", .flags = "s",
-      .text = CHUNK MAIL RCPT "< DATA\n> 250 ok\n> 250 ok\n> 354 go\n< x\n< .\n> 250 taken\n" QUIT, .result = DONE "ok" },
+    { .name = "null sender",
+      .from = "",
+      .text = PLAIN "< MAIL FROM:<>\n> 250 ok\n" RCPT "> 250 ok\n< DATA\n> 354 go\n< x\n< .\n> 250 taken\n" QUIT,
+      .result = DONE "ok" },
+    { .name = "dots",
+      .body = SPAN(".\r\n..\r\na.\r\n.b"),
+      .text = PLAIN TO_DATA "< ..\n< ...\n< a.\n< ..b\n< .\n> 250 taken\n" QUIT,
+      .result = DONE "ok" },
+    { .name = "BDAT, byte for byte",
+      .body = SPAN(".\r\n.\r\nno end"),
+      .text = CHUNK MAIL RCPT "> 250 ok\n> 250 ok\n< BDAT 12 LAST\n<_.\\r\\n.\\r\\nno end\n> 250 taken\n" QUIT,
+      .result = DONE "ok" },
+    { .name = "size not known: DATA",
+      .flags = "s",
+      .text = CHUNK MAIL RCPT "< DATA\n> 250 ok\n> 250 ok\n> 354 go\n< x\n< .\n> 250 taken\n" QUIT,
+      .result = DONE "ok" },
     { .name = "declared 8BITMIME, but ASCII", .flags = "8u", .text = PLAIN SENT "> 250 taken\n" QUIT, .result = DONE "ok" },
-    { .name = "some recipients", .to = "c@d.test e@d.test f@d.test",
-      .text = PIPE MAIL RCPT "< RCPT TO:<e@d.test>\n< RCPT TO:<f@d.test>\n< DATA\n> 250 ok\n> 550 5.1.1 none\n> 450 4.2.0 busy\n> 251 ok\n> 354 go\n"
-              "< x\n< .\n> 250 taken\n" QUIT,
+    { .name = "some recipients",
+      .to = "c@d.test e@d.test f@d.test",
+      .text = PIPE MAIL RCPT
+      "< RCPT TO:<e@d.test>\n< RCPT TO:<f@d.test>\n< DATA\n> 250 ok\n> 550 5.1.1 none\n> 450 4.2.0 busy\n> 251 ok\n> 354 go\n"
+      "< x\n< .\n> 250 taken\n" QUIT,
       .result = "bounce recipient 550 5.1.1 at RCPT the server said: 550 5.1.1 none\n"
                 "wait recipient 450 4.2.0 at RCPT the server said: 450 4.2.0 busy\n" DONE "ok" },
 };
@@ -188,56 +212,91 @@ static void good(void **state)
 
 #define LOST_AT(step) "wait host 0 4.4.2 " step ": the server closed the connection (closed)\nclosed"
 static const struct send_case refused_cases[] = {
-    { .name = "554 greeting", .text = "> 554 go away\n" QUIT,
+    { .name = "554 greeting",
+      .text = "> 554 go away\n" QUIT,
       .result = "wait host 554 0.0.0 at greeting the server said: 554 go away\nrefused" },
-    { .name = "450 greeting", .text = "> 450 later\n" QUIT, .result = "wait host 450 0.0.0 at greeting the server said: 450 later\nrefused" },
-    { .name = "421 greeting", .text = "> 421 busy\n", .result = "wait host 421 0.0.0 at greeting the server said: 421 busy\nrefused" },
-    { .name = "250 greeting", .text = "> 250 hello\n",
+    { .name = "450 greeting",
+      .text = "> 450 later\n" QUIT,
+      .result = "wait host 450 0.0.0 at greeting the server said: 450 later\nrefused" },
+    { .name = "421 greeting",
+      .text = "> 421 busy\n",
+      .result = "wait host 421 0.0.0 at greeting the server said: 421 busy\nrefused" },
+    { .name = "250 greeting",
+      .text = "> 250 hello\n",
       .result = "wait host 0 4.5.0 at greeting the server broke the protocol: hello\nprotocol" },
-    { .name = "no SMTP", .text = "> SSH-2.0-x\n",
+    { .name = "no SMTP",
+      .text = "> SSH-2.0-x\n",
       .result = "wait host 0 4.5.0 at greeting the server broke the protocol: not an SMTP reply: SSH-2.0-x\nprotocol" },
-    { .name = "EHLO 451", .text = GREET "> 451 later\n" QUIT, .result = "wait host 451 0.0.0 at EHLO the server said: 451 later\nrefused" },
-    { .name = "HELO 550", .text = GREET "> 500 what\n< HELO box.test\n> 550 no\n" QUIT,
+    { .name = "EHLO 451",
+      .text = GREET "> 451 later\n" QUIT,
+      .result = "wait host 451 0.0.0 at EHLO the server said: 451 later\nrefused" },
+    { .name = "HELO 550",
+      .text = GREET "> 500 what\n< HELO box.test\n> 550 no\n" QUIT,
       .result = "wait host 550 0.0.0 at EHLO the server said: 550 no\nrefused" },
-    { .name = "MAIL 550", .text = PLAIN MAIL "> 550 5.7.1 no\n" QUIT,
+    { .name = "MAIL 550",
+      .text = PLAIN MAIL "> 550 5.7.1 no\n" QUIT,
       .result = "bounce message 550 5.7.1 at MAIL the server said: 550 5.7.1 no\nok" },
-    { .name = "MAIL 451", .text = PLAIN MAIL "> 451 later\n" QUIT, .result = "wait message 451 0.0.0 at MAIL the server said: 451 later\nok" },
-    { .name = "MAIL 421", .text = PLAIN MAIL "> 421 later\n", .result = "wait host 421 0.0.0 at MAIL the server said: 421 later\nrefused" },
-    { .name = "MAIL 354", .text = PLAIN MAIL "> 354 go\n", .result = "wait host 0 4.5.0 at MAIL the server broke the protocol: go\nprotocol" },
-    { .name = "RCPT 550", .text = PLAIN MAIL "> 250 ok\n" RCPT "> 550 none\n< RSET\n> 250 ok\n" QUIT,
+    { .name = "MAIL 451",
+      .text = PLAIN MAIL "> 451 later\n" QUIT,
+      .result = "wait message 451 0.0.0 at MAIL the server said: 451 later\nok" },
+    { .name = "MAIL 421",
+      .text = PLAIN MAIL "> 421 later\n",
+      .result = "wait host 421 0.0.0 at MAIL the server said: 421 later\nrefused" },
+    { .name = "MAIL 354",
+      .text = PLAIN MAIL "> 354 go\n",
+      .result = "wait host 0 4.5.0 at MAIL the server broke the protocol: go\nprotocol" },
+    { .name = "RCPT 550",
+      .text = PLAIN MAIL "> 250 ok\n" RCPT "> 550 none\n< RSET\n> 250 ok\n" QUIT,
       .result = "bounce recipient 550 0.0.0 at RCPT the server said: 550 none\nok" },
-    { .name = "RCPT 552 is too many", .text = PLAIN MAIL "> 250 ok\n" RCPT "> 552 too many\n< RSET\n> 250 ok\n" QUIT,
+    { .name = "RCPT 552 is too many",
+      .text = PLAIN MAIL "> 250 ok\n" RCPT "> 552 too many\n< RSET\n> 250 ok\n" QUIT,
       .result = "wait recipient 552 0.0.0 at RCPT the server said: 552 too many\nok" },
-    { .name = "RCPT 421, in a flight", .to = "c@d.test e@d.test",
+    { .name = "RCPT 421, in a flight",
+      .to = "c@d.test e@d.test",
       .text = PIPE MAIL RCPT "< RCPT TO:<e@d.test>\n< DATA\n> 250 ok\n> 250 ok\n> 421 bye\n",
-      .result = "wait host 421 0.0.0 at RCPT the server said: 421 bye\nwait host 421 0.0.0 at RCPT the server said: 421 bye\nrefused" },
-    { .name = "DATA 451", .text = PLAIN MAIL "> 250 ok\n" RCPT "> 250 ok\n< DATA\n> 451 later\n< RSET\n> 250 ok\n" QUIT,
+      .result =
+          "wait host 421 0.0.0 at RCPT the server said: 421 bye\nwait host 421 0.0.0 at RCPT the server said: 421 bye\nrefused" },
+    { .name = "DATA 451",
+      .text = PLAIN MAIL "> 250 ok\n" RCPT "> 250 ok\n< DATA\n> 451 later\n< RSET\n> 250 ok\n" QUIT,
       .result = "wait message 451 0.0.0 at DATA the server said: 451 later\nok" },
-    { .name = "DATA 554", .text = PLAIN MAIL "> 250 ok\n" RCPT "> 250 ok\n< DATA\n> 554 no\n< RSET\n> 250 ok\n" QUIT,
+    { .name = "DATA 554",
+      .text = PLAIN MAIL "> 250 ok\n" RCPT "> 250 ok\n< DATA\n> 554 no\n< RSET\n> 250 ok\n" QUIT,
       .result = "bounce message 554 0.0.0 at DATA the server said: 554 no\nok" },
-    { .name = "DATA 250", .text = PLAIN MAIL "> 250 ok\n" RCPT "> 250 ok\n< DATA\n> 250 ok\n",
+    { .name = "DATA 250",
+      .text = PLAIN MAIL "> 250 ok\n" RCPT "> 250 ok\n< DATA\n> 250 ok\n",
       .result = "wait host 0 4.5.0 at DATA the server broke the protocol: ok\nprotocol" },
-    { .name = "end 554", .text = PLAIN SENT "> 554 5.7.0 spam\n" QUIT,
+    { .name = "end 554",
+      .text = PLAIN SENT "> 554 5.7.0 spam\n" QUIT,
       .result = "bounce message 554 5.7.0 at end of data the server said: 554 5.7.0 spam\nok" },
-    { .name = "end 451", .text = PLAIN SENT "> 451 later\n" QUIT,
+    { .name = "end 451",
+      .text = PLAIN SENT "> 451 later\n" QUIT,
       .result = "wait message 451 0.0.0 at end of data the server said: 451 later\nok" },
-    { .name = "end 421", .text = PLAIN SENT "> 421 later\n",
+    { .name = "end 421",
+      .text = PLAIN SENT "> 421 later\n",
       .result = "wait host 421 0.0.0 at end of data the server said: 421 later\nrefused" },
-    { .name = "end 354", .text = PLAIN SENT "> 354 more\n",
+    { .name = "end 354",
+      .text = PLAIN SENT "> 354 more\n",
       .result = "wait host 0 4.5.0 at end of data the server broke the protocol: more\nprotocol" },
-    { .name = "BDAT 554", .text = CHUNK MAIL RCPT "> 250 ok\n> 250 ok\n< BDAT 3 LAST\n< x\n> 554 no\n< RSET\n> 250 ok\n" QUIT,
+    { .name = "BDAT 554",
+      .text = CHUNK MAIL RCPT "> 250 ok\n> 250 ok\n< BDAT 3 LAST\n< x\n> 554 no\n< RSET\n> 250 ok\n" QUIT,
       .result = "bounce message 554 0.0.0 at end of data the server said: 554 no\nok" },
-    { .name = "MAIL refused in a flight", .text = PIPE MAIL RCPT "< DATA\n> 550 no\n> 503 what\n> 503 what\n" QUIT,
+    { .name = "MAIL refused in a flight",
+      .text = PIPE MAIL RCPT "< DATA\n> 550 no\n> 503 what\n> 503 what\n" QUIT,
       .result = "bounce message 550 0.0.0 at MAIL the server said: 550 no\nok" },
-    { .name = "354 without a recipient", .text = PIPE MAIL RCPT "< DATA\n> 250 ok\n> 550 none\n> 354 go\n< .\n> 554 none\n" QUIT,
+    { .name = "354 without a recipient",
+      .text = PIPE MAIL RCPT "< DATA\n> 250 ok\n> 550 none\n> 354 go\n< .\n> 554 none\n" QUIT,
       .result = "bounce recipient 550 0.0.0 at RCPT the server said: 550 none\nok" },
-    { .name = "354 after a refused MAIL", .text = PIPE MAIL RCPT "< DATA\n> 450 no\n> 503 none\n> 354 go\n< .\n> 250 fine\n" QUIT,
+    { .name = "354 after a refused MAIL",
+      .text = PIPE MAIL RCPT "< DATA\n> 450 no\n> 503 none\n> 354 go\n< .\n> 250 fine\n" QUIT,
       .result = "wait message 450 0.0.0 at MAIL the server said: 450 no\nok" },
-    { .name = "503 to DATA without a recipient", .text = PIPE MAIL RCPT "< DATA\n> 250 ok\n> 550 none\n> 503 none\n< RSET\n> 250 ok\n" QUIT,
+    { .name = "503 to DATA without a recipient",
+      .text = PIPE MAIL RCPT "< DATA\n> 250 ok\n> 550 none\n> 503 none\n< RSET\n> 250 ok\n" QUIT,
       .result = "bounce recipient 550 0.0.0 at RCPT the server said: 550 none\nok" },
-    { .name = "no BDAT without a recipient", .text = CHUNK MAIL RCPT "> 250 ok\n> 550 none\n< RSET\n> 250 ok\n" QUIT,
+    { .name = "no BDAT without a recipient",
+      .text = CHUNK MAIL RCPT "> 250 ok\n> 550 none\n< RSET\n> 250 ok\n" QUIT,
       .result = "bounce recipient 550 0.0.0 at RCPT the server said: 550 none\nok" },
-    { .name = "RSET refused", .text = PLAIN MAIL "> 250 ok\n" RCPT "> 550 none\n< RSET\n> 500 what\n",
+    { .name = "RSET refused",
+      .text = PLAIN MAIL "> 250 ok\n" RCPT "> 550 none\n< RSET\n> 500 what\n",
       .result = "bounce recipient 550 0.0.0 at RCPT the server said: 550 none\nrefused" },
 };
 
@@ -250,33 +309,40 @@ static void refused(void **state)
 static const struct send_case cut_cases[] = {
     { .name = "at greeting", .text = "close\n", .result = LOST_AT("greeting") },
     { .name = "in greeting", .text = ">_220 mx\nclose\n", .result = LOST_AT("greeting") },
-    { .name = "greeting never comes", .text = "timeout\n",
+    { .name = "greeting never comes",
+      .text = "timeout\n",
       .result = "wait host 0 4.4.2 greeting: the server did not answer in time (timeout)\ntimeout" },
     { .name = "at EHLO", .text = GREET "close\n", .result = LOST_AT("EHLO") },
     { .name = "in EHLO", .text = GREET "> 250-mx\nclose\n", .result = LOST_AT("EHLO") },
     { .name = "at MAIL", .text = PLAIN MAIL "close\n", .result = LOST_AT("MAIL") },
     { .name = "at RCPT", .text = PLAIN MAIL "> 250 ok\n" RCPT "close\n", .result = LOST_AT("RCPT") },
     { .name = "at DATA", .text = PLAIN MAIL "> 250 ok\n" RCPT "> 250 ok\n< DATA\nclose\n", .result = LOST_AT("DATA") },
-    { .name = "at the end", .text = PLAIN SENT "close\n",
+    { .name = "at the end",
+      .text = PLAIN SENT "close\n",
       .result = "wait message 0 4.4.2 no reply to the end of the message (closed): it may arrive twice\nclosed" },
-    { .name = "reset at the end", .text = PLAIN SENT "reset\n",
+    { .name = "reset at the end",
+      .text = PLAIN SENT "reset\n",
       .result = "wait message 0 4.4.2 no reply to the end of the message (reset): it may arrive twice\nreset" },
-    { .name = "silence at the end", .text = PLAIN SENT "timeout\n",
+    { .name = "silence at the end",
+      .text = PLAIN SENT "timeout\n",
       .result = "wait message 0 4.4.2 no reply to the end of the message (timeout): it may arrive twice\ntimeout" },
-    { .name = "silence at the end of BDAT", .text = CHUNK MAIL RCPT "> 250 ok\n> 250 ok\n< BDAT 3 LAST\n< x\ntimeout\n",
+    { .name = "silence at the end of BDAT",
+      .text = CHUNK MAIL RCPT "> 250 ok\n> 250 ok\n< BDAT 3 LAST\n< x\ntimeout\n",
       .result = "wait message 0 4.4.2 no reply to the end of the message (timeout): it may arrive twice\ntimeout" },
-    { .name = "in a flight, some settled", .to = "c@d.test e@d.test f@d.test",
+    { .name = "in a flight, some settled",
+      .to = "c@d.test e@d.test f@d.test",
       .text = PIPE MAIL RCPT "< RCPT TO:<e@d.test>\n< RCPT TO:<f@d.test>\n< DATA\n> 250 ok\n> 550 none\n> 250 ok\nclose\n",
       .result = "bounce recipient 550 0.0.0 at RCPT the server said: 550 none\n"
                 "wait host 0 4.4.2 RCPT: the server closed the connection (closed)\n" LOST_AT("RCPT") },
     { .name = "at QUIT", .text = PLAIN SENT "> 250 taken\n< QUIT\nclose\n", .result = DONE "ok" },
-    { .name = "refused before the end", .text = PLAIN TO_DATA "> 552 5.3.4 too big\n",
+    { .name = "refused before the end",
+      .text = PLAIN TO_DATA "> 552 5.3.4 too big\n",
       .result = "bounce message 552 5.3.4 at end of data the server said: 552 5.3.4 too big\nrefused" },
-    { .name = "taken before the end", .text = PLAIN TO_DATA "> 250 fine\n",
+    { .name = "taken before the end",
+      .text = PLAIN TO_DATA "> 250 fine\n",
       .result = "wait host 0 4.5.0 at end of data the server broke the protocol: fine\nprotocol" },
     { .name = "closed before the end", .text = PLAIN TO_DATA "close\n", .result = LOST_AT("end of data") },
-    { .name = "a reply too many", .text = PLAIN MAIL "> 250 ok\n> 250 ok\n" RCPT "< DATA\nclose\n",
-      .result = LOST_AT("DATA") },
+    { .name = "a reply too many", .text = PLAIN MAIL "> 250 ok\n> 250 ok\n" RCPT "< DATA\nclose\n", .result = LOST_AT("DATA") },
 };
 
 static void cut(void **state)
@@ -287,22 +353,39 @@ static void cut(void **state)
 
 #define ALL_BOUNCE(enhanced, why) "bounce message 0 " enhanced " " why "\nok"
 static const struct send_case unsendable_cases[] = {
-    { .name = "too big", .body = SPAN("1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890\r\n"),
-      .text = FULL QUIT, .result = ALL_BOUNCE("5.3.4", "the message is bigger than the server takes") },
-    { .name = "8-bit", .flags = "8", .body = SPAN("\xc3\xb6\r\n"), .text = PLAIN QUIT,
+    { .name = "too big",
+      .body = SPAN("1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890\r\n"),
+      .text = FULL QUIT,
+      .result = ALL_BOUNCE("5.3.4", "the message is bigger than the server takes") },
+    { .name = "8-bit",
+      .flags = "8",
+      .body = SPAN("\xc3\xb6\r\n"),
+      .text = PLAIN QUIT,
       .result = ALL_BOUNCE("5.6.3", "the message has 8-bit content, and the server does not offer 8BITMIME") },
-    { .name = "UTF-8", .flags = "u", .body = SPAN("Subject: \xc3\xb6\r\n"), .text = PLAIN QUIT,
+    { .name = "UTF-8",
+      .flags = "u",
+      .body = SPAN("Subject: \xc3\xb6\r\n"),
+      .text = PLAIN QUIT,
       .result = ALL_BOUNCE("5.6.7", "the message needs SMTPUTF8, which the server does not offer") },
-    { .name = "UTF-8 sender", .flags = "u", .from = "\xc3\xb6@b.test", .text = PLAIN QUIT,
+    { .name = "UTF-8 sender",
+      .flags = "u",
+      .from = "\xc3\xb6@b.test",
+      .text = PLAIN QUIT,
       .result = ALL_BOUNCE("5.6.7", "the sender address needs SMTPUTF8, which the server does not offer") },
-    { .name = "UTF-8 recipient beside another", .flags = "u", .to = "\xc3\xb6@d.test c@d.test",
+    { .name = "UTF-8 recipient beside another",
+      .flags = "u",
+      .to = "\xc3\xb6@d.test c@d.test",
       .text = PLAIN SENT "> 250 taken\n" QUIT,
       .result = "bounce recipient 0 5.6.7 the recipient address needs SMTPUTF8, which the server does not offer\n" DONE "ok" },
-    { .name = "an address that injects", .to = "c@d.test>\r\nRCPT c@d.test e@d.test\n",
+    { .name = "an address that injects",
+      .to = "c@d.test>\r\nRCPT c@d.test e@d.test\n",
       .text = PLAIN "< MAIL FROM:<a@b.test>\n> 250 ok\n" RCPT "> 250 ok\n< DATA\n> 354 go\n< x\n< .\n> 250 taken\n" QUIT,
       .result = "bounce recipient 0 5.1.3 the recipient address cannot be sent\n" DONE
                 "bounce recipient 0 5.1.3 the recipient address cannot be sent\nok" },
-    { .name = "a sender that injects", .from = "a\r@b.test", .text = PLAIN QUIT, .result = ALL_BOUNCE("5.1.7", "the sender address cannot be sent") },
+    { .name = "a sender that injects",
+      .from = "a\r@b.test",
+      .text = PLAIN QUIT,
+      .result = ALL_BOUNCE("5.1.7", "the sender address cannot be sent") },
 };
 
 static void unsendable(void **state)
@@ -331,7 +414,8 @@ static void never_a_bare_line_end(void **state)
 {
     (void)state;
     static const char bounced[] = "bounce message 0 5.6.0 message: the message holds what must not be sent (invalid)\n";
-    static const struct span bodies[] = { SPAN("a\nb\r\n"), SPAN("a\rb\r\n"), SPAN("a\r\n.\nb\r\n"), SPAN("a\r"), SPAN("\0"), SPAN("a\r\r\n") };
+    static const struct span bodies[] = { SPAN("a\nb\r\n"), SPAN("a\rb\r\n"), SPAN("a\r\n.\nb\r\n"),
+                                          SPAN("a\r"),      SPAN("\0"),       SPAN("a\r\r\n") };
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         run_broken(PLAIN TO_DATA "<_never sent\n", bodies[i], NULL, bounced, RC_INVALID);
         run_broken(CHUNK MAIL RCPT "> 250 ok\n> 250 ok\n<_never sent\n", bodies[i], NULL, bounced, RC_INVALID);
@@ -389,9 +473,12 @@ static void followed(void)
 static void extensions(void **state)
 {
     (void)state;
-    greet_on(GREET "> 250-STARTTLS greets you\n> 250-SIZE 12345\n> 250-auth=LOGIN\n> 250-AUTH CRAM-MD5 plain\n> 250-XCLIENT NAME ADDR\n"
-                   "> 250-starttls\n> 250-8BITMIMEX\n> 250 REQUIRETLS\n", 3);
-    assert_int_equal(client.extensions, SMTP_SIZE | SMTP_AUTH_LOGIN | SMTP_AUTH_PLAIN | SMTP_XCLIENT | SMTP_STARTTLS | SMTP_REQUIRETLS);
+    greet_on(GREET
+             "> 250-STARTTLS greets you\n> 250-SIZE 12345\n> 250-auth=LOGIN\n> 250-AUTH CRAM-MD5 plain\n> 250-XCLIENT NAME ADDR\n"
+             "> 250-starttls\n> 250-8BITMIMEX\n> 250 REQUIRETLS\n",
+             3);
+    assert_int_equal(client.extensions,
+                     SMTP_SIZE | SMTP_AUTH_LOGIN | SMTP_AUTH_PLAIN | SMTP_XCLIENT | SMTP_STARTTLS | SMTP_REQUIRETLS);
     assert_int_equal(client.size_max, 12345);
     assert_string_equal(client.greeting, "mx.test hello");
     greet_on(GREET "> 250 STARTTLS\n", 0);
@@ -399,9 +486,12 @@ static void extensions(void **state)
     greet_on(GREET "> 250-mx\n> 250 SIZE\n", 0);
     assert_int_equal(client.extensions, SMTP_SIZE);
     assert_int_equal(client.size_max, 0);
-    static const struct { const char *line; bool stripped; } fillers[] = {
-        { "XXXXXXXX", true }, { "XXXXXXXA", true }, { "xxxx", true }, { "********", true }, { "XXXXXXXX x", true },
-        { "XFORWARD", false }, { "XCLIENT", false }, { "XXX", false }, { "X-EXPS", false }, { "XXXXXXAA", false },
+    static const struct {
+        const char *line;
+        bool stripped;
+    } fillers[] = {
+        { "XXXXXXXX", true },  { "XXXXXXXA", true }, { "xxxx", true }, { "********", true }, { "XXXXXXXX x", true },
+        { "XFORWARD", false }, { "XCLIENT", false }, { "XXX", false }, { "X-EXPS", false },  { "XXXXXXAA", false },
     };
     for (size_t i = 0; i < sizeof fillers / sizeof fillers[0]; i++) {
         char text[128];
@@ -432,7 +522,9 @@ static void starttls_injection(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        OFFER "> 220 go\n> 250 fine\n", OFFER "> 220 go\n>~x\n", OFFER ">_220 go\\r\\n250-mx\\r\\n250 AUTH PLAIN\\r\\n\n",
+        OFFER "> 220 go\n> 250 fine\n",
+        OFFER "> 220 go\n>~x\n",
+        OFFER ">_220 go\\r\\n250-mx\\r\\n250 AUTH PLAIN\\r\\n\n",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         for (size_t chunk = 0; chunk < 12; chunk++) {
@@ -501,15 +593,20 @@ static void auth(void **state)
 {
     (void)state;
     assert_int_equal(log_in(SECURE("AUTH LOGIN PLAIN") "< AUTH PLAIN AHUAc2VjcmV0\n> 235 ok\n", "u", "secret"), RC_OK);
-    assert_int_equal(log_in(SECURE("AUTH LOGIN") "< AUTH LOGIN\n> 334 VXNlcm5hbWU6\n< dQ==\n> 334 UGFzc3dvcmQ6\n< c2VjcmV0\n> 235 ok\n",
-                            "u", "secret"), RC_OK);
+    assert_int_equal(
+        log_in(SECURE("AUTH LOGIN") "< AUTH LOGIN\n> 334 VXNlcm5hbWU6\n< dQ==\n> 334 UGFzc3dvcmQ6\n< c2VjcmV0\n> 235 ok\n", "u",
+               "secret"),
+        RC_OK);
     assert_int_equal(log_in(SECURE("AUTH PLAIN") "< AUTH PLAIN AHUAd3Jvbmc=\n> 535 5.7.8 no\n", "u", "wrong"), RC_REFUSED);
     assert_int_equal(client.status.result, DELIVERY_WAIT);
     assert_int_equal(log_in(SECURE("AUTH PLAIN") "< AUTH PLAIN AHUAc2VjcmV0\n> 334 \n", "u", "secret"), RC_PROTOCOL);
     assert_int_equal(log_in(SECURE("AUTH CRAM-MD5"), "u", "secret"), RC_REFUSED);
     static const char sixty[] = "012345678901234567890123456789012345678901234567890123456789";
-    assert_int_equal(log_in(SECURE("AUTH PLAIN") "< AUTH PLAIN ADAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEyMzQ"
-                                                 "1Njc4OQBw\n> 235 ok\n", sixty, "p"), RC_OK);
+    assert_int_equal(
+        log_in(SECURE("AUTH PLAIN") "< AUTH PLAIN ADAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEyMzQ"
+                                    "1Njc4OQBw\n> 235 ok\n",
+               sixty, "p"),
+        RC_OK);
     greet_on(GREET "> 250-mx\n> 250 AUTH PLAIN\n", 0);
     assert_int_equal(smtp_client_auth(&client, SPAN("u"), SPAN("secret")), RC_REFUSED);
     followed();
@@ -520,7 +617,8 @@ static void xclient(void **state)
     (void)state;
     struct smtp_client_origin o = { .peer = { .addr = ip_v4(192, 0, 2, 1) }, .name = "a+b.test", .helo = NULL, .proto = "ESMTP" };
     greet_on(GREET "> 250-mx\n> 250 XCLIENT NAME ADDR PROTO HELO PORT\n< XCLIENT ADDR=192.0.2.1 NAME=a+2Bb.test PROTO=ESMTP "
-                   "HELO=[UNAVAILABLE]\n> 220 again\n< EHLO box.test\n> 250-mx\n> 250 SIZE 7\n", 0);
+                   "HELO=[UNAVAILABLE]\n> 220 again\n< EHLO box.test\n> 250-mx\n> 250 SIZE 7\n",
+             0);
     assert_int_equal(smtp_client_xclient(&client, &o), RC_OK);
     assert_int_equal(client.extensions, SMTP_SIZE);
     followed();
@@ -562,14 +660,22 @@ static void a_second_transaction(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good),                  cmocka_unit_test(refused),
-        cmocka_unit_test(cut),                   cmocka_unit_test(unsendable),
-        cmocka_unit_test(never_a_bare_line_end), cmocka_unit_test(the_store_fails),
-        cmocka_unit_test(flights_are_bounded),   cmocka_unit_test(extensions),
-        cmocka_unit_test(starttls),              cmocka_unit_test(starttls_injection),
-        cmocka_unit_test(starttls_refused),      cmocka_unit_test(handshake_fails),
-        cmocka_unit_test(auth),                  cmocka_unit_test(xclient),
-        cmocka_unit_test(after_a_dead_session),  cmocka_unit_test(a_second_transaction),
+        cmocka_unit_test(good),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(cut),
+        cmocka_unit_test(unsendable),
+        cmocka_unit_test(never_a_bare_line_end),
+        cmocka_unit_test(the_store_fails),
+        cmocka_unit_test(flights_are_bounded),
+        cmocka_unit_test(extensions),
+        cmocka_unit_test(starttls),
+        cmocka_unit_test(starttls_injection),
+        cmocka_unit_test(starttls_refused),
+        cmocka_unit_test(handshake_fails),
+        cmocka_unit_test(auth),
+        cmocka_unit_test(xclient),
+        cmocka_unit_test(after_a_dead_session),
+        cmocka_unit_test(a_second_transaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

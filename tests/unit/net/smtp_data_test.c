@@ -193,8 +193,10 @@ static void stuffing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(data_ends_only_at_crlf_dot_crlf), cmocka_unit_test(a_refused_state_stays_refused),
-        cmocka_unit_test(bdat_knows_no_dots),              cmocka_unit_test(bdat_ending_in_cr),
+        cmocka_unit_test(data_ends_only_at_crlf_dot_crlf),
+        cmocka_unit_test(a_refused_state_stays_refused),
+        cmocka_unit_test(bdat_knows_no_dots),
+        cmocka_unit_test(bdat_ending_in_cr),
         cmocka_unit_test(stuffing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

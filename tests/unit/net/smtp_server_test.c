@@ -1,5 +1,5 @@
 /* net/smtp_server*.c: dialogues as scripts (tests/support/script_stream.h), what the owner heard, and how the session ended.
- * Each runs with the input cut into pieces of several sizes. */
+ * Each runs with the input cut into pieces of several sizes. Long because the dialogues stand beside what runs them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -133,9 +133,16 @@ static struct smtp_server_params params_for(enum smtp_service service)
     return (struct smtp_server_params){
         .service = service,
         .host_name = "mx.test",
-        .limits = { .command_ms = 300000, .data_block_ms = 180000, .session_ms = 1800000, .least_bytes_per_s = 100,
-                    .grace_ms = 30000, .handshake_ms = 30000, .errors_max = 10, .recipients_max = 100,
-                    .idle_commands_max = 20, .size_max = 1000 },
+        .limits = { .command_ms = 300000,
+                    .data_block_ms = 180000,
+                    .session_ms = 1800000,
+                    .least_bytes_per_s = 100,
+                    .grace_ms = 30000,
+                    .handshake_ms = 30000,
+                    .errors_max = 10,
+                    .recipients_max = 100,
+                    .idle_commands_max = 20,
+                    .size_max = 1000 },
         .ops = &ops,
         .tls = &tls,
     };
@@ -186,8 +193,8 @@ static void run_all(const struct dialogue *d, size_t count, const struct smtp_se
 #define RUN(dialogues, p) run_all(dialogues, sizeof dialogues / sizeof dialogues[0], p)
 
 static const struct dialogue plain_dialogues[] = {
-    { "a mail", DATA "> Subject: x\n> \n> ..dot\n> .\n< 250 2.0.0 queued\n" QUIT,
-      HEARD "data\nSubject: x\r\n\r\n.dot\r\ndone 1\n", RC_OK },
+    { "a mail", DATA "> Subject: x\n> \n> ..dot\n> .\n< 250 2.0.0 queued\n" QUIT, HEARD "data\nSubject: x\r\n\r\n.dot\r\ndone 1\n",
+      RC_OK },
     { "HELO and an empty mail",
       GREETING "> helo c.test\n< 250 mx.test\n> mail from: <>\n< 250 2.1.0 ok\n> rcpt to:<postmaster>\n< 250 2.1.5 ok\n> data\n"
                "< 354 go ahead\n> .\n< 250 2.0.0 queued\n" QUIT,
@@ -204,64 +211,78 @@ static const struct dialogue plain_dialogues[] = {
       "mail <a@b.test> size=1000 8bit utf8 ret=H envid=QQ+2B1\nrcpt <\xc3\xb6@d.test> notify=14 orcpt=rfc822;x+40y\n"
       "rcpt <c@d.test> notify=1 orcpt=\nabort\n",
       RC_OK },
-    { "bad MAIL", GREETING EHLO
-      "> MAIL <a@b.test>\n< 501 5.5.4 FROM: is missing\n"
-      "> MAIL FROM:<a@b.test\n< 501 5.1.7 no closing '>'\n"
-      "> MAIL FROM:<postmaster>\n< 553 5.1.7 the sender address has no domain\n"
-      "> MAIL FROM:<a@b.test> SIZE=1001\n< 552 5.3.4 the message is bigger than this server takes\n"
-      "> MAIL FROM:<a@b.test> SIZE=99999999999999999999\n< 552 5.3.4 the message is bigger than this server takes\n"
-      "> MAIL FROM:<a@b.test> SIZE=x\n< 501 5.5.4 parameter SIZE: SIZE is not a number\n"
-      "> MAIL FROM:<a@b.test> BODY=BINARYMIME\n< 501 5.5.4 parameter BODY: BODY is neither 7BIT nor 8BITMIME\n"
-      "> MAIL FROM:<\xc3\xb6@b.test>\n< 550 5.6.7 a sender beyond ASCII needs SMTPUTF8\n" QUIT, "", RC_OK },
-    { "bad MAIL parameters", GREETING EHLO
-      "> MAIL FROM:<a@b.test> RET=HDRS RET=FULL\n< 501 5.5.4 parameter RET: given twice\n"
-      "> MAIL FROM:<a@b.test> RET=x\n< 501 5.5.4 parameter RET: RET is neither FULL nor HDRS\n"
-      "> MAIL FROM:<a@b.test> FOO=1\n< 555 5.5.4 parameter FOO not recognised\n"
-      "> MAIL FROM:<a@b.test> =1\n< 501 5.5.4 malformed parameter\n"
-      "> MAIL FROM:<a@b.test> ENVID=a+0D+0Ab\n< 501 5.5.4 parameter ENVID: malformed xtext\n"
-      "> MAIL FROM:<a@b.test> SMTPUTF8=1\n< 501 5.5.4 parameter SMTPUTF8: SMTPUTF8 takes no value\n" QUIT, "", RC_OK },
-    { "bad RCPT", GREETING EHLO "> MAIL FROM:<a@b.test>\n< 250 2.1.0 ok\n"
-      "> RCPT TO:<>\n< 501 5.1.3 the null address takes no mail\n"
-      "> RCPT TO:<a>\n< 501 5.1.3 the address has no domain\n"
-      "> RCPT TO:<\xc3\xb6@b.test>\n< 553 5.6.7 an address beyond ASCII needs SMTPUTF8 on MAIL\n"
-      "> RCPT TO:<c@d.test> NOTIFY=NEVER,DELAY\n< 501 5.5.4 parameter NOTIFY: NOTIFY=NEVER stands alone\n"
-      "> RCPT TO:<c@d.test> NOTIFY=\n< 501 5.5.4 malformed parameter\n"
-      "> RCPT TO:<c@d.test> ORCPT=rfc822\n< 501 5.5.4 parameter ORCPT: ORCPT is not TYPE;ADDRESS\n"
-      "> RCPT TO:<c@d.test> ORCPT=rfc822;a+0Ab\n< 501 5.5.4 parameter ORCPT: malformed xtext\n"
-      "> RCPT FROM:<c@d.test>\n< 501 5.5.4 TO: is missing\n"
-      "> DATA\n< 554 5.5.1 no valid recipients\n" QUIT, "mail <a@b.test> size=0 ret=- envid=\nabort\n", RC_OK },
-    { "out of order", GREETING
-      "> MAIL FROM:<a@b.test>\n< 503 5.5.1 say EHLO first\n> RCPT TO:<c@d.test>\n< 503 5.5.1 say MAIL first\n"
-      "> DATA\n< 503 5.5.1 say MAIL first\n> EHLO\n< 501 5.5.4 your name is missing\n" EHLO
-      "> MAIL FROM:<a@b.test>\n< 250 2.1.0 ok\n> MAIL FROM:<a@b.test>\n< 503 5.5.1 a mail is under way already\n"
-      "> DATA now\n< 501 5.5.4 DATA takes no parameters\n" EHLO QUIT, "mail <a@b.test> size=0 ret=- envid=\nabort\n", RC_OK },
-    { "small commands", GREETING EHLO
-      "> NOOP x\n< 250 2.0.0 ok\n> VRFY x\n< 252 2.5.0 send some mail, and it will be tried\n> VRFY\n< 501 5.5.4 VRFY needs an address\n"
+    { "bad MAIL",
+      GREETING EHLO "> MAIL <a@b.test>\n< 501 5.5.4 FROM: is missing\n"
+                    "> MAIL FROM:<a@b.test\n< 501 5.1.7 no closing '>'\n"
+                    "> MAIL FROM:<postmaster>\n< 553 5.1.7 the sender address has no domain\n"
+                    "> MAIL FROM:<a@b.test> SIZE=1001\n< 552 5.3.4 the message is bigger than this server takes\n"
+                    "> MAIL FROM:<a@b.test> SIZE=99999999999999999999\n< 552 5.3.4 the message is bigger than this server takes\n"
+                    "> MAIL FROM:<a@b.test> SIZE=x\n< 501 5.5.4 parameter SIZE: SIZE is not a number\n"
+                    "> MAIL FROM:<a@b.test> BODY=BINARYMIME\n< 501 5.5.4 parameter BODY: BODY is neither 7BIT nor 8BITMIME\n"
+                    "> MAIL FROM:<\xc3\xb6@b.test>\n< 550 5.6.7 a sender beyond ASCII needs SMTPUTF8\n" QUIT,
+      "", RC_OK },
+    { "bad MAIL parameters",
+      GREETING EHLO "> MAIL FROM:<a@b.test> RET=HDRS RET=FULL\n< 501 5.5.4 parameter RET: given twice\n"
+                    "> MAIL FROM:<a@b.test> RET=x\n< 501 5.5.4 parameter RET: RET is neither FULL nor HDRS\n"
+                    "> MAIL FROM:<a@b.test> FOO=1\n< 555 5.5.4 parameter FOO not recognised\n"
+                    "> MAIL FROM:<a@b.test> =1\n< 501 5.5.4 malformed parameter\n"
+                    "> MAIL FROM:<a@b.test> ENVID=a+0D+0Ab\n< 501 5.5.4 parameter ENVID: malformed xtext\n"
+                    "> MAIL FROM:<a@b.test> SMTPUTF8=1\n< 501 5.5.4 parameter SMTPUTF8: SMTPUTF8 takes no value\n" QUIT,
+      "", RC_OK },
+    { "bad RCPT",
+      GREETING EHLO "> MAIL FROM:<a@b.test>\n< 250 2.1.0 ok\n"
+                    "> RCPT TO:<>\n< 501 5.1.3 the null address takes no mail\n"
+                    "> RCPT TO:<a>\n< 501 5.1.3 the address has no domain\n"
+                    "> RCPT TO:<\xc3\xb6@b.test>\n< 553 5.6.7 an address beyond ASCII needs SMTPUTF8 on MAIL\n"
+                    "> RCPT TO:<c@d.test> NOTIFY=NEVER,DELAY\n< 501 5.5.4 parameter NOTIFY: NOTIFY=NEVER stands alone\n"
+                    "> RCPT TO:<c@d.test> NOTIFY=\n< 501 5.5.4 malformed parameter\n"
+                    "> RCPT TO:<c@d.test> ORCPT=rfc822\n< 501 5.5.4 parameter ORCPT: ORCPT is not TYPE;ADDRESS\n"
+                    "> RCPT TO:<c@d.test> ORCPT=rfc822;a+0Ab\n< 501 5.5.4 parameter ORCPT: malformed xtext\n"
+                    "> RCPT FROM:<c@d.test>\n< 501 5.5.4 TO: is missing\n"
+                    "> DATA\n< 554 5.5.1 no valid recipients\n" QUIT,
+      "mail <a@b.test> size=0 ret=- envid=\nabort\n", RC_OK },
+    { "out of order",
+      GREETING "> MAIL FROM:<a@b.test>\n< 503 5.5.1 say EHLO first\n> RCPT TO:<c@d.test>\n< 503 5.5.1 say MAIL first\n"
+               "> DATA\n< 503 5.5.1 say MAIL first\n> EHLO\n< 501 5.5.4 your name is missing\n" EHLO
+               "> MAIL FROM:<a@b.test>\n< 250 2.1.0 ok\n> MAIL FROM:<a@b.test>\n< 503 5.5.1 a mail is under way already\n"
+               "> DATA now\n< 501 5.5.4 DATA takes no parameters\n" EHLO QUIT,
+      "mail <a@b.test> size=0 ret=- envid=\nabort\n", RC_OK },
+    { "small commands",
+      GREETING EHLO
+      "> NOOP x\n< 250 2.0.0 ok\n> VRFY x\n< 252 2.5.0 send some mail, and it will be tried\n> VRFY\n< 501 5.5.4 VRFY needs an "
+      "address\n"
       "> EXPN x\n< 502 5.5.1 EXPN is not offered\n> HELP\n< 214 2.0.0 see RFC 5321\n> FOO\n< 500 5.5.1 command not recognised\n"
-      "> \n< 500 5.5.1 command not recognised\n> AUTH PLAIN x\n< 502 5.5.1 AUTH is not offered\n" QUIT, "", RC_OK },
-    { "the owner refuses", GREETING EHLO
+      "> \n< 500 5.5.1 command not recognised\n> AUTH PLAIN x\n< 502 5.5.1 AUTH is not offered\n" QUIT,
+      "", RC_OK },
+    { "the owner refuses",
+      GREETING EHLO
       "> MAIL FROM:<no@b.test>\n< 550 5.7.1 not here\n> MAIL FROM:<later@b.test>\n< 451 4.7.1 later\n"
       "> MAIL FROM:<nothing@b.test>\n< 451 4.3.0 local error, try again later\n> MAIL FROM:<a@b.test>\n< 250 2.1.0 ok\n"
       "> RCPT TO:<no@d.test>\n< 550 5.7.1 not here\n> RCPT TO:<later@d.test>\n< 451 4.7.1 later\n> DATA\n"
       "< 554 5.5.1 no valid recipients\n" QUIT,
       "mail <no@b.test> size=0 ret=- envid=\nmail <later@b.test> size=0 ret=- envid=\nmail <nothing@b.test> size=0 ret=- envid=\n"
-      "mail <a@b.test> size=0 ret=- envid=\nrcpt <no@d.test> notify=0 orcpt=\nrcpt <later@d.test> notify=0 orcpt=\nabort\n", RC_OK },
-    { "the owner refuses the data", GREETING EHLO
-      "> MAIL FROM:<nodata@b.test>\n< 250 2.1.0 ok\n> RCPT TO:<c@d.test>\n< 250 2.1.5 ok\n> DATA\n< 452 4.3.1 full\n"
-      "> DATA\n< 503 5.5.1 say MAIL first\n" QUIT,
+      "mail <a@b.test> size=0 ret=- envid=\nrcpt <no@d.test> notify=0 orcpt=\nrcpt <later@d.test> notify=0 orcpt=\nabort\n",
+      RC_OK },
+    { "the owner refuses the data",
+      GREETING EHLO "> MAIL FROM:<nodata@b.test>\n< 250 2.1.0 ok\n> RCPT TO:<c@d.test>\n< 250 2.1.5 ok\n> DATA\n< 452 4.3.1 full\n"
+                    "> DATA\n< 503 5.5.1 say MAIL first\n" QUIT,
       "mail <nodata@b.test> size=0 ret=- envid=\nrcpt <c@d.test> notify=0 orcpt=\ndata\nabort\n", RC_OK },
-    { "the owner forgets to say that it is safe", GREETING EHLO
+    { "the owner forgets to say that it is safe",
+      GREETING EHLO
       "> MAIL FROM:<nodone@b.test>\n< 250 2.1.0 ok\n> RCPT TO:<c@d.test>\n< 250 2.1.5 ok\n> DATA\n< 354 go ahead\n> x\n> .\n"
       "< 451 4.3.0 local error, try again later\n" QUIT,
       "mail <nodone@b.test> size=0 ret=- envid=\nrcpt <c@d.test> notify=0 orcpt=\ndata\nx\r\ndone 1\n", RC_OK },
     { "the owner closes", GREETING EHLO "> MAIL FROM:<shut@b.test>\n< 250 2.1.0 ok\n",
       "mail <shut@b.test> size=0 ret=- envid=\nabort\n", RC_REFUSED },
-    { "bare LF in a command", GREETING ">_EHLO c.test\\n\n< 500 5.5.2 a line must end in CRLF, not in a bare LF\n" EHLO
-      ">_NOOP\\nMAIL FROM:<a@b.test>\\r\\n\n< 500 5.5.2 a line must end in CRLF, not in a bare LF\n< 250 2.1.0 ok\n" QUIT,
+    { "bare LF in a command",
+      GREETING ">_EHLO c.test\\n\n< 500 5.5.2 a line must end in CRLF, not in a bare LF\n" EHLO
+               ">_NOOP\\nMAIL FROM:<a@b.test>\\r\\n\n< 500 5.5.2 a line must end in CRLF, not in a bare LF\n< 250 2.1.0 ok\n" QUIT,
       "mail <a@b.test> size=0 ret=- envid=\nabort\n", RC_OK },
-    { "control characters in a command", GREETING "> EHLO a\\rb\n< 500 5.5.2 a control character in the command\n"
-      "> EHLO a\\0b\n< 500 5.5.2 a control character in the command\n> EHLO \\xff\n< 500 5.5.2 the command is neither ASCII nor UTF-8\n"
-      QUIT, "", RC_OK },
+    { "control characters in a command",
+      GREETING "> EHLO a\\rb\n< 500 5.5.2 a control character in the command\n"
+               "> EHLO a\\0b\n< 500 5.5.2 a control character in the command\n> EHLO \\xff\n< 500 5.5.2 the command is neither "
+               "ASCII nor UTF-8\n" QUIT,
+      "", RC_OK },
     { "a browser", GREETING "> POST / HTTP/1.1\n< 554 5.5.1 this is an SMTP server\n> Host: x\n> \n> MAIL FROM:<a@b.test>\n", "",
       RC_PROTOCOL },
     { "cut in DATA", DATA "> x\nclose\n", HEARD "data\nx\r\nabort\n", RC_CLOSED },
@@ -285,7 +306,8 @@ static const struct dialogue smuggling_dialogues[] = {
     { "CR.CRLF", DATA ">_x\\r.\n>~\\r\\nMAIL FROM:<evil@b.test>\\r\\n\n" BARE_CR_END, HEARD "data\nxabort\n", RC_PROTOCOL },
     { "CR.CR", DATA ">_x\\r.\n>~\\rMAIL FROM:<evil@b.test>\\r\\n\n" BARE_CR_END, HEARD "data\nxabort\n", RC_PROTOCOL },
     { "CRLF.CR", DATA ">_x\\r\\n.\\rM\n>~AIL FROM:<evil@b.test>\\r\\n\n" BARE_CR_END, HEARD "data\nx\r\nabort\n", RC_PROTOCOL },
-    { "CRLF.CRCRLF", DATA ">_x\\r\\n.\\r\\r\n>~\\nMAIL FROM:<evil@b.test>\\r\\n\n" BARE_CR_END, HEARD "data\nx\r\nabort\n", RC_PROTOCOL },
+    { "CRLF.CRCRLF", DATA ">_x\\r\\n.\\r\\r\n>~\\nMAIL FROM:<evil@b.test>\\r\\n\n" BARE_CR_END, HEARD "data\nx\r\nabort\n",
+      RC_PROTOCOL },
     { "CRLF NUL .CRLF", DATA ">_x\\r\\n\\0\n>~.\\r\\nMAIL FROM:<evil@b.test>\\r\\n\n< 550 5.6.0 a NUL in the message\n",
       HEARD "data\nx\r\nabort\n", RC_PROTOCOL },
 };
@@ -305,8 +327,8 @@ static const struct dialogue normalised_dialogues[] = {
     { "CR.CR is data", DATA ">_x\\r.\\rMAIL FROM:<evil@b.test>\\r\\n.\\r\\n\n< 250 2.0.0 queued\n" QUIT,
       HEARD "data\nx\r\n.\r\nMAIL FROM:<evil@b.test>\r\ndone 1\n", RC_OK },
     { "over BDAT too", OPEN "> BDAT 4 LAST\n>_x\\ny\\r\n< 250 2.0.0 queued\n" QUIT, HEARD "data\nx\r\ny\r\ndone 1\n", RC_OK },
-    { "a bare LF in a command stays an error", GREETING ">_EHLO c.test\\n\n< 500 5.5.2 a line must end in CRLF, not in a bare LF\n" QUIT,
-      "", RC_OK },
+    { "a bare LF in a command stays an error",
+      GREETING ">_EHLO c.test\\n\n< 500 5.5.2 a line must end in CRLF, not in a bare LF\n" QUIT, "", RC_OK },
 };
 
 static void normalised(void **state)
@@ -319,35 +341,45 @@ static void normalised(void **state)
 }
 
 static const struct dialogue bdat_dialogues[] = {
-    { "two chunks, split within a line end", OPEN "> BDAT 7\n>_..\\r\\n.\\r\\n\n> BDAT 4 LAST\n>_ab\\r\\n\n< 250 2.0.0 chunk taken\n"
-      "< 250 2.0.0 queued\n" QUIT, HEARD "data\n..\r\n.\r\nab\r\ndone 1\n", RC_OK },
+    { "two chunks, split within a line end",
+      OPEN "> BDAT 7\n>_..\\r\\n.\\r\\n\n> BDAT 4 LAST\n>_ab\\r\\n\n< 250 2.0.0 chunk taken\n"
+           "< 250 2.0.0 queued\n" QUIT,
+      HEARD "data\n..\r\n.\r\nab\r\ndone 1\n", RC_OK },
     { "split in CR LF", OPEN "> BDAT 2\n>_a\\r\n> BDAT 2 last\n>_\\nb\n< 250 2.0.0 chunk taken\n< 250 2.0.0 queued\n" QUIT,
       HEARD "data\na\r\nbdone 1\n", RC_OK },
     { "BDAT 0 LAST", OPEN "> BDAT 3\n>_a\\r\\n\n> BDAT 0 LAST\n< 250 2.0.0 chunk taken\n< 250 2.0.0 queued\n" QUIT,
       HEARD "data\na\r\ndone 1\n", RC_OK },
     { "an empty message", OPEN "> BDAT 0 LAST\n< 250 2.0.0 queued\n" QUIT, HEARD "data\ndone 1\n", RC_OK },
-    { "bytes that look like commands, in chunks that are refused", GREETING EHLO "> BDAT 6\n> NOOP\n< 503 5.5.1 say MAIL first\n"
-      "> MAIL FROM:<a@b.test>\n< 250 2.1.0 ok\n> BDAT 6 LAST\n> QUIT\n< 554 5.5.1 no valid recipients\n" QUIT,
+    { "bytes that look like commands, in chunks that are refused",
+      GREETING EHLO "> BDAT 6\n> NOOP\n< 503 5.5.1 say MAIL first\n"
+                    "> MAIL FROM:<a@b.test>\n< 250 2.1.0 ok\n> BDAT 6 LAST\n> QUIT\n< 554 5.5.1 no valid recipients\n" QUIT,
       "mail <a@b.test> size=0 ret=- envid=\nabort\n", RC_OK },
-    { "the owner refuses, and later chunks are out of order", GREETING EHLO
+    { "the owner refuses, and later chunks are out of order",
+      GREETING EHLO
       "> MAIL FROM:<nodata@b.test>\n> RCPT TO:<c@d.test>\n> BDAT 6\n> QUIT\n> BDAT 6 LAST\n> QUIT\n< 250 2.1.0 ok\n< 250 2.1.5 ok\n"
       "< 452 4.3.1 full\n< 503 5.5.1 say MAIL first\n" QUIT,
       "mail <nodata@b.test> size=0 ret=- envid=\nrcpt <c@d.test> notify=0 orcpt=\ndata\nabort\n", RC_OK },
-    { "between chunks", OPEN "> BDAT 3\n>_a\\r\\n\n< 250 2.0.0 chunk taken\n> NOOP\n< 250 2.0.0 ok\n> DATA\n< 503 5.5.1 BDAT has begun\n"
+    { "between chunks",
+      OPEN
+      "> BDAT 3\n>_a\\r\\n\n< 250 2.0.0 chunk taken\n> NOOP\n< 250 2.0.0 ok\n> DATA\n< 503 5.5.1 BDAT has begun\n"
       "> RCPT TO:<c@d.test>\n< 503 5.5.1 the message has begun\n> MAIL FROM:<c@d.test>\n< 503 5.5.1 a mail is under way already\n"
-      "> RSET\n< 250 2.0.0 ok\n> BDAT 0 LAST\n< 503 5.5.1 say MAIL first\n" QUIT, HEARD "data\na\r\nabort\n", RC_OK },
-    { "too big, said before", OPEN "> BDAT 1001 LAST\n>_" "12345678901234567890123456789012345678901234567890123456789012345678901234567890"
-      "\nclose\n", HEARD "abort\n", RC_CLOSED },
-    { "far too big", OPEN "> BDAT 99999999 LAST\n>~123\n< 552 5.3.4 the message is bigger than this server takes\n", HEARD "abort\n",
-      RC_PROTOCOL },
+      "> RSET\n< 250 2.0.0 ok\n> BDAT 0 LAST\n< 503 5.5.1 say MAIL first\n" QUIT,
+      HEARD "data\na\r\nabort\n", RC_OK },
+    { "too big, said before",
+      OPEN "> BDAT 1001 LAST\n>_"
+           "12345678901234567890123456789012345678901234567890123456789012345678901234567890"
+           "\nclose\n",
+      HEARD "abort\n", RC_CLOSED },
+    { "far too big", OPEN "> BDAT 99999999 LAST\n>~123\n< 552 5.3.4 the message is bigger than this server takes\n",
+      HEARD "abort\n", RC_PROTOCOL },
     { "malformed", OPEN "> BDAT x\n< 501 5.5.4 malformed BDAT\n> QUIT\n", HEARD "abort\n", RC_PROTOCOL },
     { "negative", OPEN "> BDAT -1\n< 501 5.5.4 malformed BDAT\n", HEARD "abort\n", RC_PROTOCOL },
     { "wrong word", OPEN "> BDAT 1 FIRST\n< 501 5.5.4 malformed BDAT\n", HEARD "abort\n", RC_PROTOCOL },
     { "overflow", OPEN "> BDAT 18446744073709551616\n< 501 5.5.4 malformed BDAT\n", HEARD "abort\n", RC_PROTOCOL },
     { "bare LF", OPEN "> BDAT 5 LAST\n>_x\\n\n>~.\\r\\n\n" BARE_LF_END, HEARD "data\nxabort\n", RC_PROTOCOL },
     { "bare CR at the very end", OPEN "> BDAT 2 LAST\n>_x\\r\n" BARE_CR_END, HEARD "data\nxabort\n", RC_PROTOCOL },
-    { "bare CR at a seam", OPEN "> BDAT 2\n>_x\\r\n< 250 2.0.0 chunk taken\n> BDAT 1 LAST\n>_y\n" BARE_CR_END, HEARD "data\nxabort\n",
-      RC_PROTOCOL },
+    { "bare CR at a seam", OPEN "> BDAT 2\n>_x\\r\n< 250 2.0.0 chunk taken\n> BDAT 1 LAST\n>_y\n" BARE_CR_END,
+      HEARD "data\nxabort\n", RC_PROTOCOL },
     { "cut", OPEN "> BDAT 5 LAST\n>_x\nclose\n", HEARD "data\nxabort\n", RC_CLOSED },
 };
 
@@ -359,10 +391,13 @@ static void bdat(void **state)
 }
 
 static const struct dialogue tls_dialogues[] = {
-    { "STARTTLS forgets all", OPEN "> STARTTLS\n< 220 2.0.0 ready to start TLS\ntls\n> MAIL FROM:<a@b.test>\n"
-      "< 503 5.5.1 say EHLO first\n" EHLO_TLS "> STARTTLS\n< 503 5.5.1 TLS is active already\n> RCPT TO:<c@d.test>\n"
-      "< 503 5.5.1 say MAIL first\n" QUIT, HEARD "abort\n", RC_OK },
-    { "injection", GREETING EHLO "> STARTTLS\n>~MAIL FROM:<evil@b.test>\\r\\n\n< 554 5.5.0 nothing may follow STARTTLS before the handshake\n",
+    { "STARTTLS forgets all",
+      OPEN "> STARTTLS\n< 220 2.0.0 ready to start TLS\ntls\n> MAIL FROM:<a@b.test>\n"
+           "< 503 5.5.1 say EHLO first\n" EHLO_TLS "> STARTTLS\n< 503 5.5.1 TLS is active already\n> RCPT TO:<c@d.test>\n"
+           "< 503 5.5.1 say MAIL first\n" QUIT,
+      HEARD "abort\n", RC_OK },
+    { "injection",
+      GREETING EHLO "> STARTTLS\n>~MAIL FROM:<evil@b.test>\\r\\n\n< 554 5.5.0 nothing may follow STARTTLS before the handshake\n",
       "", RC_PROTOCOL },
     { "injection of half a line", GREETING EHLO "> STARTTLS\n>~R\n< 554 5.5.0 nothing may follow STARTTLS before the handshake\n",
       "", RC_PROTOCOL },
@@ -375,7 +410,8 @@ static void starttls(void **state)
     (void)state;
     struct smtp_server_params p = params_for(SMTP_SERVICE_MX);
     RUN(tls_dialogues, &p);
-    static const struct dialogue without = { "not offered", GREETING EHLO_TLS "> STARTTLS\n< 502 5.5.1 STARTTLS is not offered\n" QUIT, "",
+    static const struct dialogue without = { "not offered",
+                                             GREETING EHLO_TLS "> STARTTLS\n< 502 5.5.1 STARTTLS is not offered\n" QUIT, "",
                                              RC_OK };
     p.tls = NULL;
     run_one(&without, &p, 0);
@@ -385,20 +421,27 @@ static void starttls(void **state)
 #define EHLO_AUTH "> EHLO c.test\n" FEATURES "< 250-AUTH PLAIN LOGIN\n" LAST_FEATURES
 static const struct dialogue auth_dialogues[] = {
     { "not without TLS", GREETING EHLO "> AUTH PLAIN AHUAc2VjcmV0\n< 538 5.7.11 AUTH needs TLS\n" QUIT, "", RC_OK },
-    { "PLAIN", SUBMISSION EHLO_AUTH "> AUTH PLAIN AHUAc2VjcmV0\n< 235 2.7.0 welcome\n> AUTH PLAIN AHUAc2VjcmV0\n"
-      "< 503 5.5.1 AUTH is not possible now\n" QUIT, "auth u secret\n", RC_OK },
-    { "PLAIN, asked", SUBMISSION EHLO_AUTH "> auth plain\n< 334 \n> AHUAc2VjcmV0\n< 235 2.7.0 welcome\n" QUIT, "auth u secret\n", RC_OK },
-    { "PLAIN for oneself and for another", SUBMISSION EHLO_AUTH "> AUTH PLAIN dQB1AHNlY3JldA==\n< 235 2.7.0 welcome\n" EHLO_AUTH QUIT,
+    { "PLAIN",
+      SUBMISSION EHLO_AUTH "> AUTH PLAIN AHUAc2VjcmV0\n< 235 2.7.0 welcome\n> AUTH PLAIN AHUAc2VjcmV0\n"
+                           "< 503 5.5.1 AUTH is not possible now\n" QUIT,
       "auth u secret\n", RC_OK },
-    { "PLAIN for another", SUBMISSION EHLO_AUTH "> AUTH PLAIN eAB1AHNlY3JldA==\n< 535 5.7.8 acting for another user is not offered\n" QUIT,
-      "", RC_OK },
-    { "LOGIN", SUBMISSION EHLO_AUTH "> AUTH LOGIN\n< 334 VXNlcm5hbWU6\n> dQ==\n< 334 UGFzc3dvcmQ6\n> c2VjcmV0\n< 235 2.7.0 welcome\n" QUIT,
-      "auth u secret\n", RC_OK },
-    { "LOGIN, wrong", SUBMISSION EHLO_AUTH "> AUTH LOGIN dQ==\n< 334 UGFzc3dvcmQ6\n> d3Jvbmc=\n< 535 5.7.8 no\n" QUIT, "auth u wrong\n",
+    { "PLAIN, asked", SUBMISSION EHLO_AUTH "> auth plain\n< 334 \n> AHUAc2VjcmV0\n< 235 2.7.0 welcome\n" QUIT, "auth u secret\n",
       RC_OK },
-    { "given up and malformed", SUBMISSION EHLO_AUTH "> AUTH LOGIN\n< 334 VXNlcm5hbWU6\n> *\n< 501 5.7.0 authentication given up\n"
+    { "PLAIN for oneself and for another",
+      SUBMISSION EHLO_AUTH "> AUTH PLAIN dQB1AHNlY3JldA==\n< 235 2.7.0 welcome\n" EHLO_AUTH QUIT, "auth u secret\n", RC_OK },
+    { "PLAIN for another",
+      SUBMISSION EHLO_AUTH "> AUTH PLAIN eAB1AHNlY3JldA==\n< 535 5.7.8 acting for another user is not offered\n" QUIT, "", RC_OK },
+    { "LOGIN",
+      SUBMISSION EHLO_AUTH "> AUTH LOGIN\n< 334 VXNlcm5hbWU6\n> dQ==\n< 334 UGFzc3dvcmQ6\n> c2VjcmV0\n< 235 2.7.0 welcome\n" QUIT,
+      "auth u secret\n", RC_OK },
+    { "LOGIN, wrong", SUBMISSION EHLO_AUTH "> AUTH LOGIN dQ==\n< 334 UGFzc3dvcmQ6\n> d3Jvbmc=\n< 535 5.7.8 no\n" QUIT,
+      "auth u wrong\n", RC_OK },
+    { "given up and malformed",
+      SUBMISSION EHLO_AUTH
+      "> AUTH LOGIN\n< 334 VXNlcm5hbWU6\n> *\n< 501 5.7.0 authentication given up\n"
       "> AUTH PLAIN a\n< 501 5.5.2 malformed credentials\n> AUTH PLAIN dQ==\n< 501 5.5.2 malformed credentials\n"
-      "> AUTH CRAM-MD5\n< 504 5.5.4 mechanism not offered\n> AUTH PLAIN =\n< 501 5.5.2 malformed credentials\n" QUIT, "", RC_OK },
+      "> AUTH CRAM-MD5\n< 504 5.5.4 mechanism not offered\n> AUTH PLAIN =\n< 501 5.5.2 malformed credentials\n" QUIT,
+      "", RC_OK },
 };
 
 static void auth(void **state)
@@ -442,13 +485,15 @@ static void size_limit(void **state)
     (void)state;
     static const struct dialogue d[] = {
         { "too big, then one that just fits",
-          HELO "> DATA\n< 354 go ahead\n> 12345678\n> 12345678\n> .\n< 552 5.3.4 the message is bigger than this server takes\n"
-          HELO_OPEN "> DATA\n< 354 go ahead\n> 12345678\n> 12345\n> .\n< 250 2.0.0 queued\n" QUIT,
+          HELO "> DATA\n< 354 go ahead\n> 12345678\n> 12345678\n> .\n< 552 5.3.4 the message is bigger than this server "
+               "takes\n" HELO_OPEN "> DATA\n< 354 go ahead\n> 12345678\n> 12345\n> .\n< 250 2.0.0 queued\n" QUIT,
           HEARD "data\nabort\n" HEARD "data\ndone 1\n", RC_OK },
         { "dots that stuff do not count", HELO "> DATA\n< 354 go ahead\n> ..2345678\n> ..2345\n> .\n< 250 2.0.0 queued\n" QUIT,
           HEARD "data\ndone 1\n", RC_OK },
-        { "BDAT in pieces", HELO "> BDAT 9\n>_123456789\n< 250 2.0.0 chunk taken\n> BDAT 9 LAST\n>_123456789\n"
-          "< 552 5.3.4 the message is bigger than this server takes\n" QUIT, HEARD "data\nabort\n", RC_OK },
+        { "BDAT in pieces",
+          HELO "> BDAT 9\n>_123456789\n< 250 2.0.0 chunk taken\n> BDAT 9 LAST\n>_123456789\n"
+               "< 552 5.3.4 the message is bigger than this server takes\n" QUIT,
+          HEARD "data\nabort\n", RC_OK },
     };
     struct smtp_server_params p = params_for(SMTP_SERVICE_MX);
     p.limits.size_max = 17;
@@ -460,7 +505,10 @@ static void size_limit(void **state)
 static void storage_fails(void **state)
 {
     (void)state;
-    static const struct { enum rc rc; const char *reply; } cases[] = {
+    static const struct {
+        enum rc rc;
+        const char *reply;
+    } cases[] = {
         { RC_FULL, "< 452 4.3.1 no room for this message now\n" },
         { RC_REFUSED, "< 554 5.4.6 mail loop: too many Received lines\n" },
         { RC_TOO_LONG, "< 552 5.3.4 the message is bigger than this server takes\n" },
@@ -473,7 +521,8 @@ static void storage_fails(void **state)
         char text[2048];
         struct strbuf b = STRBUF(text);
         strbuf_printf(&b, "%s> 1234567890\n> QUIT\n> .\n%s%s> BDAT 12\n>_123456789012\n> BDAT 6 LAST\n> QUIT\n%s%s%s",
-                      HELO "> DATA\n< 354 go ahead\n", cases[i].reply, HELO_OPEN, cases[i].reply, "< 503 5.5.1 say MAIL first\n", QUIT);
+                      HELO "> DATA\n< 354 go ahead\n", cases[i].reply, HELO_OPEN, cases[i].reply, "< 503 5.5.1 say MAIL first\n",
+                      QUIT);
         assert_false(b.overflow);
         const struct dialogue d = { rc_name(cases[i].rc), text, HEARD "data\nabort\n" HEARD "data\nabort\n", RC_OK };
         owner.write_rc = cases[i].rc;
@@ -486,10 +535,13 @@ static void storage_fails(void **state)
 static void waits_are_bounded(void **state)
 {
     (void)state;
-    static const struct dialogue slow = { "too slow", HELO "> DATA\n< 354 go ahead\ntimeout\n< 421 4.4.2 the data came too slowly\n",
+    static const struct dialogue slow = { "too slow",
+                                          HELO "> DATA\n< 354 go ahead\ntimeout\n< 421 4.4.2 the data came too slowly\n",
                                           HEARD "data\nabort\n", RC_TOO_SLOW };
-    static const struct dialogue idle_chunks = { "idle between chunks", HELO "> BDAT 1\n>_x\n< 250 2.0.0 chunk taken\ntimeout\n"
-                                                 "< 421 4.4.2 timeout\n", HEARD "data\nxabort\n", RC_TIMEOUT };
+    static const struct dialogue idle_chunks = { "idle between chunks",
+                                                 HELO "> BDAT 1\n>_x\n< 250 2.0.0 chunk taken\ntimeout\n"
+                                                      "< 421 4.4.2 timeout\n",
+                                                 HEARD "data\nxabort\n", RC_TIMEOUT };
     static const struct dialogue silent = { "silence", GREETING "timeout\n< 421 4.4.2 timeout\n", "", RC_TIMEOUT };
     struct smtp_server_params p = params_for(SMTP_SERVICE_MX);
     run_one(&silent, &p, 0);
@@ -563,7 +615,10 @@ static void ten_thousand_recipients(void **state)
 static void endless_commands(void **state)
 {
     (void)state;
-    static const struct { const char *command, *reply; unsigned times; } cases[] = {
+    static const struct {
+        const char *command, *reply;
+        unsigned times;
+    } cases[] = {
         { "NOOP\r\n", "250 2.0.0 ok", 20 },
         { "RSET\r\n", "250 2.0.0 ok", 20 },
         { "HELO x\r\n", "250 mx.test", 20 },
@@ -627,14 +682,16 @@ static void replies_leave_together(void **state)
     flood = STRBUF(flood_text);
     strbuf_puts(&flood, "HELO c.test\r\nNOOP\r\nNOOP\r\nNOOP\r\nQUIT\r\n");
     assert_int_equal(run_flood(&p, 0), RC_OK);
-    assert_string_equal(flood_replies, "220 mx.test ESMTP Postern\r\n250 mx.test\r\n250 2.0.0 ok\r\n250 2.0.0 ok\r\n250 2.0.0 ok\r\n"
-                                       "221 2.0.0 goodbye\r\n");
+    assert_string_equal(flood_replies,
+                        "220 mx.test ESMTP Postern\r\n250 mx.test\r\n250 2.0.0 ok\r\n250 2.0.0 ok\r\n250 2.0.0 ok\r\n"
+                        "221 2.0.0 goodbye\r\n");
 }
 
 static void what_the_owner_sees(void **state)
 {
     (void)state;
-    static const struct dialogue d = { "a name that forges", GREETING "> HELO a(b)\\xc3\\xb6;\"c\n< 250 mx.test\n" QUIT, "", RC_OK };
+    static const struct dialogue d = { "a name that forges", GREETING "> HELO a(b)\\xc3\\xb6;\"c\n< 250 mx.test\n" QUIT, "",
+                                       RC_OK };
     struct smtp_server_params p = params_for(SMTP_SERVICE_MX);
     run_one(&d, &p, 0);
     assert_string_equal(server.helo, "a?b?????c");
@@ -644,14 +701,22 @@ static void what_the_owner_sees(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dialogues),         cmocka_unit_test(smuggling),
-        cmocka_unit_test(normalised),        cmocka_unit_test(bdat),
-        cmocka_unit_test(starttls),          cmocka_unit_test(auth),
-        cmocka_unit_test(implicit_tls),      cmocka_unit_test(before_the_greeting),
-        cmocka_unit_test(size_limit),        cmocka_unit_test(storage_fails),
-        cmocka_unit_test(waits_are_bounded), cmocka_unit_test(ten_thousand_recipients),
-        cmocka_unit_test(endless_commands),  cmocka_unit_test(megabyte_lines),
-        cmocka_unit_test(endless_message),   cmocka_unit_test(replies_leave_together),
+        cmocka_unit_test(dialogues),
+        cmocka_unit_test(smuggling),
+        cmocka_unit_test(normalised),
+        cmocka_unit_test(bdat),
+        cmocka_unit_test(starttls),
+        cmocka_unit_test(auth),
+        cmocka_unit_test(implicit_tls),
+        cmocka_unit_test(before_the_greeting),
+        cmocka_unit_test(size_limit),
+        cmocka_unit_test(storage_fails),
+        cmocka_unit_test(waits_are_bounded),
+        cmocka_unit_test(ten_thousand_recipients),
+        cmocka_unit_test(endless_commands),
+        cmocka_unit_test(megabyte_lines),
+        cmocka_unit_test(endless_message),
+        cmocka_unit_test(replies_leave_together),
         cmocka_unit_test(what_the_owner_sees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
