@@ -70,7 +70,7 @@ struct tls_credentials;
 #define TLS_PEM_MAX 16384
 
 /* pem_chain: leaf first, then intermediates; key_pem: PKCS#8, SEC1 or PKCS#1, unencrypted. Checked: key fits leaf, order of the
- * chain. The result is held by the caller until tls_credentials_release; sessions hold it longer by themselves.
+ * chain, that it fits one handshake message of ours (4 KiB). The result is held by the caller until tls_credentials_release; sessions hold it longer by themselves.
  * RC_INVALID with the reason in why; RC_NO_MEMORY. */
 enum rc tls_credentials_load(struct span pem_chain, struct span key_pem, struct tls_credentials **out,
                              struct strbuf *why) MUST_CHECK;
@@ -109,6 +109,8 @@ struct tls_params {
 };
 
 enum rc tls_init(void) MUST_CHECK; /* once, after random_init and task setup; RC_UNSUPPORTED without entropy */
+/* The memory that all credentials share (and x509_self_signed works in): for status and to size it. */
+const struct arena *tls_identity_memory(void);
 /* Memory for one session's struct tls_session and its buffers comes from params->arena. Called by stream_starttls. */
 #define TLS_ARENA_BYTES (40u * 1024)
 

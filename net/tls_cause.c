@@ -127,9 +127,17 @@ static enum tls_cause alert_cause(uint8_t alert)
     }
 }
 
+/* mbedTLS's X.509 and PK codes carry a low part that says where in the ASN.1 it was. */
+#define LOW_PART 0x7f
+
+static bool in_range(int error, int from, int to)
+{
+    return -error >= -from && -error <= -to + LOW_PART;
+}
+
 static enum tls_cause error_cause(int error)
 {
-    switch (error) {
+    switch (-(-error & ~LOW_PART)) {
     case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
     case MBEDTLS_ERR_SSL_VERSION_MISMATCH:
         return TLS_CAUSE_NO_COMMON_VERSION;
@@ -146,10 +154,13 @@ static enum tls_cause error_cause(int error)
     case MBEDTLS_ERR_SSL_INTERNAL_ERROR:
     case MBEDTLS_ERR_SSL_BAD_INPUT_DATA:
     case MBEDTLS_ERR_SSL_BAD_CONFIG:
+    case MBEDTLS_ERR_SSL_BUFFER_TOO_SMALL:
         return TLS_CAUSE_INTERNAL;
     default:
-        /* mbedTLS's X.509 codes lie in -0x3000..-0x2080 and carry a low part for the ASN.1 fault. */
-        return error <= -0x2080 && error >= -0x3000 ? TLS_CAUSE_BAD_CERTIFICATE : TLS_CAUSE_PROTOCOL;
+        return in_range(error, MBEDTLS_ERR_X509_FEATURE_UNAVAILABLE, MBEDTLS_ERR_X509_FATAL_ERROR) ||
+                       in_range(error, MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE, MBEDTLS_ERR_PK_ALLOC_FAILED)
+                   ? TLS_CAUSE_BAD_CERTIFICATE
+                   : TLS_CAUSE_PROTOCOL;
     }
 }
 

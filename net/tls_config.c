@@ -61,6 +61,8 @@ static int choose_credentials(mbedtls_ssl_context *ssl)
     if (raw == NULL || domain_canonical(span_bytes(raw, len), &sni) != RC_OK)
         strbuf_clear(&sni);
     t->credentials = t->params->select(t->params->select_ctx, sni.len > 0 ? sni.p : NULL);
+    if (t->credentials == NULL)
+        return MBEDTLS_ERR_SSL_BAD_CONFIG;
     tls_key_view_open(&t->key, t->credentials);
     return mbedtls_ssl_set_hs_own_cert(ssl, tls_credentials_chain(t->credentials), &t->key.pk);
 }

@@ -122,6 +122,23 @@ static enum rc load_key(struct tls_credentials *c, struct span pem, struct strbu
     return RC_INVALID;
 }
 
+/* The Certificate message of TLS 1.3 (RFC 8446 section 4.4.2): its header, the empty context and the list's length, and
+ * around each certificate a length and its extensions' length. mbedTLS cannot write a message over more than one record. */
+#define CERTIFICATE_MESSAGE_BYTES 8
+#define CERTIFICATE_ENTRY_BYTES 5
+
+static enum rc check_size(const struct tls_credentials *c, struct strbuf *why)
+{
+    size_t bytes = CERTIFICATE_MESSAGE_BYTES;
+    for (const mbedtls_x509_crt *crt = &c->chain; crt != NULL; crt = crt->next)
+        bytes += CERTIFICATE_ENTRY_BYTES + crt->raw.len;
+    if (bytes <= MBEDTLS_SSL_OUT_CONTENT_LEN)
+        return RC_OK;
+    strbuf_printf(why, "the chain has %u bytes, %u is the most: leave out the root, or a root's cross-signed certificate",
+                  (unsigned)bytes, MBEDTLS_SSL_OUT_CONTENT_LEN);
+    return RC_INVALID;
+}
+
 static enum rc check_order(const struct tls_credentials *c, struct strbuf *why)
 {
     unsigned number = 1;
@@ -176,6 +193,8 @@ enum rc tls_credentials_load(struct span pem_chain, struct span key_pem, struct 
         rc = load_key(c, key_pem, why);
     if (rc == RC_OK)
         rc = check_order(c, why);
+    if (rc == RC_OK)
+        rc = check_size(c, why);
     if (rc == RC_OK)
         rc = check_key(c, why);
     if (rc == RC_OK)

@@ -40,6 +40,11 @@ struct arena *tls_identity_arena(void)
     return &identity;
 }
 
+const struct arena *tls_identity_memory(void)
+{
+    return &identity;
+}
+
 void tls_session_link(struct tls_session *t)
 {
     t->next = sessions;

@@ -78,7 +78,7 @@ static void note_end(struct tls_session *t, int result)
     else if (result == 0 || result == MBEDTLS_ERR_SSL_CONN_EOF)
         t->end_rc = RC_RESET; /* cut off: without close_notify an end could be an attacker's */
     else
-        t->end_rc = result == ERROR_BELOW ? t->io_rc : RC_TLS;
+        t->end_rc = result == ERROR_BELOW && t->io_rc != RC_OK ? t->io_rc : RC_TLS;
     if (result == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
         t->late_cause = TLS_CAUSE_ALERT;
     else if (!t->got_data)

@@ -39,9 +39,9 @@ static int set_names(struct workshop *w, const char *const *names, unsigned coun
         node->san.unstructured_name.tag = MBEDTLS_ASN1_IA5_STRING;
         node->san.unstructured_name.p = (unsigned char *)names[i];
         node->san.unstructured_name.len = strlen(names[i]);
-        w->names[i].next = i + 1 < count ? &w->names[i + 1] : NULL;
+        w->names[i].next = i > 0 ? &w->names[i - 1] : NULL; /* mbedTLS writes the last first */
     }
-    int error = mbedtls_x509write_crt_set_subject_alternative_name(&w->cert, w->names);
+    int error = mbedtls_x509write_crt_set_subject_alternative_name(&w->cert, &w->names[count - 1]);
     if (error != 0)
         return error;
     char subject_text[SUBJECT_CN_MAX + 4];

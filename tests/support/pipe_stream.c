@@ -49,9 +49,9 @@ static enum rc pipe_write(void *ctx, struct span data, struct deadline d)
         }
         if (p->ended)
             return RC_RESET;
-        to->bytes[(to->head + to->len) % PIPE_BYTES] = (uint8_t)data.p[i];
-        to->len++;
         p->written++;
+        to->bytes[(to->head + to->len) % PIPE_BYTES] = (uint8_t)(data.p[i] ^ (p->written == p->flip_at));
+        to->len++;
         event_signal(&to->event);
     }
     return RC_OK;

@@ -16,6 +16,7 @@ struct pipe_end {
     bool broken;        /* the other side aborted */
     size_t read_max;    /* most bytes a read gives; 0: no limit */
     uint64_t written;   /* by this end */
+    uint64_t flip_at;   /* the byte of this number (from 1) of this end's writes is changed; 0: none */
     uint64_t cut_after; /* this end's writes beyond this are lost and the connection ends; 0: never */
 };
 

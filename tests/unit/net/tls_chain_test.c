@@ -1,0 +1,172 @@
+/* net/tls_verify.c and net/tls_cause.c: each fault that a server's chain can have gets its own name, and the words that help
+ * to mend it. The handshake is finished all the same. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "hal/random.h"
+#include "tests/support/tls_pair.h"
+
+static struct side *const client = &pair_client;
+
+static void serve_at(const char *label, int64_t now)
+{
+    pair_prepare();
+    client->params.now = now;
+    pair_served = pair_load(label);
+    pair_run();
+    tls_credentials_release(pair_served);
+    assert_int_equal(client->rc, RC_OK);
+    assert_int_equal(pair_server.rc, RC_OK);
+    assert_int_equal(client->arena.used_bytes, 0);
+}
+
+static void each_fault_has_its_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label, *cause;
+        bool name_matches;
+        const char *detail;
+    } cases[] = {
+        { "ec", "none", true, "" },
+        { "self-signed", "self-signed", true, "CN=mx.example.test, O=Postern Tests" },
+        { "missing-intermediate", "missing-intermediate", true, "issued by CN=Test Intermediate EC" },
+        { "untrusted-root", "untrusted-root", true, "CN=Root That Nobody Holds" },
+        { "untrusted-unsent", "untrusted-root", true, "CN=Its Intermediate, O=Postern Tests, issued by CN=Root That Nobody Holds" },
+        { "impostor", "bad-certificate", true, "issued by CN=Test Root EC" },
+        { "impostor-sent", "untrusted-root", true, "CN=Test Root EC" },
+        { "expired", "expired", true, "CN=mx.example.test, O=Postern Tests ended 2021-01-01T00:00:00Z" },
+        { "expired-intermediate", "expired", true, "CN=Old Intermediate, O=Postern Tests ended 2021-01-01T00:00:00Z" },
+        { "expired-root", "expired", true, "CN=Test Root Expired, O=Postern Tests ended 2021-01-01T00:00:00Z" },
+        { "future", "not-yet-valid", true, "CN=mx.example.test, O=Postern Tests begins 2039-01-01T00:00:00Z" },
+        { "wrong-name", "wrong-name", false, "it names other.example.test,*.example.org" },
+        { "no-san", "wrong-name", false, "it names no host at all" },
+        { "weak-issuer", "weak", true, "CN=mx.example.test" },
+        { "weak-sha1", "weak", true, "CN=mx.example.test" },
+        { "bad-signature", "bad-certificate", true, "issued by CN=Test Intermediate EC" },
+    };
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        print_message("%s\n", cases[i].label);
+        serve_at(cases[i].label, PAIR_NOW);
+        const struct tls_facts *f = &client->facts;
+        assert_true(f->established);
+        assert_string_equal(tls_cause_name(f->cause), cases[i].cause);
+        assert_int_equal(f->name_matches, cases[i].name_matches);
+        bool chain_good = f->cause == TLS_CAUSE_NONE || f->cause == TLS_CAUSE_WRONG_NAME;
+        assert_int_equal(f->chain_valid, chain_good);
+        if (strstr(f->detail, cases[i].detail) == NULL)
+            fail_msg("detail: %s", f->detail);
+    }
+}
+
+static void time_decides(void **state)
+{
+    (void)state;
+    serve_at("ec", 0);
+    assert_int_equal(client->facts.cause, TLS_CAUSE_CLOCK_UNKNOWN);
+    assert_false(client->facts.chain_valid);
+    serve_at("expired", 1600000000); /* 2020: it was good then */
+    assert_int_equal(client->facts.cause, TLS_CAUSE_NONE);
+    serve_at("future", 2190000000);
+    assert_int_equal(client->facts.cause, TLS_CAUSE_NONE);
+    serve_at("ec", 2208988801); /* a second after the end */
+    assert_int_equal(client->facts.cause, TLS_CAUSE_EXPIRED);
+    serve_at("self-signed", 0); /* trust is told before time */
+    assert_int_equal(client->facts.cause, TLS_CAUSE_SELF_SIGNED);
+}
+
+static void wildcard_names_one_label(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host;
+        bool matches;
+    } cases[] = { { "a.wild.example.test", true }, { "wild.example.test", false }, { "a.b.wild.example.test", false } };
+    for (unsigned i = 0; i < 3; i++) {
+        pair_prepare();
+        client->params.server_name = cases[i].host;
+        pair_served = pair_load("ec");
+        pair_run();
+        tls_credentials_release(pair_served);
+        assert_int_equal(client->facts.name_matches, cases[i].matches);
+        assert_int_equal(client->facts.cause, cases[i].matches ? TLS_CAUSE_NONE : TLS_CAUSE_WRONG_NAME);
+    }
+}
+
+static void roots_of_one_name(void **state)
+{
+    (void)state;
+    pair_hold_root("root-twin-other");
+    pair_hold_root("root-twin-old");
+    serve_at("twin", PAIR_NOW);
+    assert_int_equal(client->facts.cause, TLS_CAUSE_EXPIRED);
+    pair_hold_root("root-twin-new");
+    serve_at("twin", PAIR_NOW);
+    assert_int_equal(client->facts.cause, TLS_CAUSE_NONE);
+}
+
+static void no_roots_at_all(void **state)
+{
+    (void)state;
+    pair_prepare();
+    client->params.trust = NULL;
+    pair_served = pair_load("ec");
+    pair_run();
+    tls_credentials_release(pair_served);
+    assert_int_equal(client->facts.cause, TLS_CAUSE_UNTRUSTED_ROOT);
+    assert_true(client->facts.established);
+}
+
+static void a_leaf_held_as_a_root_is_trusted(void **state)
+{
+    (void)state;
+    pair_hold_root(NULL);
+    pair_hold_root("self-signed");
+    serve_at("self-signed", PAIR_NOW);
+    assert_int_equal(client->facts.cause, TLS_CAUSE_NONE);
+    assert_true(client->facts.chain_valid);
+}
+
+static void peer_without_sni_is_judged_too(void **state)
+{
+    (void)state;
+    pair_prepare();
+    client->params.server_name = NULL;
+    pair_served = pair_load("self-signed");
+    pair_run();
+    tls_credentials_release(pair_served);
+    assert_int_equal(client->facts.cause, TLS_CAUSE_SELF_SIGNED);
+}
+
+static int hold_roots(void **state)
+{
+    (void)state;
+    pair_hold_root(NULL);
+    pair_hold_root("root-ec");
+    pair_hold_root("root-rsa");
+    pair_hold_root("root-expired");
+    return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return random_init() == RC_OK && tls_init() == RC_OK ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(each_fault_has_its_name, hold_roots),
+        cmocka_unit_test_setup(time_decides, hold_roots),
+        cmocka_unit_test_setup(wildcard_names_one_label, hold_roots),
+        cmocka_unit_test_setup(roots_of_one_name, hold_roots),
+        cmocka_unit_test_setup(no_roots_at_all, hold_roots),
+        cmocka_unit_test_setup(a_leaf_held_as_a_root_is_trusted, hold_roots),
+        cmocka_unit_test_setup(peer_without_sni_is_judged_too, hold_roots),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
