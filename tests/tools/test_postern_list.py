@@ -98,6 +98,14 @@ def test_figures_of_the_last_published_list(tmp_path):
     assert again.read_bytes() == target.read_bytes()
 
 
+def test_the_format_is_frozen(tmp_path):
+    """Lists are on boxes: bytes that change here want a new format number and a reader for both."""
+    vectors = ROOT / "tests/vectors/list"
+    target = tmp_path / "out.list"
+    run("compile", vectors / "small.json", "-o", target)
+    assert target.read_bytes() == (vectors / "small.list").read_bytes()
+
+
 def test_forms_of_time(tmp_path):
     for stamp, shown in [
         (1589995512, "2020-05-20T17:25:12Z"),

@@ -325,6 +325,29 @@ static void a_flip_in_the_header_is_seen(void **state)
     assert_int_equal(list_open(&l, &f.reader), RC_OK);
 }
 
+/* Rules of an entry that a flip breaks without leaving a trace in the text. */
+static void entries_that_break_a_rule_are_corrupt(void **state)
+{
+    (void)state;
+    make_small();
+    uint8_t *first = f.image.p + 60 + strlen(f.source.author) + 4 * 3; /* of the names, after three blocks' offsets */
+    uint8_t *second = first + 2 + first[1] + 1;
+    struct list_entry e;
+    struct list_iterator it;
+    assert_int_equal(first[0], 0);
+    first[0] = 1; /* shares with a name that is not there */
+    assert_int_equal(list_find(&f.list, SPAN("example.com"), &e), RC_CORRUPT);
+    first[0] = 0;
+    uint8_t shared = second[0];
+    list_iterate(&it, &f.list);
+    assert_int_equal(list_next(&it, &e), RC_OK);
+    second[0] = (uint8_t)(first[1] + 1); /* shares more than the name before it has */
+    assert_int_equal(list_next(&it, &e), RC_CORRUPT);
+    second[0] = shared;
+    second[1] = (uint8_t)(DOMAIN_MAX - shared + 1); /* longer than a name can be */
+    assert_int_equal(list_next(&it, &e), RC_CORRUPT);
+}
+
 static void a_cut_or_padded_image_is_corrupt(void **state)
 {
     (void)state;
@@ -377,6 +400,7 @@ int main(void)
         cmocka_unit_test_teardown(a_name_twice_is_refused, tear_down),
         cmocka_unit_test_teardown(flipped_bytes_give_an_error_or_an_answer, tear_down),
         cmocka_unit_test_teardown(a_flip_in_the_header_is_seen, tear_down),
+        cmocka_unit_test_teardown(entries_that_break_a_rule_are_corrupt, tear_down),
         cmocka_unit_test_teardown(a_cut_or_padded_image_is_corrupt, tear_down),
         cmocka_unit_test_teardown(a_failing_device_is_not_called_damage, tear_down),
     };

@@ -134,6 +134,26 @@ static void a_small_buffer_is_said(void **state)
     assert_int_equal(roots_find(&roots, span_bytes(copy, subject.len), &cursor, der, 100, &len), RC_NOT_FOUND);
 }
 
+static void the_crc_alone_finds_nothing(void **state)
+{
+    (void)state;
+    load(THREE);
+    uint8_t der[ROOT_DER_MAX], out[ROOT_DER_MAX];
+    struct span rest = byte_buffer_span(&pem), label, body, subject;
+    assert_int_equal(pem_block(&rest, &label, &body), RC_OK);
+    assert_int_equal(pem_block(&rest, &label, &body), RC_OK); /* the second subject is in there once */
+    assert_int_equal(x509_subject_dn(decode(body, der, sizeof der), &subject), RC_OK);
+    uint8_t *stored = made.p + ROOTS_HEADER_BYTES + 3 * ROOTS_LINE_BYTES;
+    while (!span_eq(span_bytes(stored, subject.len), subject))
+        stored++;
+    while (!span_eq(span_bytes(stored + 1, subject.len), subject) && stored + subject.len < made.p + made.len - 1)
+        stored++; /* the issuer stands first, the subject after it */
+    stored[subject.len] ^= 1;
+    uint32_t cursor = 0;
+    size_t len;
+    assert_int_equal(roots_find(&roots, subject, &cursor, out, sizeof out, &len), RC_NOT_FOUND);
+}
+
 static void damage_is_seen_or_harmless(void **state)
 {
     (void)state;
@@ -190,6 +210,7 @@ int main(void)
         cmocka_unit_test_teardown(the_systems_roots_are_all_found, tear_down),
         cmocka_unit_test_teardown(others_are_not_found, tear_down),
         cmocka_unit_test_teardown(a_small_buffer_is_said, tear_down),
+        cmocka_unit_test_teardown(the_crc_alone_finds_nothing, tear_down),
         cmocka_unit_test_teardown(damage_is_seen_or_harmless, tear_down),
         cmocka_unit_test_teardown(what_is_no_bundle_is_named, tear_down),
     };
