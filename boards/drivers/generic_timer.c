@@ -1,11 +1,13 @@
-/* ARM generic timer (ARMv7-A architecture manual, B8): the virtual counter is the clock, its comparator ends the sleep. */
+/* ARM generic timer (ARMv7-A architecture manual, B8): the virtual counter is the clock, its comparator ends the sleep. The
+ * physical timer's comparator is the hang watch. */
+#include "boards/drivers/hang_watch.h"
 #include "boards/drivers/irq.h"
 #include "boards/drivers/sleep_timer.h"
 #include "boards/drivers/ticks.h"
 #include "board/board_config.h"
 
 #define CTL_ENABLE 1u
-#define SLEEP_MAX_US (60u * 1000 * 1000)
+#define SLEEP_MAX_US (WATCHDOG_PERIOD_MS * 1000u / 4) /* the main loop must kick the watchdog meanwhile */
 #define COUNTER_MIN_HZ 1000001u
 
 static struct ticks ticks;
@@ -65,4 +67,28 @@ void sleep_timer_arm(struct deadline d)
 void sleep_timer_disarm(void)
 {
     set_control(0);
+}
+
+static uint64_t physical_counter(void)
+{
+    uint64_t v;
+    __asm__ volatile("isb\n mrrc p15, 0, %Q0, %R0, c14" : "=r"(v) : : "memory");
+    return v;
+}
+
+void hang_watch_put_off(uint32_t ms)
+{
+    uint64_t at = physical_counter() + ticks_of_us(&ticks, ms * 1000ull);
+    __asm__ volatile("mcrr p15, 2, %Q0, %R0, c14\n" /* CNTP_CVAL */
+                     "mcr p15, 0, %1, c14, c2, 1\n" /* CNTP_CTL */
+                     "isb"
+                     :
+                     : "r"(at), "r"(CTL_ENABLE));
+}
+
+void hang_watch_start(uint32_t ms)
+{
+    hang_watch_put_off(ms);
+    irq_enable_fast(IRQ_HANG_WATCH);
+    __asm__ volatile("cpsie f" : : : "memory");
 }

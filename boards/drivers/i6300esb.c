@@ -1,10 +1,8 @@
-/* hal/watchdog.h on Intel's 6300ESB watchdog, a PCI device (Intel 300641, chapter 15). Its first stage counts half of the
+/* Intel's 6300ESB watchdog, a PCI device (Intel 300641, chapter 15). Its first stage counts half of the
  * period and does nothing, its second stage the other half and then resets the box, and it remembers that it did. */
 #include "boards/drivers/i6300esb.h"
 
 #include "boards/drivers/mmio.h"
-#include "boards/drivers/retained.h"
-#include "hal/watchdog.h"
 #include "board/board_config.h"
 
 #define PCI_DEVICES 32
@@ -72,9 +70,9 @@ bool i6300esb_present(void)
     return present;
 }
 
-void watchdog_start(void)
+void i6300esb_start(uint32_t period_ms)
 {
-    uint32_t stage = (uint32_t)((uint64_t)WATCHDOG_PERIOD_MS * TICK_HZ / 1000 / 2);
+    uint32_t stage = (uint32_t)((uint64_t)period_ms * TICK_HZ / 1000 / 2);
     if (!present)
         return;
     mmio_write16(config + PCI_WDT_CONFIG, CONFIG_NO_INTERRUPT);
@@ -83,11 +81,10 @@ void watchdog_start(void)
     unlock();
     mmio_write32(WDT_TIMER2, stage);
     mmio_write8(config + PCI_WDT_LOCK, LOCK_ENABLE);
-    reset_watchdog_runs();
-    watchdog_kick();
+    i6300esb_kick();
 }
 
-void watchdog_kick(void)
+void i6300esb_kick(void)
 {
     if (!present)
         return;

@@ -15,4 +15,7 @@ enum rc irq_enable(unsigned id, void (*quiet)(void)) MUST_CHECK;
 /* Quiets every device whose interrupt is pending. Called after each sleep, else the next one ends at once. */
 void irq_service(void);
 
+/* Lets interrupt id through as FIQ, which is not masked: its exception handler never returns. gicv2.c only. */
+void irq_enable_fast(unsigned id);
+
 #endif

@@ -27,8 +27,9 @@
 #define PCI_ECAM_BASE 0x3f000000u
 #define WATCHDOG_PCI_ADDRESS 0x10000000u /* ours to choose, inside the window for PCI memory */
 
-#define IRQ_TIMER 27u /* virtual timer: PPI 11 */
-#define IRQ_UART 33u  /* SPI 1 */
+#define IRQ_TIMER 27u      /* virtual timer: PPI 11 */
+#define IRQ_HANG_WATCH 30u /* physical timer: PPI 14 */
+#define IRQ_UART 33u       /* SPI 1 */
 #define IRQ_VIRTIO(slot) (48u + (slot))
 
 /* The box is reset when the main loop does not come round for so long: many handshakes, also on a loaded host. */

@@ -1,5 +1,5 @@
-/* Start, exceptions and the panic entry of virt. The core runs in SVC mode with IRQ and FIQ masked for ever; whatever exception
- * is taken is fatal. Page 0 holds only the reset branch and is unmapped later, so that a NULL pointer faults. */
+/* Start, exceptions and the panic entry of virt. The core runs in SVC mode with IRQ masked for ever; whatever exception is taken,
+ * FIQ too, is fatal. Page 0 holds only the reset branch and is unmapped later, so that a NULL pointer faults. */
     .syntax unified
     .arm
 

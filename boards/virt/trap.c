@@ -1,4 +1,4 @@
-/* Exceptions of virt: all are fatal. start.S has kept the registers and calls on the crash stack. */
+/* Exceptions of virt: all are fatal; the only FIQ is the hang watch's. start.S has kept the registers and calls on the crash stack. */
 #include <stdint.h>
 
 #include "boards/drivers/crash.h"
@@ -37,11 +37,14 @@ static uint32_t ifar(void)
 
 void trap_report(enum trap kind, const struct crash_registers *regs)
 {
-    static const char *const why[TRAP_COUNT] = { "undefined instruction", "prefetch abort", "data abort",
-                                                 "supervisor call",       "interrupt",      "fast interrupt" };
+    static const char *const why[TRAP_COUNT] = {
+        "undefined instruction", "prefetch abort", "data abort", "supervisor call", "interrupt", "watchdog: the main loop hangs",
+    };
     const struct crash_detail data[] = { { "dfsr", dfsr() }, { "dfar", dfar() } };
     const struct crash_detail prefetch[] = { { "ifsr", ifsr() }, { "ifar", ifar() } };
     if (kind == TRAP_DATA)
         crash_report(why[kind], regs, data, 2, RESET_CRASH);
+    if (kind == TRAP_FIQ)
+        crash_report(why[kind], regs, NULL, 0, RESET_WATCHDOG);
     crash_report(why[kind], regs, prefetch, kind == TRAP_PREFETCH ? 2 : 0, RESET_CRASH);
 }

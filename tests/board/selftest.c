@@ -128,6 +128,15 @@ static void hang(void)
     }
 }
 
+/* With the exception masked that shows a hang, where a processor can mask it: the watchdog proper must reset. */
+static void hang_deaf(void)
+{
+#if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'A'
+    __asm__ volatile("cpsid if");
+#endif
+    hang();
+}
+
 static void null_write(void)
 {
     *(volatile uint32_t *)null_address = 1;
@@ -196,7 +205,8 @@ static void obey(struct span line)
                     { "undefined", undefined },
                     { "run-data", run_data },
                     { "code-write", code_write },
-                    { "overflow-main", overflow_main } };
+                    { "overflow-main", overflow_main },
+                    { "hang-deaf", hang_deaf } };
     if (span_starts(line, "echo "))
         say("echoed %.*s", (int)(line.len - 5), line.p + 5);
     if (span_is(line, "panic-in-task"))

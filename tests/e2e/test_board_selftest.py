@@ -164,7 +164,17 @@ def test_watchdog_bites_a_hanging_loop(board):
     start = time.monotonic()
     text = board.down("hang")
     assert reason(text) == "watchdog"
+    assert "the main loop hangs" in text
+    if board.name != "posix":
+        assert re.search(r"pc=(?!00000000)[0-9a-f]{8} psr=", text) and "main loop" in text, text
     assert 5 < time.monotonic() - start < 40
+
+
+@pytest.mark.parametrize("board", ["virt"], indirect=True)
+def test_watchdog_bites_without_help(board):
+    """Also when the exception that shows the hang is masked, which only virt's processor can."""
+    text = board.down("hang-deaf")
+    assert reason(text) == "watchdog" and "panic" not in text
 
 
 def test_flash_survives_resets_and_kill(board):
