@@ -1,0 +1,294 @@
+/* The settings log on a simulated NOR: values, batches, compaction, and every power cut. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "firmware/settings_log.h"
+#include "hal/task.h"
+#include "tests/support/flash_sim.h"
+
+#define BLOCK 4096u
+#define AREA (4 * BLOCK)
+
+static jmp_buf cut;
+
+static void on_cut(void)
+{
+    longjmp(cut, 1);
+}
+
+static void open_log(void)
+{
+    assert_int_equal(settings_log_open(0, AREA), RC_OK);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    flash_sim_init(AREA, BLOCK, 4);
+    task_set_poll(flash_poll);
+    open_log();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    assert_int_equal(flash_sim_violations(), 0);
+    flash_sim_free();
+    return 0;
+}
+
+static bool holds(const char *key, const char *value)
+{
+    char got[SETTINGS_LOG_VALUE_MAX];
+    size_t len = 0;
+    enum rc rc = settings_log_get(span_of(key), got, sizeof got, &len);
+    return value ? rc == RC_OK && span_is(span_bytes(got, len), value) : rc == RC_NOT_FOUND;
+}
+
+static void values_are_put_replaced_and_deleted(void **state)
+{
+    (void)state;
+    assert_true(holds("a", NULL));
+    assert_int_equal(settings_log_put(SPAN("a"), SPAN("one")), RC_OK);
+    assert_int_equal(settings_log_put(SPAN("b"), SPAN("")), RC_OK);
+    assert_int_equal(settings_log_put(SPAN("a"), SPAN("two")), RC_OK);
+    assert_true(holds("a", "two"));
+    assert_true(holds("b", ""));
+    assert_int_equal(settings_log_delete(SPAN("a")), RC_OK);
+    assert_int_equal(settings_log_delete(SPAN("never")), RC_OK);
+    open_log();
+    assert_true(holds("a", NULL));
+    assert_true(holds("b", ""));
+}
+
+static void unfit_keys_and_values_are_refused(void **state)
+{
+    (void)state;
+    static char big[SETTINGS_LOG_VALUE_MAX + 1];
+    char long_key[SETTINGS_LOG_KEY_MAX + 2];
+    memset(long_key, 'k', sizeof long_key - 1);
+    long_key[sizeof long_key - 1] = '\0';
+    assert_int_equal(settings_log_put(SPAN(""), SPAN("x")), RC_INVALID);
+    assert_int_equal(settings_log_put(SPAN("a b"), SPAN("x")), RC_INVALID);
+    assert_int_equal(settings_log_put(span_of(long_key), SPAN("x")), RC_INVALID);
+    assert_int_equal(settings_log_put(SPAN("a"), span_bytes(big, sizeof big)), RC_INVALID);
+    assert_int_equal(settings_log_put(SPAN("a"), SPAN("x")), RC_OK); /* and the log goes on */
+}
+
+static void too_small_a_buffer_is_told(void **state)
+{
+    (void)state;
+    char small[2];
+    size_t len = 0;
+    assert_int_equal(settings_log_put(SPAN("a"), SPAN("three")), RC_OK);
+    assert_int_equal(settings_log_get(SPAN("a"), small, sizeof small, &len), RC_TOO_LONG);
+    assert_int_equal(len, 5);
+}
+
+static void an_aborted_batch_leaves_no_trace(void **state)
+{
+    (void)state;
+    assert_int_equal(settings_log_put(SPAN("a"), SPAN("old")), RC_OK);
+    assert_int_equal(settings_log_batch_begin(), RC_OK);
+    assert_int_equal(settings_log_batch_put(SPAN("a"), SPAN("new")), RC_OK);
+    settings_log_batch_abort();
+    assert_true(holds("a", "old"));
+    assert_int_equal(settings_log_put(SPAN("b"), SPAN("x")), RC_OK);
+    open_log();
+    assert_true(holds("a", "old"));
+}
+
+static void compaction_keeps_values_and_erases_the_old(void **state)
+{
+    (void)state;
+    struct settings_log_info info;
+    char value[200];
+    assert_int_equal(settings_log_put(SPAN("secret"), SPAN("do-not-linger")), RC_OK);
+    assert_int_equal(settings_log_delete(SPAN("secret")), RC_OK);
+    assert_int_equal(settings_log_put(SPAN("kept"), SPAN("value")), RC_OK);
+    for (unsigned i = 0; i < 100; i++) {
+        struct strbuf v = STRBUF(value);
+        strbuf_printf(&v, "%0150u", i);
+        assert_int_equal(settings_log_put(SPAN("often"), strbuf_span(&v)), RC_OK);
+    }
+    settings_log_info(&info);
+    assert_true(info.compactions >= 1);
+    assert_true(holds("kept", "value"));
+    assert_true(holds("often", value));
+    open_log();
+    assert_true(holds("kept", "value"));
+    assert_true(holds("often", value));
+    assert_true(holds("secret", NULL));
+    for (size_t i = 0; i + 13 < AREA; i++)
+        assert_memory_not_equal(flash_sim_bytes() + i, "do-not-linger", 13);
+}
+
+static void a_full_log_refuses_and_keeps_what_it_has(void **state)
+{
+    (void)state;
+    char key[16];
+    static char value[1000];
+    memset(value, 'v', sizeof value);
+    enum rc rc = RC_OK;
+    unsigned n = 0;
+    while (rc == RC_OK && n < 100) {
+        struct strbuf k = STRBUF(key);
+        strbuf_printf(&k, "k%u", n++);
+        rc = settings_log_put(strbuf_span(&k), span_bytes(value, sizeof value));
+    }
+    assert_int_equal(rc, RC_FULL);
+    char got[1000];
+    size_t len;
+    for (unsigned i = 0; i + 1 < n; i++) {
+        struct strbuf k = STRBUF(key);
+        strbuf_printf(&k, "k%u", i);
+        assert_int_equal(settings_log_get(strbuf_span(&k), got, sizeof got, &len), RC_OK);
+    }
+    assert_int_equal(settings_log_delete(SPAN("k0")), RC_FULL); /* even a delete is a record */
+    open_log();
+    assert_int_equal(settings_log_get(SPAN("k1"), got, sizeof got, &len), RC_OK);
+}
+
+static void a_failed_program_changes_nothing_and_the_log_goes_on(void **state)
+{
+    (void)state;
+    assert_int_equal(settings_log_put(SPAN("a"), SPAN("old")), RC_OK);
+    flash_sim_fail(FLASH_PROGRAM, 1);
+    assert_int_equal(settings_log_put(SPAN("a"), SPAN("new")), RC_IO);
+    assert_true(holds("a", "old"));
+    assert_int_equal(settings_log_put(SPAN("a"), SPAN("newer")), RC_OK);
+    open_log();
+    assert_true(holds("a", "newer"));
+}
+
+/* One step of a day: single puts, a batch over three keys, enough to compact on the way. Step n writes the value n everywhere. */
+static enum rc write_step(unsigned n, volatile unsigned *told_single, volatile unsigned *told_batch)
+{
+    char value[300];
+    struct strbuf v = STRBUF(value);
+    strbuf_printf(&v, "%0250u", n);
+    enum rc rc = settings_log_put(SPAN("single"), strbuf_span(&v));
+    if (rc != RC_OK)
+        return rc;
+    *told_single = n;
+    rc = settings_log_batch_begin();
+    static const char *const keys[] = { "batch.a", "batch.b", "batch.c" };
+    for (unsigned i = 0; rc == RC_OK && i < 3; i++)
+        rc = settings_log_batch_put(span_of(keys[i]), strbuf_span(&v));
+    if (rc == RC_OK)
+        rc = settings_log_batch_end();
+    if (rc == RC_OK)
+        *told_batch = n;
+    return rc;
+}
+
+static unsigned value_of(const char *key)
+{
+    char got[300];
+    size_t len = 0;
+    uint32_t n = 0;
+    enum rc rc = settings_log_get(span_of(key), got, sizeof got, &len);
+    if (rc == RC_NOT_FOUND)
+        return 0;
+    assert_int_equal(rc, RC_OK);
+    struct span digits = span_bytes(got, len);
+    while (digits.len > 1 && digits.p[0] == '0')
+        digits = span_from(digits, 1);
+    assert_true(span_to_u32(digits, &n));
+    return n;
+}
+
+static void check_after_cut(unsigned told_single, unsigned told_batch)
+{
+    unsigned single = value_of("single"), a = value_of("batch.a"), b = value_of("batch.b"), c = value_of("batch.c");
+    assert_true(single == told_single || single == told_single + 1);
+    assert_true(a == told_batch || a == told_batch + 1);
+    assert_int_equal(a, b);
+    assert_int_equal(a, c);
+    assert_int_equal(value_of("steady"), 7);
+}
+
+#define STEPS 12u
+
+static void each_cut_leaves_old_or_new_never_neither(void **state)
+{
+    (void)state;
+    static volatile unsigned told_single, told_batch, n;
+    static volatile uint64_t cuts, seed, at;
+    static volatile bool ended, torn;
+    for (seed = 0; seed < 5; seed++)
+        for (at = 0, ended = false; !ended; at++)
+            for (torn = false;; torn = true) {
+                set_up(NULL);
+                assert_int_equal(settings_log_put(SPAN("steady"), SPAN("7")), RC_OK);
+                told_single = told_batch = 0;
+                flash_sim_cut_after(at, torn, seed, on_cut);
+                if (setjmp(cut) == 0) {
+                    for (n = 1; n <= STEPS; n++)
+                        assert_int_equal(write_step(n, &told_single, &told_batch), RC_OK);
+                    ended = true;
+                    flash_sim_cut_now(seed);
+                }
+                cuts++;
+                flash_sim_power_on();
+                /* and again during the recovery */
+                if (setjmp(cut) == 0) {
+                    flash_sim_cut_after((at + seed) % 3, torn, seed + 1, on_cut);
+                    open_log();
+                    flash_sim_cut_now(1);
+                }
+                flash_sim_power_on();
+                open_log();
+                check_after_cut(told_single, told_batch);
+                assert_int_equal(write_step(STEPS + 1, &told_single, &told_batch), RC_OK);
+                assert_int_equal(value_of("single"), STEPS + 1);
+                assert_int_equal(flash_sim_violations(), 0);
+                flash_sim_free();
+                if (torn)
+                    break;
+            }
+    print_message("settings log: %llu cut points\n", (unsigned long long)cuts);
+    assert_true(cuts > 500);
+    flash_sim_init(AREA, BLOCK, 4);
+}
+
+static void any_flipped_byte_is_survived(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 10; i++) {
+        volatile unsigned x = 0, y = 0;
+        assert_int_equal(write_step(i + 1, &x, &y), RC_OK);
+    }
+    static uint8_t before[AREA];
+    memcpy(before, flash_sim_bytes(), AREA);
+    for (uint32_t at = 0; at < AREA; at += 3) {
+        uint8_t bad = (uint8_t)(before[at] ^ (1u << (at % 8)));
+        flash_sim_poke(0, before, AREA);
+        flash_sim_poke(at, &bad, 1);
+        enum rc rc = settings_log_open(0, AREA);
+        assert_true(rc == RC_OK || rc == RC_CORRUPT);
+        assert_int_equal(settings_log_put(SPAN("after"), SPAN("works")), RC_OK);
+        assert_true(holds("after", "works"));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(values_are_put_replaced_and_deleted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(unfit_keys_and_values_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(too_small_a_buffer_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_aborted_batch_leaves_no_trace, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(compaction_keeps_values_and_erases_the_old, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_log_refuses_and_keeps_what_it_has, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_failed_program_changes_nothing_and_the_log_goes_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_cut_leaves_old_or_new_never_neither, NULL, tear_down),
+        cmocka_unit_test_setup_teardown(any_flipped_byte_is_survived, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("settings_log", tests, NULL, NULL);
+}
