@@ -6,9 +6,10 @@
 #include "firmware/settings_log_record.h"
 #include "hal/base/bytes.h"
 #include "hal/base/crc32.h"
-#include "hal/base/store.h"
+#include "hal/base/log.h"
 
 #define BATCH_RECORDS_MAX 256
+#define DELETE_RESERVE_BYTES 256 /* a put leaves room for a delete and two ENDs, so that a full log can be emptied */
 
 struct index_entry {
     uint32_t hash;
@@ -194,7 +195,8 @@ enum rc settings_log_open(uint64_t addr, uint64_t size_bytes)
     /* A cut after a compaction may have left the old half: deleted secrets must not linger there. */
     enum rc rc = flash_is_blank(half_addr(!store.active), store.half_bytes) ? RC_OK : erase_half(!store.active);
     if (store.recovered)
-        log_event_at(LOG_WARN, LOG_SETTINGS, "recovered", "keys=%u end=%u dirty=%d", store.keys, (unsigned)store.end, store.dirty_tail);
+        log_event_at(LOG_WARN, LOG_SETTINGS, "recovered", "keys=%u end=%u dirty=%d", store.keys, (unsigned)store.end,
+                     store.dirty_tail);
     return rc;
 }
 
@@ -291,13 +293,13 @@ static enum rc compact(void)
 
 static enum rc append(enum record_type type, struct span key, struct span value, uint32_t *at)
 {
-    uint32_t bytes = record_bytes(key.len, value.len);
+    uint32_t bytes = record_bytes(key.len, value.len), reserve = type == RECORD_PUT ? DELETE_RESERVE_BYTES : 0;
     enum rc rc = RC_OK;
-    if (store.dirty_tail || bytes > store.half_bytes - store.end)
+    if (store.dirty_tail || bytes + reserve > store.half_bytes - store.end)
         rc = compact();
     if (rc != RC_OK)
         return rc;
-    if (bytes > store.half_bytes - store.end)
+    if (bytes + reserve > store.half_bytes - store.end)
         return RC_FULL;
     *at = store.end;
     rc = record_write(addr_of(store.end), type, store.batch, key, value);

@@ -4,7 +4,7 @@
 #include "hal/base/bytes.h"
 #include "hal/base/crc32.h"
 
-#define PIECE_BYTES 256 /* a multiple of RECORD_ALIGN */
+#define PIECE_BYTES 256        /* a multiple of RECORD_ALIGN */
 #define HALF_MAGIC 0x474c5350u /* "PSLG" */
 #define HALF_VERSION 1
 

@@ -60,10 +60,14 @@ static void keys_change_the_line(void **state)
         { "sshow\x01\x1b[3~\r", "show" },
         { "sshow\x01\x04\r", "show" },
         { "set mail.domains x\x17y\r", "set mail.domains y" },
-        { "abc\x15" "d\r", "d" },
+        { "abc\x15"
+          "d\r",
+          "d" },
         { "abcdef\x1b[D\x1b[D\x0b\r", "abcd" },
         { "\x1bOC\x1b[Dab\r", "ab" },
-        { "a\x07\x02" "b\r", "ba" },
+        { "a\x07\x02"
+          "b\r",
+          "ba" },
         { "b\xc3\xbcro\b\b\b\x7f\r", "" },
         { "b\xc3\xbcro\b\b\x7f\r", "b" },
         { "\x1b[1;5Cab\r", "ab" },
