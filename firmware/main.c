@@ -1,0 +1,106 @@
+/* The appliance: brings the floors up in order and runs the main loop. Nothing here is a policy. */
+#include "firmware/alerts.h"
+#include "firmware/console.h"
+#include "firmware/delivery.h"
+#include "firmware/flash_map.h"
+#include "firmware/identity.h"
+#include "firmware/intake.h"
+#include "firmware/list_store.h"
+#include "firmware/log_ring.h"
+#include "firmware/network.h"
+#include "firmware/settings.h"
+#include "firmware/settings_log.h"
+#include "firmware/spool.h"
+#include "firmware/version.h"
+#include "firmware/wallclock.h"
+#include "hal/base/log.h"
+#include "hal/board.h"
+#include "hal/console.h"
+#include "hal/random.h"
+#include "hal/reset.h"
+#include "hal/watchdog.h"
+
+#define BOOT_STACK_BYTES (12 * 1024)
+#define HOUSEKEEPING_MS 1000
+#define LIST_CHECK_EVERY 60
+
+static struct task boot_task;
+static uint8_t boot_stack[BOOT_STACK_BYTES] __attribute__((aligned(16)));
+
+static bool fine(const char *what, enum rc rc)
+{
+    if (rc != RC_OK)
+        log_event_at(LOG_ALERT, LOG_BOOT, "failed", "what=%s rc=%s", what, rc_name(rc));
+    return rc == RC_OK;
+}
+
+static void open_flash(void)
+{
+    struct flash_map map;
+    if (!fine("flash-map", flash_map_compute(flash_geometry(), &map)))
+        board_panic("the flash has a geometry that this firmware does not know");
+    enum rc rc = settings_log_open(map.settings.addr, map.settings.size_bytes);
+    if (rc == RC_CORRUPT)
+        alert_raise(ALERT_SETTINGS_LOST, "the settings could not be read from flash: the box runs on its defaults");
+    else if (rc != RC_OK)
+        alert_raise(ALERT_FLASH, "the flash cannot be read (%s)", rc_name(rc));
+    settings_load();
+    wallclock_init();
+    list_store_init(&map);
+    if (!fine("spool", spool_open(map.spool.addr, map.spool.size_bytes)))
+        alert_raise(ALERT_FLASH, "the spool cannot be opened: no mail is taken");
+}
+
+static void report_reset(void)
+{
+    enum reset_reason why = reset_reason();
+    log_event(LOG_BOOT, "start", "board=%s version=%s reset=%s", board_name(), FIRMWARE_VERSION, reset_reason_name(why));
+    if (why == RESET_CRASH || why == RESET_WATCHDOG)
+        alert_raise(ALERT_CRASHED, "the box restarted by itself (%s); see 'log'", reset_reason_name(why));
+}
+
+/* Boot, then housekeeping: a task, so that flash and sleeps can be awaited while the loop runs. */
+static void boot_main(void *arg)
+{
+    (void)arg;
+    report_reset();
+    bool random = fine("entropy", random_init());
+    open_flash();
+    if (random && fine("tls", tls_init()))
+        identity_init();
+    else
+        alert_raise(ALERT_NO_ENTROPY, "this board gives no random numbers: TLS is off");
+    if (fine("network", network_init()) && fine("intake", intake_init()))
+        delivery_init();
+    console_start();
+    log_event(LOG_BOOT, "ready", "alerts=%u", alerts_up());
+    for (unsigned second = 1; task_sleep_ms(HOUSEKEEPING_MS) == RC_OK; second++) {
+        network_follow();
+        if (second % LIST_CHECK_EVERY == 0)
+            list_store_check_expiry();
+    }
+}
+
+static void poll_devices(void)
+{
+    watchdog_kick();
+    console_poll();
+    flash_poll();
+    link_poll();
+}
+
+void firmware_main(void)
+{
+    if (board_init() != RC_OK)
+        reset_now(RESET_CRASH);
+    log_ring_init();
+    task_set_poll(poll_devices);
+    watchdog_start();
+    task_start(&boot_task, "boot", boot_stack, sizeof boot_stack, boot_main, NULL);
+    for (;;) {
+        poll_devices();
+        if (tasks_run())
+            continue;
+        board_idle(deadline_earlier(tasks_next_deadline(), link_next_deadline()));
+    }
+}
