@@ -335,8 +335,13 @@ demo run:
 	@$(MAKE) deps
 	@$(MAKE) virt tools
 	@toolchain/$@
-image: $(if $(BOARD),,virt) $(BOARD)
-	@for b in $(or $(BOARD),virt); do ls -l $(BUILD)/$$b/postern* $(BUILD)/$$b/code.img 2>/dev/null; done; true
+# A data.img that is there holds a box's settings, keys and mail: it is never written over.
+ROOTS := /etc/ssl/certs/ca-certificates.crt
+image: $(foreach b,$(or $(BOARD),$(BOARDS)),$b $(BUILD)/$b/data.img)
+	@ls -l $(foreach b,$(or $(BOARD),$(BOARDS)),$($b_PROGRAM) $(BUILD)/$b/data.img)
+$(BOARDS:%=$(BUILD)/%/data.img): $(BUILD)/%/data.img: | tools
+	$(BUILD)/tools/postern-image data --board $* --roots $(ROOTS) $(if $(SETTINGS),--settings $(SETTINGS)) \
+		$(if $(LIST),--list $(LIST)) -o $@
 clean:
 	rm -rf $(filter-out $(THIRD),$(wildcard $(BUILD)/*)) $(BUILD)/inc
 help:
