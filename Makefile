@@ -342,8 +342,11 @@ image: $(foreach b,$(or $(BOARD),$(BOARDS)),$b $(BUILD)/$b/data.img)
 $(BOARDS:%=$(BUILD)/%/data.img): $(BUILD)/%/data.img: | tools
 	$(BUILD)/tools/postern-image data --board $* --roots $(ROOTS) $(if $(SETTINGS),--settings $(SETTINGS)) \
 		$(if $(LIST),--list $(LIST)) -o $@
+# Sources of the libraries, signing keys and boxes' flash are no build's to remove.
 clean:
-	rm -rf $(filter-out $(THIRD),$(wildcard $(BUILD)/*)) $(BUILD)/inc
+	@[ ! -d $(BUILD) ] || find $(BUILD) \( -path $(THIRD) -o -path $(BUILD)/keys \) -prune -o \
+		! -type d ! -name data.img -exec rm -f {} +
+	@[ ! -d $(BUILD) ] || find $(BUILD) -depth -type d -empty -delete
 help:
 	@sed -n 's/^| \(`make.*\) |$$/\1/p' toolchain/README.md | sed 's/`//g; s/ | /\t/' | expand -t 26
 
