@@ -1,5 +1,7 @@
 /* The one place where what went wrong, or what a chain lacks, gets its name. */
 
+#include <string.h>
+
 #include "hal/base/datetime.h"
 #include "net/tls_internal.h"
 
@@ -152,7 +154,6 @@ static enum tls_cause error_cause(int error)
     case MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE:
         return TLS_CAUSE_WEAK;
     case MBEDTLS_ERR_SSL_INTERNAL_ERROR:
-    case MBEDTLS_ERR_SSL_BAD_INPUT_DATA:
     case MBEDTLS_ERR_SSL_BAD_CONFIG:
     case MBEDTLS_ERR_SSL_BUFFER_TOO_SMALL:
         return TLS_CAUSE_INTERNAL;
@@ -170,12 +171,27 @@ static bool looks_like_tls(const struct tls_session *t)
     return t->first_len < 2 || (t->first[0] >= 20 && t->first[0] <= 24 && t->first[1] == 3);
 }
 
-static void alert_detail(uint8_t alert, struct strbuf *detail)
+/* OpenSSL's clients send their alert about our certificate in plaintext where TLS 1.3 wants it encrypted: mbedTLS calls it a
+ * bad MAC, but left the record as it came. It is believed for the name of the failure alone. */
+static bool is_plaintext_alert(const unsigned char *record, int error)
 {
-    strbuf_printf(detail, "the peer sent alert %u", alert);
+    static const unsigned char fatal[] = { MBEDTLS_SSL_MSG_ALERT, 3, 3, 0, 2, MBEDTLS_SSL_ALERT_LEVEL_FATAL };
+    return error == MBEDTLS_ERR_SSL_INVALID_MAC && memcmp(record, fatal, sizeof fatal) == 0;
 }
 
-static enum tls_cause classify(const struct tls_session *t, int error, uint8_t alert)
+static bool peer_alert(const struct tls_session *t, int error, uint8_t *alert)
+{
+    const unsigned char *record = t->ssl.MBEDTLS_PRIVATE(in_hdr);
+    if (error == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
+        *alert = t->ssl.MBEDTLS_PRIVATE(in_msg)[1];
+    else if (is_plaintext_alert(record, error))
+        *alert = record[6];
+    else
+        return false;
+    return true;
+}
+
+static enum tls_cause classify(const struct tls_session *t, int error)
 {
     if (t->io_rc == RC_TIMEOUT)
         return TLS_CAUSE_TIMEOUT;
@@ -187,21 +203,23 @@ static enum tls_cause classify(const struct tls_session *t, int error, uint8_t a
         return TLS_CAUSE_NOT_TLS;
     if (t->io_rc != RC_OK || error == MBEDTLS_ERR_SSL_CONN_EOF || error == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY)
         return TLS_CAUSE_CLOSED;
-    return error == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE ? alert_cause(alert) : error_cause(error);
+    if (error == MBEDTLS_ERR_SSL_BAD_INPUT_DATA)
+        return t->first_len > 0 ? TLS_CAUSE_PROTOCOL : TLS_CAUSE_INTERNAL;
+    return error_cause(error);
 }
 
 void tls_failure_cause(const struct tls_session *t, int error, struct tls_facts *facts)
 {
     struct strbuf detail = STRBUF(facts->detail);
-    bool alerted = error == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE;
-    if (alerted)
-        facts->alert = t->ssl.MBEDTLS_PRIVATE(in_msg)[1];
-    facts->cause = classify(t, error, facts->alert);
+    if (peer_alert(t, error, &facts->alert)) {
+        facts->cause = alert_cause(facts->alert);
+        strbuf_printf(&detail, "the peer sent alert %u", facts->alert);
+        return;
+    }
+    facts->cause = classify(t, error);
     if (facts->cause == TLS_CAUSE_NOT_TLS) {
         strbuf_puts(&detail, "it sent: ");
         strbuf_add_printable(&detail, span_bytes(t->first, t->first_len), TLS_DETAIL_MAX - detail.len - 1);
-    } else if (alerted) {
-        alert_detail(facts->alert, &detail);
     } else if (t->io_rc != RC_OK) {
         strbuf_puts(&detail, rc_name(t->io_rc));
     } else {

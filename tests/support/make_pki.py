@@ -113,6 +113,7 @@ def make(folder):
     int_rsa = authority("Test Intermediate RSA", rsa_key(), root_rsa)
     write_root("root-ec", root_ec)
     write_root("root-rsa", root_rsa)
+    (folder / "roots.pem").write_bytes(pem([root_ec.cert, root_rsa.cert]))
 
     names = (HOST, "*.wild.example.test")
     good_ec = leaf(int_ec, ec_key(), names)
