@@ -99,12 +99,12 @@ static void count_report(struct delivery_slot *s)
 static void log_verdict(struct delivery_slot *s, const struct next_hop_host *host, const char *event)
 {
     static const char *const actions[] = { "send", "retry-plaintext", "next-host" };
-    const char *last = strrchr(s->outcome.text, '\n');
-    log_event(LOG_DELIVERY, event, "id=%08X domain=%s mx=%s tls=%s verified=%d demand=%s source=%s report=%s action=%s why=\"%s\"",
+    size_t fact = strcspn(s->outcome.text, "\n"); /* the first line says what was seen; action= says what follows */
+    log_event(LOG_DELIVERY, event, "id=%08X domain=%s mx=%s tls=%s verified=%d demand=%s source=%s report=%s action=%s why=\"%.*s\"",
               (unsigned)s->entry.id, s->domain, host->name, s->client.tls ? s->facts.version : "none",
               s->facts.chain_valid && s->facts.name_matches, verdict_demand_name(s->verdict.demand),
               verdict_source_name(s->verdict.source), verdict_report_name(s->outcome.report), actions[s->outcome.action],
-              last ? last + 1 : s->outcome.text);
+              (int)fact, s->outcome.text);
 }
 
 /* --- statuses --- */
