@@ -100,11 +100,12 @@ static void log_verdict(struct delivery_slot *s, const struct next_hop_host *hos
 {
     static const char *const actions[] = { "send", "retry-plaintext", "next-host" };
     size_t fact = strcspn(s->outcome.text, "\n"); /* the first line says what was seen; action= says what follows */
-    log_event(LOG_DELIVERY, event, "id=%08X domain=%s mx=%s tls=%s verified=%d demand=%s source=%s report=%s action=%s why=\"%.*s\"",
+    log_event(LOG_DELIVERY, event,
+              "id=%08X domain=%s mx=%s tls=%s verified=%d demand=%s source=%s report=%s action=%s why=\"%.*s\"",
               (unsigned)s->entry.id, s->domain, host->name, s->client.tls ? s->facts.version : "none",
               s->facts.chain_valid && s->facts.name_matches, verdict_demand_name(s->verdict.demand),
-              verdict_source_name(s->verdict.source), verdict_report_name(s->outcome.report), actions[s->outcome.action],
-              (int)fact, s->outcome.text);
+              verdict_source_name(s->verdict.source), verdict_report_name(s->outcome.report), actions[s->outcome.action], (int)fact,
+              s->outcome.text);
 }
 
 /* --- statuses --- */
