@@ -237,27 +237,28 @@ static void on_done(void *ctx, struct smtp_server *s, struct smtp_answer *a)
     uint32_t id = 0;
     uint64_t bytes = slot->writer.body_bytes;
     slot->data_open = false;
-    if (slot->write_rc == RC_OK)
-        slot->write_rc = spool_commit(&slot->writer, &id);
-    else
-        spool_abort(&slot->writer);
-    if (slot->write_rc == RC_REFUSED)
-        smtp_answer(a, 554, "5.4.6", "this mail has passed more than %d servers: a loop", MAIL_HOPS_MAX);
-    else if (slot->write_rc != RC_OK)
-        answer_rc(a, slot->write_rc);
+    enum rc rc = spool_commit(&slot->writer, &id);
+    if (rc != RC_OK)
+        answer_rc(a, rc);
     else
         smtp_answer(a, 250, "2.0.0", "queued as %08X", (unsigned)id);
-    count(a->code == 250 ? COUNT_mails_in : COUNT_mails_refused);
+    count(rc == RC_OK ? COUNT_mails_in : COUNT_mails_refused);
     char from[80];
     struct strbuf sender = STRBUF(from);
     strbuf_add_printable(&sender, span_of(slot->envelope.sender), sizeof from - 1);
-    log_event(LOG_INTAKE, a->code == 250 ? "queued" : "refused", "sid=%u id=%08X from=<%s> rcpts=%u bytes=%llu code=%u",
+    log_event(LOG_INTAKE, rc == RC_OK ? "queued" : "refused", "sid=%u id=%08X from=<%s> rcpts=%u bytes=%llu code=%u",
               (unsigned)slot->sid, (unsigned)id, from, s->recipients, (unsigned long long)bytes, a->code);
 }
 
+/* Also what ends a message that on_write refused. */
 static void on_abort(void *ctx)
 {
     struct slot *slot = ctx;
+    if (slot->data_open) {
+        count(COUNT_mails_refused);
+        log_event(LOG_INTAKE, "not-taken", "sid=%u rc=%s bytes=%llu", (unsigned)slot->sid, rc_name(slot->write_rc),
+                  (unsigned long long)slot->writer.body_bytes);
+    }
     slot->data_open = false;
     if (slot->writer.open)
         spool_abort(&slot->writer);

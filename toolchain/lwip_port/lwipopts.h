@@ -69,6 +69,7 @@
 #define LWIP_IPV6_FORWARD 0
 #define LWIP_IPV6_FRAG 1
 #define LWIP_IPV6_REASS 1
+#define IPV6_FRAG_COPYHEADER 1 /* with 64-bit pointers the reassembly header does not fit over a fragment header */
 #define LWIP_IPV6_NUM_ADDRESSES 5 /* link-local, static or up to two prefixes, one in transition */
 #define LWIP_ND6_QUEUEING 1
 #define LWIP_ND6_NUM_NEIGHBORS 16
