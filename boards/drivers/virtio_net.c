@@ -13,6 +13,7 @@
 #define STATUS_LINK_UP 1
 #define QUEUE_RX 0
 #define QUEUE_TX 1
+#define TX_FRAMES 16u /* in flight: what a slow host may hold of ours */
 #define HEADER_BYTES 12 /* struct virtio_net_hdr with num_buffers */
 #define BUFFER_BYTES 1536
 _Static_assert(BUFFER_BYTES >= HEADER_BYTES + ETHERNET_FRAME_MAX, "a frame must fit a buffer");
@@ -21,8 +22,8 @@ static struct virtio_device dev;
 static uint64_t features;
 static struct virtq rx, tx;
 static uint8_t rx_buffer[VIRTQ_SIZE][BUFFER_BYTES] __attribute__((aligned(4)));
-static uint8_t tx_buffer[VIRTQ_SIZE][BUFFER_BYTES] __attribute__((aligned(4)));
-static uint16_t tx_free[VIRTQ_SIZE];
+static uint8_t tx_buffer[TX_FRAMES][BUFFER_BYTES] __attribute__((aligned(4)));
+static uint16_t tx_free[TX_FRAMES];
 static unsigned tx_free_count;
 
 static void quiet(void)
@@ -35,10 +36,12 @@ static void fill_queues(void)
     for (uint16_t i = 0; i < VIRTQ_SIZE; i++) {
         rx.desc[i] = (struct virtq_desc){ .addr = (uintptr_t)rx_buffer[i], .len = BUFFER_BYTES, .flags = VIRTQ_WRITE };
         virtq_offer(&rx, i);
+    }
+    for (uint16_t i = 0; i < TX_FRAMES; i++) {
         tx.desc[i] = (struct virtq_desc){ .addr = (uintptr_t)tx_buffer[i] };
         tx_free[i] = i;
     }
-    tx_free_count = VIRTQ_SIZE;
+    tx_free_count = TX_FRAMES;
 }
 
 enum rc ethernet_init(void)
@@ -77,8 +80,8 @@ enum rc ethernet_send(const struct span *pieces, size_t count)
 {
     uint16_t id;
     uint32_t unused;
-    while (tx_free_count < VIRTQ_SIZE && virtq_take(&tx, &id, &unused))
-        tx_free[tx_free_count++] = id;
+    while (tx_free_count < TX_FRAMES && virtq_take(&tx, &id, &unused))
+        tx_free[tx_free_count++] = id % TX_FRAMES;
     if (tx_free_count == 0)
         return RC_BUSY;
     id = tx_free[tx_free_count - 1];

@@ -63,6 +63,8 @@ enum rc board_init(void)
 
 void board_idle(struct deadline d)
 {
+    if (flash_busy())
+        return; /* it advances in flash_poll only, without an interrupt */
     sleep_timer_arm(d);
     __asm__ volatile("dsb\n wfi" : : : "memory");
     sleep_timer_disarm();
