@@ -244,7 +244,6 @@ UNDER_hal := hal
 UNDER_net := hal net
 UNDER_policy := hal policy
 UNDER_boards := hal
-UNDER_boards := hal
 test_floors = $(or $(UNDER_$(word 2,$(subst /, ,$1))),$(FLOORS))
 test_libs = $(BUILD)/posix-asan/lib/libboard.a $(BUILD)/posix-asan/lib/libtools.a $(posix-asan_THIRD) \
 	$(foreach f,$(call test_floors,$1),$(if $(SRC_$f),$(BUILD)/posix-asan/lib/lib$f.a))
@@ -256,13 +255,16 @@ SUPPORT_LIB := $(BUILD)/posix-asan/lib/libsupport.a
 $(SUPPORT_LIB): $(SUPPORT_OBJ)
 	@mkdir -p $(@D) && rm -f $@
 	@ar rcsD $@ $^
-test_libs_and_support = $(if $(filter unit/boards/%,$1),$(call test_libs,$1),$(if $(filter programs/%,$1),\
-	$(call test_libs,$1) $(SUPPORT_LIB),$(SUPPORT_LIB) $(call test_libs,$1)))
+group = -Wl,--start-group $1 -Wl,--end-group
+# Programs take from tests/support only what the libraries do not have: theirs is the real board.
+link_libs = $(if $(filter unit/boards/%,$1),$(call group,$(call test_libs,$1)),$(if $(filter programs/%,$1),\
+	$(call group,$(call test_libs,$1)) $(call group,$(SUPPORT_LIB) $(call test_libs,$1)),\
+	$(call group,$(SUPPORT_LIB) $(call test_libs,$1))))
 define test_program
-$(BUILD)/tests/$1: $(BUILD)/posix-asan/obj/tests/$1.o $(call test_libs_and_support,$1)
+$(BUILD)/tests/$1: $(BUILD)/posix-asan/obj/tests/$1.o $(if $(filter unit/boards/%,$1),,$(SUPPORT_LIB)) $(call test_libs,$1)
 	@mkdir -p $$(@D)
 	@echo "test: $$@"
-	$(Q)gcc -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(posix-asan_LDFLAGS) -lcmocka
+	$(Q)gcc -o $$@ $$(filter %.o,$$^) $(call link_libs,$1) $(posix-asan_LDFLAGS) -lcmocka
 endef
 $(foreach t,$(TEST_SRC:tests/%.c=%),$(eval $(call test_program,$t)))
 # Programs that end-to-end tests run beside the firmware.
