@@ -1,14 +1,14 @@
-/* lwIP's memory on this board: about 180 KiB of 2 MiB for 24 sessions. */
+/* lwIP's memory on this board: about 150 KiB of 2 MiB for 24 sessions. */
 #ifndef BOARD_LWIP_SIZES_H
 #define BOARD_LWIP_SIZES_H
 
 #define LWIP_RX_FRAMES 40           /* receive pool, 1.5 KiB each: a burst, as data moves to the sessions' rings at once */
-#define LWIP_HEAP_BYTES (96 * 1024) /* outgoing data in flight */
+#define LWIP_HEAP_BYTES (72 * 1024) /* outgoing data in flight */
 #define LWIP_TCP_CONNECTIONS 64     /* sessions, those still closing, and a margin for TIME_WAIT */
 #define LWIP_TCP_LISTENERS 8        /* 25, 80, 443, 465, 587 and spares */
 #define LWIP_TCP_SEGMENTS 256       /* queued for sending, all connections together */
 #define LWIP_UDP_SOCKETS 8          /* DHCP, DNS queries, SNTP, syslog */
-#define LWIP_TCP_WINDOW_BYTES (8 * 1460)
-#define LWIP_TCP_SEND_BYTES (8 * 1460)
+#define LWIP_TCP_WINDOW_BYTES (6 * 1460)
+#define LWIP_TCP_SEND_BYTES (6 * 1460)
 
 #endif
