@@ -10,6 +10,7 @@
 
 #include "hal/base/bytes.h"
 #include "hal/board.h"
+#include "hal/entropy.h"
 #include "hal/task.h"
 #include "net/dns_cache.h"
 #include "net/dns_client.h"
@@ -24,6 +25,12 @@ static uint64_t now_us = 1000000;
 uint64_t clock_us(void)
 {
     return now_us;
+}
+
+enum rc entropy_read(void *out, size_t len)
+{
+    memset(out, 0, len);
+    return RC_UNSUPPORTED;
 }
 
 void board_panic(const char *why)
