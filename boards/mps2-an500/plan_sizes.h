@@ -3,11 +3,11 @@
 #ifndef BOARD_PLAN_SIZES_H
 #define BOARD_PLAN_SIZES_H
 
-#define PLAN_INTAKE_SESSIONS 3
-#define PLAN_DELIVERY_SESSIONS 2
+#define PLAN_INTAKE_SESSIONS 1
+#define PLAN_DELIVERY_SESSIONS 1
 #define PLAN_BOX_SESSIONS 1
 #define PLAN_SESSION_STACK_BYTES (6 * 1024)
-#define PLAN_TLS_ARENA_BYTES (37 * 1024)
+#define PLAN_TLS_ARENA_BYTES (34 * 1024)
 #define PLAN_DELIVERY_BATCH 4 /* recipients in one transaction */
 #define PLAN_GIVE_WAY_MS 2000 /* for an idle session to say 421 and end */
 #define PLAN_LOG_RING_BYTES (8 * 1024)
