@@ -21,10 +21,7 @@ static bool crashing;
 
 static void put(const char *s)
 {
-    size_t len = 0;
-    while (len < NAME_BYTES_MAX && s[len] != '\0')
-        len++;
-    console_write(s, len);
+    console_write(s, strnlen(s, NAME_BYTES_MAX));
 }
 
 static void put_hex(uint32_t v)

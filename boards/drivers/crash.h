@@ -20,7 +20,7 @@ struct crash_detail {
 };
 
 /* Prints why, the task with its stack use, registers, details and what lies on the stack, then resets with reason. Needs
- * neither libc nor a working stack of the crashed code: it runs on the crash stack. A crash inside of it resets at once. */
+ * neither libc's printing nor a working stack of the crashed code: it runs on the crash stack. A crash inside of it resets at once. */
 void crash_report(const char *why, const struct crash_registers *regs, const struct crash_detail *detail, size_t count,
                   enum reset_reason reason) __attribute__((noreturn));
 

@@ -22,7 +22,7 @@ const struct flash_geometry *flash_geometry(void)
 
 enum rc flash_device_init(void)
 {
-    uint32_t length;
+    uint32_t length = 0;
     enum rc rc = semihosting_open(&file, FLASH_FILE, SEMIHOSTING_UPDATE);
     if (rc == RC_OK)
         rc = semihosting_length(&file, &length);

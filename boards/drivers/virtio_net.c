@@ -13,7 +13,7 @@
 #define STATUS_LINK_UP 1
 #define QUEUE_RX 0
 #define QUEUE_TX 1
-#define TX_FRAMES 16u /* in flight: what a slow host may hold of ours */
+#define TX_FRAMES 16u   /* in flight: what a slow host may hold of ours */
 #define HEADER_BYTES 12 /* struct virtio_net_hdr with num_buffers */
 #define BUFFER_BYTES 1536
 _Static_assert(BUFFER_BYTES >= HEADER_BYTES + ETHERNET_FRAME_MAX, "a frame must fit a buffer");
