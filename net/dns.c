@@ -2,12 +2,10 @@
 
 #include <string.h>
 
+#include "board/dns_sizes.h"
 #include "hal/task.h"
 #include "net/dns_cache.h"
 #include "net/dns_client.h"
-
-/* Questions under way at once; more wait for a slot. A slot is about 1.9 KB. */
-#define DNS_SLOTS 8
 
 static struct slot {
     bool busy;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "board/dns_sizes.h"
 #include "hal/clock.h"
 
 /* Behind it lie the name asked for, the final owner's name, the records and their data. */

@@ -1,11 +1,9 @@
-/* The cache of answers: fixed memory, entries packed end to end in it, gone when their TTL is over; when room lacks, the
- * one that was used longest ago goes first. Never yields. */
+/* The cache of answers: fixed memory (DNS_CACHE_BYTES of the board), entries packed end to end in it, gone when their TTL is
+ * over; when room lacks, the one that was used longest ago goes first. Never yields. */
 #ifndef NET_DNS_CACHE_H
 #define NET_DNS_CACHE_H
 
 #include "net/dns.h"
-
-#define DNS_CACHE_BYTES (16u * 1024) /* about 100 answers */
 
 /* The kept answer to a question, its ttl_s being what is left of it. False: there is none. */
 bool dns_cache_get(struct span name, enum dns_type type, struct dns_answer *out);

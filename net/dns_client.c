@@ -1,5 +1,6 @@
 #include "net/dns_client.h"
 
+#include "board/dns_sizes.h"
 #include "hal/base/bytes.h"
 #include "hal/random.h"
 #include "net/tcp.h"
@@ -56,8 +57,9 @@ static enum rc receive_match(struct dns_query *q, struct udp_socket *u, const st
     }
 }
 
-/* Without a route now (the link just lost its carrier, DHCP is on its way) there may be one before the try is over. */
-static enum rc wait_for_route(const struct question *ask)
+/* Without a route now (the link just lost its carrier, DHCP is on its way), or without a socket, there may be one when the
+ * try is over: a lookup must not use up its rounds in no time. */
+static enum rc wait_out(const struct question *ask)
 {
     struct event never = { NULL, false };
     return task_wait(&never, ask->d);
@@ -71,10 +73,10 @@ static enum rc ask_udp(struct dns_query *q, const struct ip_endpoint *resolver, 
         return rc;
     rc = udp_open(&u, resolver, q->received, sizeof q->received);
     if (rc != RC_OK)
-        return rc;
+        return wait_out(ask);
     dns_client_stats.queries++;
     rc = udp_send(&u, span_bytes(q->sent + 2, q->sent_bytes));
-    rc = rc == RC_OK ? receive_match(q, &u, ask) : wait_for_route(ask);
+    rc = rc == RC_OK ? receive_match(q, &u, ask) : wait_out(ask);
     udp_close(&u);
     return rc;
 }

@@ -9,7 +9,6 @@
 #define DNS_ROUNDS 3
 #define DNS_TRY_MS 1500 /* patience in the first round; doubles with each */
 #define DNS_TCP_MS 5000
-#define DNS_TCP_BYTES 8192 /* longest message taken over TCP: one at a time, so that it costs little */
 
 struct dns_query {
     struct ip_endpoint resolver[DNS_RESOLVERS_MAX]; /* set by the caller, in the order in which to ask */

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "board/dns_sizes.h"
 #include "net/dns_answer.h"
 #include "net/dns_cache.h"
 

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "board/dns_sizes.h"
 #include "hal/base/bytes.h"
 #include "hal/board.h"
 #include "hal/entropy.h"
@@ -44,11 +45,13 @@ typedef void (*behaviour)(struct udp_socket *u, struct span query);
 static behaviour behaviours[10];
 static unsigned asked[10]; /* datagrams sent to each */
 static unsigned open_sockets, tcp_connects;
-static bool no_route;
+static bool no_route, no_socket;
 
 enum rc udp_open(struct udp_socket *u, const struct ip_endpoint *peer, void *buf, size_t cap)
 {
     *u = (struct udp_socket){ .peer = *peer, .buf = buf, .cap = cap };
+    if (no_socket)
+        return RC_NO_MEMORY;
     open_sockets++;
     return RC_OK;
 }
@@ -301,7 +304,7 @@ static int fresh(void **state)
     memset(&params, 0, sizeof params);
     tcp_connects = pending_count = 0;
     tcp_behaviour = NULL;
-    no_route = tcp_stalls = false;
+    no_route = no_socket = tcp_stalls = false;
     params.resolver[0] = resolver(1);
     params.resolver[1] = resolver(2);
     params.resolver_count = 2;
@@ -445,6 +448,23 @@ static void a_missing_route_is_waited_for(void **state)
     task_set_poll(poll_until_route);
     assert_int_equal(lookup("mail.example", DNS_A, 60000), RC_OK);
     assert_true(asked[1] + asked[2] == 4);
+}
+
+static void poll_until_socket(void)
+{
+    now_us += 1000;
+    no_socket = now_us < 4000000;
+}
+
+static void a_missing_socket_is_waited_for(void **state)
+{
+    (void)state;
+    behaviours[1] = behaviours[2] = give_a;
+    now_us = 2000000;
+    no_socket = true;
+    task_set_poll(poll_until_socket);
+    assert_int_equal(lookup("mail.example", DNS_A, 60000), RC_OK);
+    assert_true(asked[1] + asked[2] == 1);
 }
 
 static void forged_answers_are_dropped(void **state)
@@ -597,7 +617,7 @@ static void the_validator_stands_between_exchange_and_cache(void **state)
 
 /* --- several tasks --- */
 
-#define TASKS 10
+#define TASKS (DNS_SLOTS + 2)
 #define STACK_BYTES 24576
 static struct task tasks[TASKS];
 static _Alignas(16) uint8_t stacks[TASKS][STACK_BYTES];
@@ -624,14 +644,14 @@ static void questions_beyond_the_slots_wait_their_turn(void **state)
     start_all();
     while (tasks_run())
         ;
-    assert_int_equal(asked[1] + asked[2], 8);
+    assert_int_equal(asked[1] + asked[2], DNS_SLOTS);
     for (unsigned i = 0; i < TASKS; i++)
         assert_int_equal(results[i], RC_COUNT);
     task_cancel(&tasks[0]);
     while (tasks_run())
         ;
     assert_int_equal(results[0], RC_CANCELLED);
-    assert_int_equal(asked[1] + asked[2], 9);
+    assert_int_equal(asked[1] + asked[2], DNS_SLOTS + 1);
     now_us += 1000 * 1000;
     while (tasks_run())
         ;
@@ -641,7 +661,7 @@ static void questions_beyond_the_slots_wait_their_turn(void **state)
         timeout += results[i] == RC_TIMEOUT;
     }
     assert_int_equal(busy, 1);
-    assert_int_equal(timeout, 8);
+    assert_int_equal(timeout, DNS_SLOTS);
 }
 
 static void tcp_serves_one_after_another(void **state)
@@ -696,6 +716,7 @@ int main(void)
         TEST(errors_of_all_are_told),
         TEST(nobody_to_ask_is_told_at_once),
         TEST(a_missing_route_is_waited_for),
+        TEST(a_missing_socket_is_waited_for),
         TEST(forged_answers_are_dropped),
         TEST(a_resolver_without_edns_is_asked_without),
         TEST(a_cut_answer_comes_over_tcp),
