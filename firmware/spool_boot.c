@@ -356,7 +356,7 @@ static void reset(void)
 
 enum rc spool_open(uint64_t addr, uint64_t size_bytes)
 {
-    struct window_entry kept[KEPT_MAX];
+    static struct window_entry kept[KEPT_MAX]; /* too large for a stack */
     reset();
     enum rc rc = lay_out(addr, size_bytes);
     for (unsigned i = 0; rc == RC_OK && i < spool.segments; i++)

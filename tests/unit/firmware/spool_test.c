@@ -189,9 +189,9 @@ static void settle(uint32_t id, unsigned recipients)
 static unsigned count_in_flash(const char *text)
 {
     unsigned n = 0;
-    size_t len = strlen(text);
-    for (size_t i = 0; i + len <= SEGMENTS * SEGMENT; i++)
-        n += memcmp(flash_sim_bytes() + i, text, len) == 0;
+    const uint8_t *p = flash_sim_bytes(), *end = p + SEGMENTS * SEGMENT - strlen(text);
+    while ((p = memchr(p, text[0], (size_t)(end - p))) != NULL)
+        n += memcmp(p++, text, strlen(text)) == 0;
     return n;
 }
 
