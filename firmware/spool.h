@@ -132,7 +132,7 @@ struct spool_info {
     unsigned waiting_recipients, damaged; /* of the window */
     unsigned blocks, blocks_free, blocks_bad; /* segments: one or more erase blocks */
     uint32_t erase_min, erase_max;
-    uint64_t commits, syncs, reclaimed_blocks;
+    uint64_t commits, syncs, reclaimed_blocks, compacted_blocks;
 };
 void spool_info(struct spool_info *out);
 

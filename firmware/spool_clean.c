@@ -191,6 +191,7 @@ static enum rc clean_segment(unsigned i)
     if (rc == RC_OK)
         rc = log_sync();
     finish_copies(seq, from, rc == RC_OK);
+    spool.compacted += rc == RC_OK;
     return rc == RC_OK ? segment_reclaim(i) : rc;
 }
 

@@ -86,7 +86,7 @@ struct spool {
     unsigned stuck;
     struct event work;
 
-    uint64_t commits, reclaimed;
+    uint64_t commits, reclaimed, compacted;
     uint64_t syncs, syncs_done; /* begun; the newest one that succeeded */
 };
 extern struct spool spool;

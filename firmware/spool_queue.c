@@ -111,6 +111,7 @@ void spool_info(struct spool_info *out)
     out->commits = spool.commits;
     out->syncs = spool.syncs;
     out->reclaimed_blocks = spool.reclaimed;
+    out->compacted_blocks = spool.compacted;
     count_segments(out);
     for (unsigned i = 0; i < SPOOL_WINDOW_ENTRIES; i++) {
         const struct window_entry *w = window_at(i);

@@ -409,6 +409,12 @@ void flash_sim_poke(uint64_t addr, const void *data, size_t len)
     assert(addr <= sim.geometry.size_bytes && len <= sim.geometry.size_bytes - addr);
     memcpy(sim.now.bytes + addr, data, len);
     memcpy(sim.safe.bytes + addr, data, len);
+    for (uint64_t at = addr / unit() * unit(); at < addr + len; at += unit()) {
+        bool blank = true;
+        for (size_t k = 0; k < unit(); k++)
+            blank = blank && sim.now.bytes[at + k] == 0xff;
+        sim.now.spent[at / unit()] = sim.safe.spent[at / unit()] = !blank;
+    }
 }
 
 uint64_t flash_sim_operations(void)

@@ -33,7 +33,8 @@ void flash_sim_fail_reads(uint64_t addr, uint64_t len);
 /* Operations take n polls each (0 and 1: one), so that other tasks run between. */
 void flash_sim_slow(unsigned polls);
 
-/* The bytes themselves, to damage or compare; changes by a test are durable at once through flash_sim_poke. */
+/* The bytes themselves, to damage or compare; changes by a test are durable at once through flash_sim_poke,
+ * after which units that are not all ones count as programmed. */
 const uint8_t *flash_sim_bytes(void);
 void flash_sim_poke(uint64_t addr, const void *data, size_t len);
 

@@ -1,0 +1,569 @@
+/* The spool under power cuts. A scripted day with several tasks at once (arrivals, reading, outcomes, deferrals, holds, aborts, settling,
+ * compaction) runs in a process of its own on an aged flash; the power goes before or in the middle of one operation, with any subset of
+ * the operations not yet synced lost. Another process boots what is left, is cut itself now and then, boots again, and compares with
+ * the ledger that the first one kept in shared memory:
+ *
+ * - a mail whose commit was acknowledged is there whole, byte for byte, with every acknowledged outcome, until its settling begins;
+ * - one that was not acknowledged is there whole or not at all; nothing is there twice;
+ * - a settled mail is gone, from the queue and from the flash;
+ * - ids never repeat, and the next day runs.
+ *
+ * POWERCUT_LONG=1 cuts at every operation, torn and not, with several seeds; else a seeded sample. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "firmware/spool.h"
+#include "hal/random.h"
+#include "tests/support/flash_sim.h"
+
+#define BLOCK 4096u
+#define SEGMENT (32u * 1024)
+#define SEGMENTS 11u
+#define FLASH_BYTES (SEGMENT * SEGMENTS)
+#define MAILS_MAX 400
+#define RECIPIENTS_MAX 3
+#define WRITERS 4
+#define CARRIERS 2
+
+/* --- the ledger, in memory that all processes share --- */
+
+struct mail {
+    uint32_t seed, id; /* id 0: not acknowledged */
+    uint32_t bytes;
+    uint8_t recipients;
+    bool acked, settle_begun, settled;
+    uint8_t outcome[RECIPIENTS_MAX];       /* acknowledged; SPOOL_WAITING: none */
+    bool outcome_begun[RECIPIENTS_MAX];
+    bool defer_begun;
+    int64_t next_try;                      /* acknowledged */
+};
+
+struct shared {
+    uint8_t image[FLASH_BYTES];
+    struct mail mails[MAILS_MAX];
+    unsigned count;
+    uint64_t operations, reclaimed, compacted;
+    uint32_t highest_id;
+    char why[300];
+};
+static struct shared *shared, *aged;
+
+static uint32_t dice_state = 1;
+
+static uint32_t dice(uint32_t bound)
+{
+    dice_state ^= dice_state << 13;
+    dice_state ^= dice_state >> 17;
+    dice_state ^= dice_state << 5;
+    return dice_state % bound;
+}
+
+/* In the place of hal/random.c: the same run for the same seed. */
+uint32_t random_u32(void) { return dice(UINT32_MAX); }
+uint32_t random_below(uint32_t bound) { return dice(bound); }
+
+__attribute__((format(printf, 1, 2), noreturn)) static void broken(const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(shared->why, sizeof shared->why, format, ap);
+    va_end(ap);
+    _exit(1);
+}
+
+static void must(enum rc rc, const char *what)
+{
+    if (rc != RC_OK)
+        broken("%s: %s", what, rc_name(rc));
+}
+
+/* --- what a mail looks like --- */
+
+static uint8_t body_byte(uint32_t seed, uint32_t i)
+{
+    uint32_t x = i * 2654435761u ^ (seed + 1) * 40503u;
+    x ^= x >> 15;
+    x *= 2246822519u;
+    return (uint8_t)(x >> 24 | 1);
+}
+
+static struct mail make_mail(uint32_t seed)
+{
+    static const uint32_t sizes[] = { 40, 700, 2500, 3900, 4100, 9000, 14000 };
+    return (struct mail){ .seed = seed, .bytes = sizes[seed % 7] + seed % 13, .recipients = (uint8_t)(1 + seed % RECIPIENTS_MAX) };
+}
+
+static struct spool_envelope make_envelope(uint32_t seed)
+{
+    struct spool_envelope e = { .received = seed, .origin = SPOOL_FROM_INSIDE };
+    snprintf(e.sender, sizeof e.sender, "from-%u-end@example.org", (unsigned)seed);
+    return e;
+}
+
+static struct spool_recipient make_recipient(uint32_t seed, unsigned index)
+{
+    struct spool_recipient r = { 0 };
+    snprintf(r.address, sizeof r.address, "to-%u-%u-end@example.net", (unsigned)seed, index);
+    snprintf(r.domain, sizeof r.domain, "example.net");
+    return r;
+}
+
+static struct mail *mail_of(uint32_t seed)
+{
+    for (unsigned i = 0; i < shared->count; i++)
+        if (shared->mails[i].seed == seed)
+            return &shared->mails[i];
+    return NULL;
+}
+
+static struct mail *mail_of_id(uint32_t id)
+{
+    for (unsigned i = 0; i < shared->count; i++)
+        if (shared->mails[i].id == id)
+            return &shared->mails[i];
+    return NULL;
+}
+
+/* --- the day --- */
+
+static unsigned running;
+static uint32_t next_seed, mails_to_write;
+
+static enum rc write_mail(struct spool_writer *w, uint8_t *chunk, const struct mail *m)
+{
+    struct spool_envelope e = make_envelope(m->seed);
+    enum rc rc = spool_begin(w, chunk, &e, m->seed % 2 ? m->bytes : 0);
+    for (unsigned i = 0; rc == RC_OK && i < m->recipients; i++) {
+        struct spool_recipient r = make_recipient(m->seed, i);
+        rc = spool_add_recipient(w, &r);
+    }
+    for (uint32_t at = 0; rc == RC_OK && at < m->bytes;) {
+        uint8_t piece[500];
+        uint32_t n = m->bytes - at < sizeof piece ? m->bytes - at : sizeof piece;
+        for (uint32_t i = 0; i < n; i++)
+            piece[i] = body_byte(m->seed, at + i);
+        rc = spool_write(w, span_bytes(piece, n));
+        at += n;
+        if (dice(3) == 0 && task_yield() != RC_OK)
+            broken("cancelled");
+    }
+    return rc;
+}
+
+static void writer(void *arg)
+{
+    static uint8_t chunks[WRITERS][SPOOL_CHUNK_BYTES];
+    uint8_t *chunk = chunks[(size_t)(uintptr_t)arg];
+    while (mails_to_write > 0) {
+        mails_to_write--;
+        struct mail *m = &shared->mails[shared->count++];
+        *m = make_mail(next_seed++);
+        struct spool_writer w;
+        enum rc rc = write_mail(&w, chunk, m);
+        uint32_t id;
+        if (rc == RC_OK && m->seed % 11 == 0)
+            rc = RC_CANCELLED; /* the sender went away */
+        if (rc == RC_OK)
+            rc = spool_commit(&w, &id);
+        else
+            spool_abort(&w);
+        if (rc == RC_OK) {
+            m->id = id;
+            m->acked = true;
+            if (id > shared->highest_id)
+                shared->highest_id = id;
+        } else if (rc != RC_CANCELLED && rc != RC_FULL) {
+            broken("commit of %u: %s", (unsigned)m->seed, rc_name(rc));
+        }
+    }
+    running--;
+}
+
+static void read_whole(const struct mail *m, uint32_t id)
+{
+    struct spool_reader r;
+    uint8_t buf[600];
+    uint32_t at = 0;
+    size_t got = 1;
+    must(spool_body_open(&r, id), "body open");
+    while (got > 0) {
+        enum rc rc = spool_body_read(&r, buf, sizeof buf, &got);
+        if (rc != RC_OK)
+            broken("mail %u id %u: body at %u: %s", (unsigned)m->seed, (unsigned)id, (unsigned)at, rc_name(rc));
+        for (size_t i = 0; i < got; i++)
+            if (buf[i] != body_byte(m->seed, at + (uint32_t)i))
+                broken("mail %u id %u: body differs at %u", (unsigned)m->seed, (unsigned)id, (unsigned)(at + i));
+        at += (uint32_t)got;
+    }
+    if (at != m->bytes)
+        broken("mail %u id %u: %u bytes of %u", (unsigned)m->seed, (unsigned)id, (unsigned)at, (unsigned)m->bytes);
+}
+
+/* The text of an outcome is the mail's own, so that what is left of it can be found. */
+static struct span outcome_text(uint32_t seed, char text[40])
+{
+    snprintf(text, 40, "said-of-%u-end", (unsigned)seed);
+    return span_of(text);
+}
+
+/* One attempt: some recipients are delivered, some wait on; every fifth mail stays for days. */
+static void attempt(struct mail *m, const struct spool_entry *e)
+{
+    static const uint8_t enhanced[3] = { 2, 0, 0 };
+    read_whole(m, e->id);
+    char text[40];
+    unsigned waiting = e->waiting;
+    bool old = m->seed % 5 == 0;
+    for (unsigned i = 0; i < m->recipients; i++) {
+        struct spool_recipient r;
+        must(spool_read_recipient(e->id, i, &r), "recipient");
+        if (r.state != SPOOL_WAITING)
+            continue;
+        bool lasts = (old && i == 0) || dice(4) == 0;
+        enum spool_state state = lasts ? SPOOL_WAITING : dice(5) == 0 ? SPOOL_BOUNCED : SPOOL_DELIVERED;
+        m->outcome_begun[i] = m->outcome_begun[i] || state != SPOOL_WAITING;
+        must(spool_outcome(e->id, i, state, 250, enhanced, outcome_text(m->seed, text), 7), "outcome");
+        m->outcome[i] = (uint8_t)state;
+        waiting -= state != SPOOL_WAITING;
+    }
+    if (waiting == 0) {
+        m->settle_begun = true;
+        must(spool_settle(e->id), "settle");
+        m->settled = true;
+        return;
+    }
+    m->defer_begun = true;
+    int64_t next_try = old ? 5000 : 100 + e->attempts;
+    must(spool_defer(e->id, next_try, (uint16_t)(e->attempts + 1)), "defer");
+    m->next_try = next_try;
+    m->defer_begun = false;
+    if (dice(8) == 0) {
+        must(spool_hold(e->id, true), "hold");
+        must(spool_hold(e->id, false), "release");
+    }
+    spool_release(e->id);
+}
+
+static void carrier(void *arg)
+{
+    (void)arg;
+    struct spool_entry e;
+    for (unsigned idle = 0; idle < 40 || running > CARRIERS;) {
+        if (!spool_take_due(idle > 20 ? 200 : 99, &e)) {
+            idle++;
+            if (task_yield() != RC_OK)
+                broken("cancelled");
+            continue;
+        }
+        idle = 0;
+        struct mail *m = mail_of_id(e.id);
+        if (m == NULL) { /* committed, but its writer has not been told yet */
+            spool_release(e.id);
+            if (task_yield() != RC_OK)
+                broken("cancelled");
+            continue;
+        }
+        attempt(m, &e);
+    }
+    running--;
+}
+
+static void poll(void)
+{
+    flash_poll();
+    tasks_run();
+}
+
+static void run_day(uint32_t mails)
+{
+    static struct task tasks[WRITERS + CARRIERS];
+    static uint8_t stacks[WRITERS + CARRIERS][48 * 1024] __attribute__((aligned(16)));
+    mails_to_write = mails;
+    next_seed = shared->count > 0 ? shared->mails[shared->count - 1].seed + 1 : 1;
+    running = WRITERS + CARRIERS;
+    for (size_t i = 0; i < WRITERS + CARRIERS; i++)
+        task_start(&tasks[i], "day", stacks[i], sizeof stacks[i], i < WRITERS ? writer : carrier, (void *)(uintptr_t)i);
+    while (running > 0)
+        poll();
+    for (unsigned quiet = 0; quiet < 20; quiet++) { /* the spool's own task ends its work */
+        poll();
+        if (flash_busy())
+            quiet = 0;
+    }
+}
+
+/* --- processes --- */
+
+static void boot(void)
+{
+    flash_sim_init(FLASH_BYTES, BLOCK, 32);
+    flash_sim_poke(0, shared->image, FLASH_BYTES);
+    task_set_poll(poll);
+}
+
+static void save_image_and_die(void)
+{
+    if (flash_sim_violations() > 0)
+        broken("%s", flash_sim_violation());
+    flash_sim_power_on();
+    memcpy(shared->image, flash_sim_bytes(), FLASH_BYTES);
+    _exit(0);
+}
+
+static void save_and_exit(void)
+{
+    if (flash_sim_violations() > 0)
+        broken("%s", flash_sim_violation());
+    memcpy(shared->image, flash_sim_bytes(), FLASH_BYTES);
+    struct spool_info info;
+    spool_info(&info);
+    shared->operations = flash_sim_operations();
+    shared->reclaimed = info.reclaimed_blocks;
+    shared->compacted = info.compacted_blocks;
+    _exit(0);
+}
+
+/* Runs fn in a process of its own; false if something was broken there. */
+static bool in_child(void (*fn)(void))
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        alarm(60); /* a hang is a failure */
+        fn();
+        _exit(0);
+    }
+    int status;
+    assert_true(waitpid(pid, &status, 0) == pid);
+    if (!WIFEXITED(status) && shared->why[0] == '\0')
+        snprintf(shared->why, sizeof shared->why, "killed by signal %d", WTERMSIG(status));
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* --- checking --- */
+
+static void check_outcomes(const struct mail *m, const struct spool_entry *e)
+{
+    unsigned waiting = 0;
+    for (unsigned i = 0; i < m->recipients; i++) {
+        struct spool_recipient r, want = make_recipient(m->seed, i);
+        must(spool_read_recipient(e->id, i, &r), "recipient after the cut");
+        if (strcmp(r.address, want.address) != 0)
+            broken("mail %u: recipient %u differs", (unsigned)m->seed, i);
+        waiting += r.state == SPOOL_WAITING;
+        if (r.state != m->outcome[i] && !m->outcome_begun[i])
+            broken("mail %u: recipient %u has an outcome that nobody gave", (unsigned)m->seed, i);
+        if (r.state == SPOOL_WAITING && m->outcome[i] != SPOOL_WAITING)
+            broken("mail %u: acknowledged outcome of recipient %u lost", (unsigned)m->seed, i);
+    }
+    if (waiting != e->waiting)
+        broken("mail %u: %u recipients wait, the entry says %u", (unsigned)m->seed, waiting, (unsigned)e->waiting);
+    if (e->next_try < m->next_try || (e->next_try > m->next_try && !m->defer_begun))
+        broken("mail %u: next try %ld, not %ld", (unsigned)m->seed, (long)e->next_try, (long)m->next_try);
+}
+
+static struct mail *check_entry(const struct spool_entry *e)
+{
+    struct spool_envelope env;
+    if (e->damaged)
+        broken("id %u is damaged", (unsigned)e->id);
+    must(spool_read_envelope(e->id, &env), "envelope after the cut");
+    struct mail *m = mail_of((uint32_t)env.received);
+    if (m == NULL || (m->acked && m->id != e->id))
+        broken("id %u is in the queue, and nobody put it there", (unsigned)e->id);
+    if (m->settled)
+        broken("mail %u id %u: settled, and here again", (unsigned)m->seed, (unsigned)e->id);
+    if (e->size_bytes != m->bytes || e->recipients != m->recipients)
+        broken("mail %u id %u: not whole", (unsigned)m->seed, (unsigned)e->id);
+    read_whole(m, e->id);
+    check_outcomes(m, e);
+    return m;
+}
+
+static bool in_flash(const char *text)
+{
+    const uint8_t *p = flash_sim_bytes(), *end = p + FLASH_BYTES - strlen(text);
+    while ((p = memchr(p, text[0], (size_t)(end - p))) != NULL)
+        if (memcmp(p++, text, strlen(text)) == 0)
+            return true;
+    return false;
+}
+
+static void check_ledger(void)
+{
+    static bool seen[MAILS_MAX];
+    struct spool_entry e = { 0 };
+    memset(seen, 0, sizeof seen);
+    while (spool_next(e.id, &e)) {
+        struct mail *m = check_entry(&e);
+        size_t i = (size_t)(m - shared->mails);
+        if (seen[i])
+            broken("mail %u is there twice", (unsigned)m->seed);
+        seen[i] = true;
+        m->id = e.id; /* for the next day */
+        m->acked = true;
+    }
+    for (unsigned i = 0; i < shared->count; i++) {
+        const struct mail *m = &shared->mails[i];
+        if (m->acked && !m->settle_begun && !seen[i])
+            broken("mail %u id %u was acknowledged and is lost", (unsigned)m->seed, (unsigned)m->id);
+        struct spool_envelope env = make_envelope(m->seed);
+        struct spool_recipient r = make_recipient(m->seed, 0);
+        char text[40];
+        if (m->settled && (in_flash(env.sender) || in_flash(r.address) || in_flash(outcome_text(m->seed, text).p)))
+            broken("mail %u: settled, and still in the flash", (unsigned)m->seed);
+    }
+}
+
+/* What was begun before the cut and is known now to have or have not happened. */
+static void settle_ledger(void)
+{
+    for (unsigned i = 0; i < shared->count; i++) {
+        struct mail *m = &shared->mails[i];
+        struct spool_entry e;
+        if (m->id == 0 || !spool_lookup(m->id, &e)) {
+            m->settled = m->settled || m->settle_begun;
+            m->settle_begun = true; /* never looked for again */
+            continue;
+        }
+        m->settle_begun = false;
+        m->next_try = e.next_try;
+        m->defer_begun = false;
+        for (unsigned k = 0; k < m->recipients; k++) {
+            struct spool_recipient r;
+            must(spool_read_recipient(m->id, k, &r), "recipient");
+            m->outcome[k] = (uint8_t)r.state;
+            m->outcome_begun[k] = r.state != SPOOL_WAITING;
+        }
+    }
+}
+
+static void age(void)
+{
+    boot();
+    must(spool_open(0, FLASH_BYTES), "first boot");
+    run_day(90);
+    save_and_exit();
+}
+
+static struct { uint64_t at; bool torn; uint64_t seed; uint64_t again_at; bool again_torn; } cut;
+
+static void day_with_cut(void)
+{
+    dice_state = 77;
+    boot();
+    flash_sim_cut_after(cut.at, cut.torn, cut.seed, save_image_and_die);
+    must(spool_open(0, FLASH_BYTES), "boot");
+    run_day(24);
+    save_and_exit();
+}
+
+static void recovery_with_cut(void)
+{
+    dice_state = 78;
+    boot();
+    flash_sim_cut_after(cut.again_at, cut.again_torn, cut.seed + 1, save_image_and_die);
+    must(spool_open(0, FLASH_BYTES), "boot that is cut");
+    save_and_exit();
+}
+
+static void recovery_and_next_day(void)
+{
+    dice_state = 79;
+    boot();
+    must(spool_open(0, FLASH_BYTES), "boot after the cut");
+    check_ledger();
+    settle_ledger();
+    uint32_t highest = shared->highest_id;
+    unsigned before = shared->count;
+    run_day(4);
+    for (unsigned i = before; i < shared->count; i++)
+        if (shared->mails[i].acked && shared->mails[i].id <= highest)
+            broken("id %u was used before", (unsigned)shared->mails[i].id);
+    save_and_exit();
+}
+
+static void last_look(void)
+{
+    boot();
+    must(spool_open(0, FLASH_BYTES), "last boot");
+    check_ledger();
+    _exit(0);
+}
+
+static bool one_cut(void)
+{
+    memcpy(shared, aged, sizeof *shared);
+    bool ok = in_child(day_with_cut);
+    if (ok && cut.again_at != UINT64_MAX)
+        ok = in_child(recovery_with_cut);
+    ok = ok && in_child(recovery_and_next_day) && in_child(last_look);
+    if (!ok)
+        print_error("cut at %lu torn %d seed %lu, again at %ld torn %d: %s\n", (unsigned long)cut.at, cut.torn, (unsigned long)cut.seed,
+                    (long)cut.again_at, cut.again_torn, shared->why);
+    return ok;
+}
+
+static void plan_cut(uint64_t at, bool torn, uint64_t seed)
+{
+    static uint32_t turn;
+    turn++;
+    cut.at = at;
+    cut.torn = torn;
+    cut.seed = seed;
+    cut.again_at = turn % 3 == 0 ? turn / 3 % 7 : UINT64_MAX; /* the boot has a few operations */
+    cut.again_torn = turn % 2;
+}
+
+static int prepare(void **state)
+{
+    (void)state;
+    shared = mmap(NULL, 2 * sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(shared != MAP_FAILED);
+    aged = shared + 1;
+    memset(shared->image, 0xff, FLASH_BYTES);
+    dice_state = 4711;
+    if (!in_child(age))
+        fail_msg("ageing: %s", shared->why);
+    memcpy(aged, shared, sizeof *shared);
+    cut.at = UINT64_MAX / 2;
+    if (!in_child(day_with_cut) || !in_child(last_look))
+        fail_msg("a day without a cut: %s", shared->why);
+    aged->operations = shared->operations;
+    /* A day that never compacts or erases would prove little. */
+    assert_true(shared->compacted >= 3 && shared->reclaimed >= 6);
+    return 0;
+}
+
+static void any_cut(void **state)
+{
+    (void)state;
+    const char *wanted = getenv("POWERCUT_LONG");
+    bool all = wanted != NULL && wanted[0] == '1';
+    uint64_t operations = aged->operations, cuts = 0, again = 0, stride = all ? 1 : operations / 90 + 1;
+    unsigned failures = 0;
+    for (uint64_t at = 0; at < operations && failures < 5; at += stride)
+        for (unsigned torn = 0; torn < 2; torn++)
+            for (uint64_t seed = 0; seed < (all ? 5u : 1u); seed++) {
+                plan_cut(at + (all ? 0 : cuts % stride), torn != 0, all ? seed : cuts % 6);
+                failures += !one_cut();
+                cuts++;
+                again += cut.again_at != UINT64_MAX;
+            }
+    print_message("spool: %lu cut points of a day of %lu operations, %lu cut again while recovering\n", (unsigned long)cuts,
+                  (unsigned long)operations, (unsigned long)again);
+    assert_int_equal(failures, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(any_cut, prepare) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
