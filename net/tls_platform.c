@@ -10,9 +10,10 @@
 #include "hal/random.h"
 #include "net/tls_internal.h"
 
-/* The old and the new identity while one replaces the other: twice a chain of four RSA certificates with a 4096-bit key
- * (14 KiB on 32 bits), and what loading needs at its peak. */
-#define TLS_IDENTITY_ARENA_BYTES (40u * 1024)
+/* The old and the new identity while one replaces the other, each with a key of RSA-4096 and a chain that fills its message:
+ * 2 x 10 KiB on 32 bits, and 3.5 KiB for the check that key and leaf belong together. Half of it is pointers and limbs of
+ * structs, which grow with the word. */
+#define TLS_IDENTITY_ARENA_BYTES (16u * 1024 + 2048 * sizeof(void *))
 
 static _Alignas(16) unsigned char identity_memory[TLS_IDENTITY_ARENA_BYTES];
 static struct arena identity;

@@ -27,6 +27,46 @@ struct candidates {
     bool no_memory;
 };
 
+/* --- What an RSA key needs to verify
+ *
+ * mbedTLS finds R^2 mod N when a key is first used, in the midst of an exponentiation, and keeps it in the key: with 4096
+ * bits that is the peak of a whole handshake, by 4 KiB. So it is made here, before there is anything else, and given back
+ * when the walk has gone past the key. */
+
+static mbedtls_mpi *montgomery_cache(const mbedtls_x509_crt *crt)
+{
+    if (!mbedtls_pk_can_do(&crt->pk, MBEDTLS_PK_RSA))
+        return NULL;
+    return &mbedtls_pk_rsa(crt->pk)->MBEDTLS_PRIVATE(RN);
+}
+
+/* As mbedtls_mpi_core_get_mont_r2_unsafe, which is not public. When memory runs out mbedTLS will find so by itself. */
+static void make_montgomery_cache(const mbedtls_x509_crt *crt)
+{
+    mbedtls_mpi *rr = montgomery_cache(crt);
+    if (rr == NULL || rr->MBEDTLS_PRIVATE(p) != NULL)
+        return;
+    const mbedtls_mpi *n = &mbedtls_pk_rsa(crt->pk)->MBEDTLS_PRIVATE(N);
+    size_t limbs = n->MBEDTLS_PRIVATE(n);
+    if (mbedtls_mpi_lset(rr, 1) != 0 || mbedtls_mpi_shift_l(rr, 2 * limbs * sizeof(mbedtls_mpi_uint) * 8) != 0 ||
+        mbedtls_mpi_mod_mpi(rr, rr, n) != 0 || mbedtls_mpi_shrink(rr, limbs) != 0)
+        mbedtls_mpi_free(rr);
+}
+
+/* child was an issuer until now; its own issuer is among the roots, or is sent behind it. */
+static void prepare_issuers(const mbedtls_x509_crt *child, const mbedtls_x509_crt *issuers)
+{
+    mbedtls_mpi *done = montgomery_cache(child);
+    if (done != NULL)
+        mbedtls_mpi_free(done);
+    for (; issuers != NULL; issuers = issuers->next)
+        if (span_eq(span_bytes(issuers->subject_raw.p, issuers->subject_raw.len),
+                    span_bytes(child->issuer_raw.p, child->issuer_raw.len)))
+            make_montgomery_cache(issuers);
+}
+
+/* --- Roots */
+
 /* One root from the store. What does not parse is passed over, as if the store did not have it. */
 static bool give_root(void *ctx, struct span der)
 {
@@ -65,13 +105,15 @@ static int find_roots(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt
     *out = NULL;
     t->seen.lookups++;
     t->seen.issuer_held = false;
-    if (trust == NULL)
-        return 0;
-    (void)trust->find(trust->ctx, span_bytes(child->issuer_raw.p, child->issuer_raw.len), give_root, &c);
+    if (trust != NULL)
+        (void)trust->find(trust->ctx, span_bytes(child->issuer_raw.p, child->issuer_raw.len), give_root, &c);
     if (c.no_memory || (c.list != NULL && c.list->version == 0)) {
         drop_list(c.list);
-        return c.no_memory ? MBEDTLS_ERR_X509_ALLOC_FAILED : 0;
+        c.list = NULL;
     }
+    if (c.no_memory)
+        return MBEDTLS_ERR_X509_ALLOC_FAILED;
+    prepare_issuers(child, c.list != NULL ? c.list : child->next);
     t->seen.issuer_held = c.list != NULL;
     *out = c.list;
     return 0;
@@ -116,6 +158,8 @@ static int note_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_
 {
     struct tls_session *t = ctx;
     struct tls_chain_seen *seen = &t->seen;
+    if (t->arena->failures != t->arena_failures)
+        return MBEDTLS_ERR_X509_ALLOC_FAILED; /* mbedTLS takes a signature that it had no room to check for a bad one */
     bool not_trusted = *flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED;
     if (seen->length == 0) {
         seen->length = (unsigned)depth + 1;

@@ -184,9 +184,9 @@ def test_client_to_gnutls(version, label):
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("label", ["long-rsa", "many-names"])
 def test_client_takes_long_chains(version, label):
-    """Four certificates with 4096-bit issuers; a hundred names. 64-bit pointers want a larger arena than the boards'."""
+    """Four certificates with 4096-bit issuers; a hundred names: in 40 KiB, even with pointers of 64 bits."""
     with openssl_server(label, VERSIONS[version]) as port:
-        facts, answer = probe_client(port, "--arena", "49152")
+        facts, answer = probe_client(port)
     expect_good(facts, version)
     assert answer == LINE[::-1]
 
