@@ -68,7 +68,7 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
     tcp_err(pcb, waiting_error);
     tcp_recv(pcb, waiting_receive);
     tcp_backlog_delayed(pcb);
-    tcp_setprio(pcb, TCP_PRIO_MAX);
+    tcp_setprio(pcb, LWIP_PRIORITY_WAITING);
     backlog_follow(l);
     event_signal(&l->event);
     return ERR_OK;
@@ -82,6 +82,7 @@ enum rc tcp_listen(struct tcp_listener *l, uint16_t port)
     struct tcp_pcb *pcb = tcp_new_ip_type(IPADDR_TYPE_ANY);
     if (pcb == NULL)
         return RC_NO_MEMORY;
+    tcp_setprio(pcb, LWIP_PRIORITY_WAITING);
     err_t err = tcp_bind(pcb, IP_ANY_TYPE, port);
     if (err == ERR_OK)
         l->pcb = tcp_listen_with_backlog_and_err(pcb, BACKLOG_OPEN, &err);

@@ -21,9 +21,7 @@ _Static_assert(TCP_WND <= 0xffff && TCP_SND_BUF <= 0xffff, "no window scaling");
 #define POLL_HALF_SECONDS 2u      /* lwIP's poll callback: each second */
 #define ORPHAN_SECONDS 60u        /* to deliver the last reply over a slow line */
 #define ORPHAN_BYTES_MAX 1048576u /* that a closed connection's peer may go on sending */
-#define PRIORITY_HALF_OPEN (TCP_PRIO_NORMAL - 1)
-#define PRIORITY_ORPHAN TCP_PRIO_MIN
-#define SLOTS_SPARE 2u /* when fewer are free, half-open connections may be pushed out */
+#define SLOTS_SPARE 2u            /* when fewer are free, half-open connections may be pushed out */
 
 static bool output_wanted;
 
@@ -45,7 +43,7 @@ static void yield_half_open(void)
         return;
     for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next)
         if (pcb->state == SYN_RCVD)
-            tcp_setprio(pcb, PRIORITY_HALF_OPEN);
+            tcp_setprio(pcb, LWIP_PRIORITY_HALF_OPEN);
 }
 
 void lwip_tcp_round(void)
@@ -99,7 +97,7 @@ static void make_orphan(struct tcp_pcb *pcb, uint32_t unread, bool peer_closed)
     tcp_sent(pcb, NULL);
     tcp_err(pcb, NULL);
     tcp_poll(pcb, orphan_poll, POLL_HALF_SECONDS);
-    tcp_setprio(pcb, PRIORITY_ORPHAN);
+    tcp_setprio(pcb, LWIP_PRIORITY_ORPHAN);
     if (unread > 0)
         tcp_recved(pcb, (u16_t)unread);
     err_t err = peer_closed ? tcp_close(pcb) : tcp_shutdown(pcb, 0, 1);
@@ -178,6 +176,7 @@ static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
 
 static void set_callbacks(struct tcp_pcb *pcb, struct tcp_conn *c)
 {
+    tcp_setprio(pcb, LWIP_PRIORITY_SESSION);
     tcp_arg(pcb, c);
     tcp_recv(pcb, on_receive);
     tcp_sent(pcb, on_sent);

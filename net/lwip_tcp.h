@@ -7,6 +7,13 @@
 #undef tcp_listen
 #include "net/tcp.h"
 
+/* When all slots are taken, lwIP gives a new connection the slot of the oldest among those of lower priority. So a SYN drives out
+ * what is closing or half-open, a connection of our own also one that waits in a backlog, and nothing a session. */
+#define LWIP_PRIORITY_ORPHAN TCP_PRIO_MIN
+#define LWIP_PRIORITY_HALF_OPEN (TCP_PRIO_NORMAL - 2)
+#define LWIP_PRIORITY_WAITING (TCP_PRIO_NORMAL - 1) /* also the listener's: a SYN comes with it */
+#define LWIP_PRIORITY_SESSION TCP_PRIO_MAX
+
 /* Makes pcb the connection of c and s: takes over its callbacks. A pcb that is not CLOSED counts as connected. */
 void lwip_tcp_adopt(struct stream *s, struct tcp_conn *c, uint8_t *ring, struct tcp_pcb *pcb);
 

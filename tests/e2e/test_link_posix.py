@@ -333,7 +333,7 @@ def test_window_is_the_back_pressure(box):
 
 
 def test_half_open_flood_leaves_room(box):
-    """Many forged SYNs whose SYN-ACK nobody answers: an honest client still gets in."""
+    """Many forged SYNs whose SYN-ACK nobody answers: an honest client still gets in, and the box out to a new neighbour."""
     raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     for i in range(300):
         raw.sendto(forged_syn(f"10.78.0.{100 + i % 100}", BOX, 20000 + i, ECHO), (BOX, 0))
@@ -342,6 +342,12 @@ def test_half_open_flood_leaves_room(box):
     with connect(ECHO) as s:
         s.sendall(b"honest")
         assert s.recv(10) == b"honest"
+    sh("ip", "addr", "add", "10.78.0.50/24", "dev", box.tap)
+    s, thread = sntp_server(lambda question: sntp_answer(question, 2), "10.78.0.50")
+    time.sleep(1)  # the unanswered are tried again
+    assert box.ask(f"sntp 10.78.0.50 {s.getsockname()[1]}")["rc"] == ["ok"]
+    thread.join()
+    s.close()
     assert time.monotonic() - start < 10
 
 
@@ -463,28 +469,43 @@ def test_initial_sequence_numbers_differ(box):
     assert all(2**20 < gap < 2**32 - 2**20 for gap in gaps), gaps
 
 
-def sntp_server(answer):
+def test_carrier_goes_and_comes(box):
+    assert box.ask("status")["up"] == ["1"]
+    sh("ip", "link", "set", box.tap, "down")
+    wait_for(lambda: box.ask("status")["up"] == ["0"], what="carrier down")
+    assert box.ask(f"connect {HOST} 25 5000")["rc"] == ["unreachable"]
+    sh("ip", "link", "set", box.tap, "up")
+    sh("ip", "addr", "replace", f"{HOST6}/64", "dev", box.tap, "nodad")  # Linux drops it with the link
+    wait_for(lambda: BOX6 in box.ask("status").get("ip6", []), what="carrier up, and the address again")
+    for address in (BOX, BOX6):
+        with connect(ECHO, address) as s:
+            s.sendall(b"back")
+            assert s.recv(10) == b"back"
+
+
+def sntp_server(answer, address=HOST):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind((HOST, 0))
+    s.bind((address, 0))
     s.settimeout(5)
 
     def serve():
-        question, peer = s.recvfrom(100)
-        s.sendto(answer(question), peer)
+        with contextlib.suppress(TimeoutError):
+            question, peer = s.recvfrom(100)
+            s.sendto(answer(question), peer)
 
     thread = threading.Thread(target=serve)
     thread.start()
     return s, thread
 
 
+def sntp_answer(question, stratum):
+    """2020-05-20T17:00:00Z"""
+    return struct.pack(">BBbbIII8s8s8sII", 0x24, stratum, 0, 0, 0, 0, 0, b"", question[40:48], b"", 3798982800, 0)
+
+
 @pytest.mark.parametrize("stratum,expected", [(2, "ok"), (0, "refused")])
 def test_sntp(box, stratum, expected):
-    ntp_time = 3798982800  # 2020-05-20T17:00:00Z
-
-    def answer(question):
-        return struct.pack(">BBbbIII8s8s8sII", 0x24, stratum, 0, 0, 0, 0, 0, b"", question[40:48], b"", ntp_time, 0)
-
-    s, thread = sntp_server(answer)
+    s, thread = sntp_server(lambda question: sntp_answer(question, stratum))
     got = box.ask(f"sntp {HOST} {s.getsockname()[1]}")
     thread.join()
     s.close()

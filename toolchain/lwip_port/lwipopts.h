@@ -35,6 +35,8 @@
 #define ETHARP_SUPPORT_STATIC_ENTRIES 0
 #define ARP_TABLE_SIZE 16
 #define ARP_QUEUEING 1
+#define ARP_QUEUE_LEN 4
+#define MEMP_NUM_ARP_QUEUE (ARP_TABLE_SIZE * ARP_QUEUE_LEN) /* neighbours that never answer must not use up the others' share */
 #define LWIP_NETIF_STATUS_CALLBACK 1
 #define LWIP_NETIF_EXT_STATUS_CALLBACK 1
 #define LWIP_NETIF_LINK_CALLBACK 1
@@ -69,7 +71,7 @@
 #define LWIP_IPV6_FORWARD 0
 #define LWIP_IPV6_FRAG 1
 #define LWIP_IPV6_REASS 1
-#define IPV6_FRAG_COPYHEADER 1 /* with 64-bit pointers the reassembly header does not fit over a fragment header */
+#define IPV6_FRAG_COPYHEADER 1    /* with 64-bit pointers the reassembly header does not fit over a fragment header */
 #define LWIP_IPV6_NUM_ADDRESSES 5 /* link-local, static or up to two prefixes, one in transition */
 #define LWIP_ND6_QUEUEING 1
 #define LWIP_ND6_NUM_NEIGHBORS 16
