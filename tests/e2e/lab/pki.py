@@ -69,9 +69,13 @@ def self_signed(*names, kind="ecdsa"):
 
 
 @functools.lru_cache(maxsize=None)
+def _good_ca(kind):
+    return CA(f"Lab {kind}", kind)
+
+
 def good_ca(kind="ecdsa"):
     """The authority whose root the box trusts."""
-    return CA(f"Lab {kind}", kind)
+    return _good_ca(kind)
 
 
 @functools.lru_cache(maxsize=None)
