@@ -130,6 +130,11 @@ static enum rc mx_hosts(struct next_hop *out, struct span domain, struct dns_ans
         return RC_OK;
     }
     take_mx_records(out, scratch);
+    if (!out->count && scratch->truncated) {
+        delivery_status_set(status, DELIVERY_WAIT, SCOPE_DOMAIN, 0, "4.4.4", "no MX record of %.*s names a usable host", (int)domain.len,
+                            domain.p);
+        return RC_NOT_FOUND;
+    }
     if (!out->count) {
         delivery_status_set(status, DELIVERY_BOUNCE, SCOPE_DOMAIN, 0, "5.1.10", "the domain %.*s takes no mail (null MX)",
                             (int)domain.len, domain.p);

@@ -199,6 +199,23 @@ static bool negative_ttl(const struct dns_response *r, struct span name, uint32_
     return false;
 }
 
+/* A pointer to other servers instead of an answer (RFC 2308 section 2.2): what gives it does not resolve for us, and knows nothing about
+ * whether the name has such records. */
+static bool is_referral(const struct dns_response *r)
+{
+    size_t at = r->records_at;
+    bool name_servers = false;
+    for (unsigned i = 0; i < (unsigned)r->answers + r->authorities; i++) {
+        struct dns_rr rr;
+        if (dns_rr_next(r->message, &at, &rr) != RC_OK)
+            return false;
+        if (i >= r->answers && rr.type == DNS_SOA)
+            return false;
+        name_servers = name_servers || (i >= r->answers && rr.type == DNS_NS);
+    }
+    return name_servers;
+}
+
 void dns_answer_clear(struct dns_answer *a)
 {
     a->outcome = DNS_NODATA;
@@ -233,6 +250,10 @@ enum rc dns_answer_read(const struct dns_response *r, struct span name, enum dns
     }
     out->outcome = r->rcode == DNS_NAME_ERROR ? DNS_NXDOMAIN : DNS_NODATA;
     bool has_soa = negative_ttl(r, span_of(out->name), &ttl_s);
+    if (out->outcome == DNS_NODATA && hops == 0 && is_referral(r)) {
+        dns_answer_clear(out);
+        return RC_PROTOCOL;
+    }
     if (!has_soa && hops > 0 && out->outcome == DNS_NODATA)
         *incomplete = true;
     else

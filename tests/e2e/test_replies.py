@@ -1,6 +1,7 @@
 """What remote servers answer becomes what happens to the mail: 4yz waits, 5yz goes back to its sender, a cut connection loses nothing."""
 
 import itertools
+import time
 
 import pytest
 
@@ -38,6 +39,14 @@ def send(box, domain, **kw):
     return client.send(box, "anna@office.example", f"bob@{domain}", client.mail(f"to-{domain}"), source=net.OFFICE, **kw).split()[-1]
 
 
+def gone(box, ident):
+    end = time.time() + 10
+    while entry(box, ident):
+        assert time.time() < end, f"{ident} is still in the queue"
+        time.sleep(0.1)
+    return True
+
+
 def entry(box, ident):
     return [q for q in box.json("queue")["queue"] if q["id"] == ident]
 
@@ -45,7 +54,7 @@ def entry(box, ident):
 @pytest.mark.parametrize("step", STEPS)
 def test_a_temporary_refusal_waits_and_then_goes(box, server, step):
     domain = f"soft-{step.lower()}.example"
-    mx = server(domain, replies={step: ["451 4.3.2 come back later"] * (1 if step != "EHLO" else 2)})
+    mx = server(domain, replies={step: ["451 4.3.2 come back later"]})
     ident = send(box, domain)
     box.wait_log(rf"waits id={ident}")
     assert "come back later" in entry(box, ident)[0]["reason"]
@@ -53,7 +62,7 @@ def test_a_temporary_refusal_waits_and_then_goes(box, server, step):
     assert "error" not in box.console(f"queue retry {ident}")
     assert b"Subject: to-" in mx.wait_for()["body"]
     box.wait_log(rf"delivered id={ident}")
-    assert not entry(box, ident)
+    assert gone(box, ident)
 
 
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA", "END"])
@@ -73,7 +82,7 @@ def test_a_permanent_refusal_goes_back_to_the_sender(box, office, server, step):
     assert "550" in status[1]["Diagnostic-Code"]
     assert f"Subject: to-{domain}" in header.get_content()
     assert report["Auto-Submitted"] == "auto-replied"
-    assert not entry(box, ident) and not mx.mails
+    assert gone(box, ident) and not mx.mails
 
 
 @pytest.mark.parametrize("step", ["greeting", "EHLO"])

@@ -21,6 +21,10 @@ class Dns:
             self._write()
             self._reload()
 
+    def forget(self, *starts):
+        """Drops the records that begin with any of these, at the next add."""
+        self.records = [r for r in self.records if not r.startswith(starts)]
+
     def host(self, name, ip, reverse=True):
         kind = "AAAA" if ":" in ip else "A"
         lines = [f"{name}. {kind} {ip}"]
@@ -29,6 +33,8 @@ class Dns:
         self.add(*lines)
 
     def mail_domain(self, domain, mx, ip, preference=10):
+        """domain's mail goes to mx at ip, whatever was said of either before."""
+        self.forget(f"{domain}. MX ", f"{mx}. A ")
         self.host(mx, ip)
         self.add(f"{domain}. MX {preference} {mx}.")
 

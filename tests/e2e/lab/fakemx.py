@@ -4,6 +4,7 @@ import socket
 import ssl
 import tempfile
 import threading
+import time
 
 from . import net
 
@@ -30,11 +31,13 @@ class FakeMx:
             if tls:
                 self.context.maximum_version = tls
         self.listener = socket.create_server((ip, port), family=socket.AF_INET6 if ":" in ip else socket.AF_INET, backlog=50)
-        self.closing = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def stop(self):
-        self.closing = True
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread: a mere close would let it take one more
+        except OSError:
+            pass
         self.listener.close()
 
     def _accept(self):
@@ -76,11 +79,8 @@ class FakeMx:
 
     def _dialogue(self, conn):
         secure, buf = False, b""
-        if self.delay:
-            import time
-            time.sleep(self.delay)
-        if self._reply(conn, "greeting", f"220 {self.host} ESMTP") != "220":
-            pass
+        time.sleep(self.delay)
+        self._reply(conn, "greeting", f"220 {self.host} ESMTP")
         mail = {}
         while True:
             while b"\r\n" not in buf:
@@ -104,10 +104,13 @@ class FakeMx:
                 conn = self.context.wrap_socket(conn, server_side=True)
                 secure, buf = True, b""
             elif verb == "MAIL":
-                mail = {"from": text, "to": [], "tls": conn.version() if secure else None}
-                self._reply(conn, "MAIL", "250 2.1.0 ok")
+                mail = {}
+                if self._reply(conn, "MAIL", "250 2.1.0 ok").startswith("2"):
+                    mail = {"from": text, "to": [], "tls": conn.version() if secure else None}
             elif verb == "RCPT":
-                if self._reply(conn, "RCPT", "250 2.1.5 ok").startswith("2"):
+                if not mail:
+                    conn.sendall(b"503 5.5.1 no sender\r\n")
+                elif self._reply(conn, "RCPT", "250 2.1.5 ok").startswith("2"):
                     mail["to"].append(text)
             elif verb == "DATA":
                 if not mail.get("to"):
@@ -140,7 +143,6 @@ class FakeMx:
                 conn.sendall(b"500 5.5.1 what\r\n")
 
     def wait_for(self, n=1, timeout=30):
-        import time
         end = time.time() + timeout
         while len(self.mails) < n:
             assert time.time() < end, f"{self.host} got {len(self.mails)} mails instead of {n}; commands: {self.commands[-20:]}"

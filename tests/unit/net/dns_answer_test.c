@@ -53,6 +53,14 @@ static void addresses_are_found(void **state)
     assert_int_equal(answer.ttl_s, DNS_TTL_MAX_S);
 }
 
+static void a_referral_is_no_answer(void **state)
+{
+    (void)state;
+    wire_answer(&w, "host.broken.example", DNS_A, 0);
+    wire_rr(&w, WIRE_AUTHORITY, "broken.example", DNS_NS, 300, "\2ns\6broken\7example", 19);
+    assert_int_equal(read_as("host.broken.example", DNS_A), RC_PROTOCOL);
+}
+
 static void aliases_are_followed_in_any_order(void **state)
 {
     (void)state;
@@ -305,6 +313,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_found),
+        cmocka_unit_test(a_referral_is_no_answer),
         cmocka_unit_test(aliases_are_followed_in_any_order),
         cmocka_unit_test(classless_reverse_zones_work),
         cmocka_unit_test(endless_aliases_are_refused),
