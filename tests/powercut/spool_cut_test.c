@@ -134,6 +134,7 @@ static struct mail *mail_of_id(uint32_t id)
 
 static unsigned running;
 static uint32_t next_seed, mails_to_write;
+static int64_t evening; /* what is due by then is tried before the day ends */
 
 static enum rc write_mail(struct spool_writer *w, uint8_t *chunk, const struct mail *m)
 {
@@ -219,7 +220,7 @@ static void attempt(struct mail *m, const struct spool_entry *e)
     read_whole(m, e->id);
     char text[40];
     unsigned waiting = e->waiting;
-    bool old = m->seed % 5 == 0;
+    bool old = m->seed % 5 == 0 && e->attempts < 1 + m->seed % 2;
     for (unsigned i = 0; i < m->recipients; i++) {
         struct spool_recipient r;
         must(spool_read_recipient(e->id, i, &r), "recipient");
@@ -239,7 +240,7 @@ static void attempt(struct mail *m, const struct spool_entry *e)
         return;
     }
     m->defer_begun = true;
-    int64_t next_try = old ? 5000 : 100 + e->attempts;
+    int64_t next_try = old ? 5000 + e->attempts : 100 + e->attempts;
     must(spool_defer(e->id, next_try, (uint16_t)(e->attempts + 1)), "defer");
     m->next_try = next_try;
     m->defer_begun = false;
@@ -255,7 +256,7 @@ static void carrier(void *arg)
     (void)arg;
     struct spool_entry e;
     for (unsigned idle = 0; idle < 40 || running > CARRIERS;) {
-        if (!spool_take_due(idle > 20 ? 200 : 99, &e)) {
+        if (!spool_take_due(idle > 20 ? evening : 99, &e)) {
             idle++;
             if (task_yield() != RC_OK)
                 broken("cancelled");
@@ -280,11 +281,12 @@ static void poll(void)
     tasks_run();
 }
 
-static void run_day(uint32_t mails)
+static void run_day(uint32_t mails, int64_t until)
 {
     static struct task tasks[WRITERS + CARRIERS];
     static uint8_t stacks[WRITERS + CARRIERS][48 * 1024] __attribute__((aligned(16)));
     mails_to_write = mails;
+    evening = until;
     next_seed = shared->count > 0 ? shared->mails[shared->count - 1].seed + 1 : 1;
     running = WRITERS + CARRIERS;
     for (size_t i = 0; i < WRITERS + CARRIERS; i++)
@@ -449,7 +451,7 @@ static void age(void)
 {
     boot();
     must(spool_open(0, FLASH_BYTES), "first boot");
-    run_day(90);
+    run_day(90, 200);
     save_and_exit();
 }
 
@@ -461,7 +463,7 @@ static void day_with_cut(void)
     boot();
     flash_sim_cut_after(cut.at, cut.torn, cut.seed, save_image_and_die);
     must(spool_open(0, FLASH_BYTES), "boot");
-    run_day(24);
+    run_day(24, 5000);
     save_and_exit();
 }
 
@@ -483,7 +485,7 @@ static void recovery_and_next_day(void)
     settle_ledger();
     uint32_t highest = shared->highest_id;
     unsigned before = shared->count;
-    run_day(4);
+    run_day(4, 5001);
     for (unsigned i = before; i < shared->count; i++)
         if (shared->mails[i].acked && shared->mails[i].id <= highest)
             broken("id %u was used before", (unsigned)shared->mails[i].id);
