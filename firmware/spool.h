@@ -105,7 +105,7 @@ struct spool_reader {
     uint32_t id;
     uint32_t body_bytes;
     uint64_t body_left;
-    uint32_t seq, off; /* the record that is read: its place; before the first one, the envelope's */
+    uint32_t seq, off;            /* the record that is read: its place; before the first one, the envelope's */
     uint32_t index, record_bytes; /* which bytes of the body it has, and where they lie */
     uint64_t record_addr;
 };
@@ -129,7 +129,7 @@ enum rc spool_set_aside(uint32_t id) MUST_CHECK;
 struct spool_info {
     uint64_t size_bytes, free_bytes; /* free for intake now */
     unsigned messages;
-    unsigned waiting_recipients, damaged; /* of the window */
+    unsigned waiting_recipients, damaged;     /* of the window */
     unsigned blocks, blocks_free, blocks_bad; /* segments: one or more erase blocks */
     uint32_t erase_min, erase_max;
     uint64_t commits, syncs, reclaimed_blocks, compacted_blocks;

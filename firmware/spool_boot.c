@@ -10,12 +10,12 @@
 #include "hal/random.h"
 
 enum suspect_mark {
-    NO_COMMIT = 1,   /* records without a COMMIT */
-    BAD_COMMIT = 2,  /* its COMMIT doesn't check */
-    HAS_STATUS = 4,  /* something was durably said about it, so there was a COMMIT */
+    NO_COMMIT = 1,  /* records without a COMMIT */
+    BAD_COMMIT = 2, /* its COMMIT doesn't check */
+    HAS_STATUS = 4, /* something was durably said about it, so there was a COMMIT */
     SETTLED = 8,
-    DISCARD = 16,    /* decided: zero it */
-    KEEP = 32,       /* decided: show it as damaged */
+    DISCARD = 16, /* decided: zero it */
+    KEEP = 32,    /* decided: show it as damaged */
 };
 
 struct suspect {
@@ -197,7 +197,10 @@ static void first_pass(void)
 /* --- deciding --- */
 
 /* A record with a stamp two below the newest was durable before that one was written: see SPOOL.md, stamps. */
-static uint32_t tail_stamp(void) { return spool.stamp > 0 ? spool.stamp - 1 : 0; }
+static uint32_t tail_stamp(void)
+{
+    return spool.stamp > 0 ? spool.stamp - 1 : 0;
+}
 
 /* Torn bytes of the last moments are zeroed, so that whatever doesn't check at a later boot is bit rot. */
 static enum rc close_gaps(void)
@@ -303,7 +306,8 @@ static size_t kept_entries(struct window_entry *kept)
     size_t n = 0;
     for (size_t i = 0; i < boot.count && n < KEPT_MAX; i++)
         if ((boot.suspects[i].marks & KEEP) != 0)
-            kept[n++] = (struct window_entry){ .e = { .id = boot.suspects[i].id, .damaged = true }, .first = boot.suspects[i].first };
+            kept[n++] = (struct window_entry){ .e = { .id = boot.suspects[i].id, .damaged = true },
+                                               .first = boot.suspects[i].first };
     return n;
 }
 

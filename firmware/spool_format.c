@@ -75,7 +75,10 @@ enum header_state opening_header_decode(const uint8_t in[SPOOL_UNIT], struct ope
     return check(in, OPENING_MAGIC);
 }
 
-uint32_t record_seed(const struct opening_header *h) { return h->salt ^ h->seq; }
+uint32_t record_seed(const struct opening_header *h)
+{
+    return h->salt ^ h->seq;
+}
 
 void record_header_encode(uint8_t out[RECORD_HEADER_BYTES], const struct record_header *h, uint32_t seed)
 {
@@ -94,16 +97,27 @@ void record_header_encode(uint8_t out[RECORD_HEADER_BYTES], const struct record_
 enum header_state record_header_decode(const uint8_t in[RECORD_HEADER_BYTES], struct record_header *h, uint32_t seed)
 {
     *h = (struct record_header){
-        .type = in[1], .payload_len = get_le16(in + 2), .id = get_le32(in + 4), .index = get_le32(in + 8),
-        .stamp = get_le32(in + 12), .source = get_le32(in + 16), .serial = get_le32(in + 20),
+        .type = in[1],
+        .payload_len = get_le16(in + 2),
+        .id = get_le32(in + 4),
+        .index = get_le32(in + 8),
+        .stamp = get_le32(in + 12),
+        .source = get_le32(in + 16),
+        .serial = get_le32(in + 20),
     };
     if (in[0] != RECORD_MAGIC || get_le32(in + 28) != crc32_update(seed, in, 28))
         return unsound_state(in);
     return h->payload_len >= RECORD_CRC_BYTES && h->payload_len <= RECORD_PAYLOAD_MAX ? HEADER_VALID : HEADER_GARBAGE;
 }
 
-uint32_t payload_crc_update(uint32_t crc, const void *data, size_t len) { return crc32_update(crc, data, len); }
-uint32_t payload_crc_final(uint32_t crc) { return crc == 0 ? UINT32_MAX : crc; }
+uint32_t payload_crc_update(uint32_t crc, const void *data, size_t len)
+{
+    return crc32_update(crc, data, len);
+}
+uint32_t payload_crc_final(uint32_t crc)
+{
+    return crc == 0 ? UINT32_MAX : crc;
+}
 
 /* --- payloads --- */
 
@@ -137,10 +151,19 @@ static size_t text_len(const char *text, size_t max)
     return end != NULL ? (size_t)(end - text) : max;
 }
 
-static const uint8_t *bytes_of(struct span s) { return (const uint8_t *)s.p; }
+static const uint8_t *bytes_of(struct span s)
+{
+    return (const uint8_t *)s.p;
+}
 
-static void put_i64(uint8_t *p, int64_t v) { put_le64(p, (uint64_t)v); }
-static int64_t get_i64(const uint8_t *p) { return (int64_t)get_le64(p); }
+static void put_i64(uint8_t *p, int64_t v)
+{
+    put_le64(p, (uint64_t)v);
+}
+static int64_t get_i64(const uint8_t *p)
+{
+    return (int64_t)get_le64(p);
+}
 
 size_t envelope_encode(uint8_t *out, const struct spool_envelope *e)
 {
@@ -184,7 +207,8 @@ bool envelope_decode(struct span payload, struct spool_envelope *e)
 
 size_t recipient_encode(uint8_t *out, const struct spool_recipient *r)
 {
-    size_t address = text_len(r->address, SPOOL_ADDRESS_MAX), domain = text_len(r->domain, DOMAIN_MAX), orcpt = text_len(r->orcpt, 320);
+    size_t address = text_len(r->address, SPOOL_ADDRESS_MAX), domain = text_len(r->domain, DOMAIN_MAX),
+           orcpt = text_len(r->orcpt, 320);
     memset(out, 0, 12);
     out[4] = r->notify;
     out[5] = (uint8_t)domain;
@@ -204,8 +228,7 @@ bool recipient_decode(struct span payload, struct spool_recipient *r)
     r->notify = in[4];
     struct span rest = span_from(payload, 12);
     return take_text(&rest, get_le16(in + 6), r->address, sizeof r->address) &&
-           take_text(&rest, in[5], r->domain, sizeof r->domain) &&
-           take_text(&rest, get_le16(in + 8), r->orcpt, sizeof r->orcpt);
+           take_text(&rest, in[5], r->domain, sizeof r->domain) && take_text(&rest, get_le16(in + 8), r->orcpt, sizeof r->orcpt);
 }
 
 size_t commit_encode(uint8_t *out, const struct commit_payload *c)
@@ -227,8 +250,12 @@ bool commit_decode(struct span payload, struct commit_payload *c)
     if (payload.len < COMMIT_PAYLOAD_BYTES || in[14] > SPOOL_OWN)
         return false;
     *c = (struct commit_payload){
-        .first = { get_le32(in + 4), get_le32(in + 8) }, .recipients = get_le16(in + 12), .origin = in[14],
-        .received = get_i64(in + 16), .body_bytes = get_le32(in + 24), .body_crc = get_le32(in + 28),
+        .first = { get_le32(in + 4), get_le32(in + 8) },
+        .recipients = get_le16(in + 12),
+        .origin = in[14],
+        .received = get_i64(in + 16),
+        .body_bytes = get_le32(in + 24),
+        .body_crc = get_le32(in + 28),
     };
     return true;
 }
@@ -256,9 +283,16 @@ bool status_decode(struct span payload, struct status_payload *s)
     if (payload.len < STATUS_PAYLOAD_BYTES || in[25] > SPOOL_DROPPED)
         return false;
     *s = (struct status_payload){
-        .prev = { get_le32(in + 4), get_le32(in + 8) }, .waiting = get_le16(in + 12), .attempts = get_le16(in + 14),
-        .next_try = get_i64(in + 16), .held = in[24] & 1, .damaged = in[24] >> 1 & 1, .state = in[25],
-        .code = get_le16(in + 26), .enhanced = { in[28], in[29], in[30] }, .at = get_i64(in + 32),
+        .prev = { get_le32(in + 4), get_le32(in + 8) },
+        .waiting = get_le16(in + 12),
+        .attempts = get_le16(in + 14),
+        .next_try = get_i64(in + 16),
+        .held = in[24] & 1,
+        .damaged = in[24] >> 1 & 1,
+        .state = in[25],
+        .code = get_le16(in + 26),
+        .enhanced = { in[28], in[29], in[30] },
+        .at = get_i64(in + 32),
         .text = span_sub(span_from(payload, STATUS_PAYLOAD_BYTES), 0, SPOOL_TEXT_MAX - 1),
     };
     return true;

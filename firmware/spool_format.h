@@ -4,12 +4,12 @@
 
 #include "firmware/spool.h"
 
-#define SPOOL_UNIT 32u                /* every record starts at a multiple: any program unit up to 32 works */
-#define SEGMENT_HEADER_BYTES 96u      /* wear header, opening header, its copy */
+#define SPOOL_UNIT 32u           /* every record starts at a multiple: any program unit up to 32 works */
+#define SEGMENT_HEADER_BYTES 96u /* wear header, opening header, its copy */
 #define SEGMENT_OPENING_AT 32u
-#define SEGMENT_OPENING_BYTES 64u     /* both copies */
+#define SEGMENT_OPENING_BYTES 64u /* both copies */
 #define RECORD_HEADER_BYTES 32u
-#define RECORD_CRC_BYTES 4u           /* a payload begins with its CRC */
+#define RECORD_CRC_BYTES 4u /* a payload begins with its CRC */
 #define RECORD_PAYLOAD_MAX (SPOOL_CHUNK_BYTES - RECORD_HEADER_BYTES)
 
 enum record_type {
@@ -18,7 +18,7 @@ enum record_type {
     RECORD_BODY = 3,      /* index: the offset of its bytes in the body */
     RECORD_COMMIT = 4,
     /* status records: each carries the whole queue state of its message */
-    RECORD_OUTCOME = 5,   /* index: the recipient's number */
+    RECORD_OUTCOME = 5, /* index: the recipient's number */
     RECORD_DEFER = 6,
     RECORD_HOLD = 7,
     RECORD_SETASIDE = 8,
@@ -27,8 +27,8 @@ enum record_type {
 
 enum header_state {
     HEADER_VALID,
-    HEADER_BLANK,   /* all ones */
-    HEADER_ZERO,    /* all zeros: a bad block (wear header), a retired segment (opening header) */
+    HEADER_BLANK, /* all ones */
+    HEADER_ZERO,  /* all zeros: a bad block (wear header), a retired segment (opening header) */
     HEADER_GARBAGE,
     HEADER_FOREIGN, /* whole, but of a version that this firmware does not know */
 };
@@ -39,7 +39,7 @@ struct wear_header {
 };
 
 struct opening_header {
-    uint32_t seq; /* 1 and up, in order of the log */
+    uint32_t seq;  /* 1 and up, in order of the log */
     uint32_t salt; /* seeds the CRCs of record headers, so that no body can hold a forged record */
     uint32_t id_floor, stamp, erase_count;
 };

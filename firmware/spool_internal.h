@@ -10,11 +10,12 @@
 
 #define SPOOL_SEGMENTS_MAX 512
 #define SPOOL_SEGMENT_MIN_BYTES (32u * 1024)
-#define SPOOL_WINDOW_ENTRIES 480       /* x 64 bytes: 30 KiB */
+#define SPOOL_WINDOW_ENTRIES 480 /* x 64 bytes: 30 KiB */
 #define SPOOL_WRITERS_MAX 64
-#define SPOOL_RESERVE_BYTES (128u * 1024) /* at least so much, and at least SPOOL_RESERVE_BLOCKS segments, for settling and own mail */
-#define SPOOL_PAUSE_RECORDS 512u       /* headers looked at between two yields of a long walk */
-#define SPOOL_SETTLED_MAX 32           /* SETTLED records whose end waits for a sync */
+#define SPOOL_RESERVE_BYTES \
+    (128u * 1024)                /* at least so much, and at least SPOOL_RESERVE_BLOCKS segments, for settling and own mail */
+#define SPOOL_PAUSE_RECORDS 512u /* headers looked at between two yields of a long walk */
+#define SPOOL_SETTLED_MAX 32     /* SETTLED records whose end waits for a sync */
 
 enum segment_state {
     SEGMENT_FREE,
@@ -25,13 +26,13 @@ enum segment_state {
 };
 
 struct segment {
-    uint32_t seq;        /* USED */
+    uint32_t seq; /* USED */
     uint32_t wear;
     uint32_t live_bytes; /* of records that are not dead */
     uint32_t end;
     uint8_t state;
     bool wear_lost; /* the count did not survive: the highest one known stands in */
-    bool worn; /* USED, but an operation failed in it: nothing more is written, and it is not used again */
+    bool worn;      /* USED, but an operation failed in it: nothing more is written, and it is not used again */
 };
 
 /* Who wants room: what follows may go deeper into the reserve. */
@@ -51,11 +52,11 @@ struct log_cursor {
 };
 
 struct window_entry {
-    struct spool_entry e; /* id 0: unused */
+    struct spool_entry e;             /* id 0: unused */
     struct spool_place first, status; /* ENVELOPE, newest status record */
     uint32_t serial;                  /* of the newest status record, also of one that failed */
-    bool moved;  /* copies exist: its records do not lie between first and COMMIT alone */
-    bool locked; /* a status record is being written */
+    bool moved;                       /* copies exist: its records do not lie between first and COMMIT alone */
+    bool locked;                      /* a status record is being written */
 };
 
 struct spool {
@@ -64,7 +65,7 @@ struct spool {
     unsigned segments, reserve_segments;
     struct segment segment[SPOOL_SEGMENTS_MAX];
 
-    int head; /* -1: none */
+    int head;          /* -1: none */
     uint32_t head_off; /* given out up to here */
     uint32_t next_seq, next_id, salt, stamp;
     uint32_t wear_guess; /* for a segment whose count is lost: the highest one seen at boot */
@@ -75,13 +76,17 @@ struct spool {
     bool opening, syncing, cleaning;
     unsigned killers; /* walks that program zeros; excluded from a segment that is being copied */
     struct event opened, synced, unlocked;
-    struct { uint32_t id; struct spool_place place; uint64_t sync; } settled[SPOOL_SETTLED_MAX]; /* sync: after which they go */
+    struct {
+        uint32_t id;
+        struct spool_place place;
+        uint64_t sync;
+    } settled[SPOOL_SETTLED_MAX]; /* sync: after which they go */
     unsigned settled_count;
 
     unsigned messages, waiting_recipients, damaged;
     bool refill_wanted;
-    bool outside_grew; /* a message was left outside the window since the refill began */
-    int64_t overflow_due; /* earliest next_try of a message that is not in the window */
+    bool outside_grew;     /* a message was left outside the window since the refill began */
+    int64_t overflow_due;  /* earliest next_try of a message that is not in the window */
     uint32_t stuck_id[16]; /* settled, but their records would not be zeroed */
     unsigned stuck;
     struct event work;
@@ -93,11 +98,11 @@ extern struct spool spool;
 
 /* --- segments (spool_segments.c) --- */
 uint64_t segment_addr(unsigned i);
-int segment_find(uint32_t seq);            /* USED with this seq, or -1 */
-int segment_at_or_after(uint32_t seq);     /* USED with the least seq that is not less, or -1 */
+int segment_find(uint32_t seq);        /* USED with this seq, or -1 */
+int segment_at_or_after(uint32_t seq); /* USED with the least seq that is not less, or -1 */
 unsigned segments_free(void);
 uint32_t segment_usable(void);
-enum rc segment_classify(unsigned i) MUST_CHECK; /* at boot. RC_IO, RC_UNSUPPORTED */
+enum rc segment_classify(unsigned i) MUST_CHECK;             /* at boot. RC_IO, RC_UNSUPPORTED */
 enum rc segment_open_head(enum room_class class) MUST_CHECK; /* a new head. RC_FULL, RC_IO. Yields */
 /* Retires (durably), erases and labels a segment without live records. Yields. */
 enum rc segment_reclaim(unsigned i) MUST_CHECK;
@@ -105,12 +110,13 @@ int segment_reclaimable(void); /* or -1 */
 void segment_worn(unsigned i); /* an operation failed: close it, mark it bad on flash. Yields */
 bool segment_may_append(enum room_class class);
 uint64_t spool_free_for_intake(void); /* spool_write.c */
-void spool_settled_flush(void);        /* spool_status.c: zeros the SETTLED records that are due. Yields */
+void spool_settled_flush(void);       /* spool_status.c: zeros the SETTLED records that are due. Yields */
 
 /* --- the log (spool_log.c) --- */
 /* Appends whole records, headers encoded with seed 0; a BODY record may be split. On return the buffer is used up. *last: place of the last record; first: place of an ENVELOPE, set when one passes and written into
  * a COMMIT; may be NULL. Everything is programmed when RC_OK; else what was is zeroed. Yields. */
-enum rc log_append(uint8_t *records, size_t len, enum room_class class, struct spool_place *first, struct spool_place *last) MUST_CHECK;
+enum rc log_append(uint8_t *records, size_t len, enum room_class class, struct spool_place *first,
+                   struct spool_place *last) MUST_CHECK;
 enum rc log_sync(void) MUST_CHECK; /* group commit. Yields */
 struct log_cursor log_from(uint32_t seq, uint32_t off);
 /* The next whole record at the cursor. RC_NOT_FOUND at the end. Skips what does not check. Does not yield. */
@@ -118,11 +124,18 @@ enum rc log_next(struct log_cursor *c, struct log_record *r) MUST_CHECK;
 enum rc log_record_at(struct spool_place place, struct log_record *r) MUST_CHECK; /* RC_NOT_FOUND */
 /* The payload with its CRC checked, in memory shared by all: good until the next call or yield. RC_CORRUPT, RC_IO. */
 enum rc log_payload(const struct log_record *r, struct span *payload) MUST_CHECK;
-enum rc log_check_payload(const struct log_record *r, uint32_t *body_crc) MUST_CHECK; /* of any length; body_crc goes on if not NULL */
-enum rc log_kill(struct log_record *r) MUST_CHECK; /* programs the payload to zeros. Yields */
-void log_pause(unsigned *count); /* yields now and then. In any long walk */
-static inline bool place_is(struct spool_place a, struct spool_place b) { return a.seq == b.seq && a.off == b.off; }
-static inline bool record_is_status(uint8_t type) { return type >= RECORD_OUTCOME && type <= RECORD_SETTLED; }
+enum rc log_check_payload(const struct log_record *r,
+                          uint32_t *body_crc) MUST_CHECK; /* of any length; body_crc goes on if not NULL */
+enum rc log_kill(struct log_record *r) MUST_CHECK;        /* programs the payload to zeros. Yields */
+void log_pause(unsigned *count);                          /* yields now and then. In any long walk */
+static inline bool place_is(struct spool_place a, struct spool_place b)
+{
+    return a.seq == b.seq && a.off == b.off;
+}
+static inline bool record_is_status(uint8_t type)
+{
+    return type >= RECORD_OUTCOME && type <= RECORD_SETTLED;
+}
 
 /* --- exclusion of copying and zeroing (spool_clean.c). Nothing is appended between kill_begin and kill_end: it might have to wait for a
  * copy that waits for the kill. Yield --- */
@@ -158,9 +171,9 @@ struct window_entry *window_add(const struct window_entry *entry);
 void window_remove(struct window_entry *w);
 unsigned window_count(void);
 struct window_entry *window_at(unsigned i); /* 0..SPOOL_WINDOW_ENTRIES-1 */
-int64_t window_latest_due(void);             /* of what could leave; INT64_MIN: nothing could */
+int64_t window_latest_due(void);            /* of what could leave; INT64_MIN: nothing could */
 void window_apply(struct window_entry *w, const struct log_record *r, const struct status_payload *s);
 void window_refill(uint32_t tail_stamp); /* at boot with the stamp from which COMMITs are verified, else UINT32_MAX */
-void *window_scratch(size_t *bytes); /* at boot, before the first entry */
+void *window_scratch(size_t *bytes);     /* at boot, before the first entry */
 
 #endif

@@ -46,9 +46,15 @@ static uint32_t head_room(enum room_class class)
     return spool.segment_bytes - spool.head_off;
 }
 
-static uint32_t seed_of(uint32_t seq) { return spool.salt ^ seq; }
+static uint32_t seed_of(uint32_t seq)
+{
+    return spool.salt ^ seq;
+}
 
-static uint16_t record_len(const uint8_t *record) { return get_le16(record + 2); }
+static uint16_t record_len(const uint8_t *record)
+{
+    return get_le16(record + 2);
+}
 
 /* Bytes of whole records from the start of the buffer that fit in room. */
 static size_t whole_records(const uint8_t *records, size_t len, size_t room)
@@ -147,8 +153,8 @@ static enum rc program_at_head(uint8_t *records, size_t len, uint32_t *seed, str
 }
 
 struct piece {
-    size_t len;         /* of whole records that go now */
-    size_t cut_at;      /* start of the record that is cut, if whole_len */
+    size_t len;    /* of whole records that go now */
+    size_t cut_at; /* start of the record that is cut, if whole_len */
     uint16_t part_len, whole_len;
 };
 

@@ -111,7 +111,8 @@ static enum rc outcome_by_walk(uint32_t id, uint32_t index, struct log_record *n
     unsigned steps = 0;
     bool found = false;
     while (log_next(&c, &r) == RC_OK) {
-        if (wanted(&r, id, RECORD_OUTCOME, index) && (!found || r.h.serial >= newest->h.serial) && log_payload(&r, &payload) == RC_OK) {
+        if (wanted(&r, id, RECORD_OUTCOME, index) && (!found || r.h.serial >= newest->h.serial) &&
+            log_payload(&r, &payload) == RC_OK) {
             *newest = r;
             found = true;
         }

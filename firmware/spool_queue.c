@@ -35,7 +35,10 @@ static bool is_candidate(const struct window_entry *w)
     return w->e.id != 0 && !w->e.busy && !w->e.held && !w->e.damaged;
 }
 
-static int64_t due(const struct window_entry *w) { return w->e.waiting == 0 ? 0 : w->e.next_try; }
+static int64_t due(const struct window_entry *w)
+{
+    return w->e.waiting == 0 ? 0 : w->e.next_try;
+}
 
 static struct window_entry *soonest(void)
 {

@@ -66,8 +66,9 @@ enum rc spool_body_open(struct spool_reader *r, uint32_t id)
     memset(r, 0, sizeof *r);
     if (w == NULL)
         return RC_NOT_FOUND;
-    *r = (struct spool_reader){ .id = id, .seq = w->first.seq, .off = w->first.off, .body_left = w->e.size_bytes,
-                                .body_bytes = w->e.size_bytes };
+    *r = (struct spool_reader){
+        .id = id, .seq = w->first.seq, .off = w->first.off, .body_left = w->e.size_bytes, .body_bytes = w->e.size_bytes
+    };
     return RC_OK;
 }
 

@@ -11,9 +11,15 @@ struct spool spool;
 
 static const uint8_t zeros[SEGMENT_OPENING_BYTES];
 
-uint64_t segment_addr(unsigned i) { return spool.addr + (uint64_t)i * spool.segment_bytes; }
+uint64_t segment_addr(unsigned i)
+{
+    return spool.addr + (uint64_t)i * spool.segment_bytes;
+}
 
-uint32_t segment_usable(void) { return spool.segment_bytes - SEGMENT_HEADER_BYTES; }
+uint32_t segment_usable(void)
+{
+    return spool.segment_bytes - SEGMENT_HEADER_BYTES;
+}
 
 int segment_find(uint32_t seq)
 {
@@ -82,8 +88,9 @@ enum rc segment_classify(unsigned i)
     }
     if (opening == HEADER_VALID) {
         floors(o.id_floor, o.seq + 1, o.stamp);
-        *s = (struct segment){ .state = SEGMENT_USED, .seq = o.seq, .wear = o.erase_count, .worn = wear == HEADER_ZERO,
-                               .end = spool.segment_bytes };
+        *s = (struct segment){
+            .state = SEGMENT_USED, .seq = o.seq, .wear = o.erase_count, .worn = wear == HEADER_ZERO, .end = spool.segment_bytes
+        };
         spool.salt = o.salt;
     } else if (wear != HEADER_ZERO) {
         s->state = opening == HEADER_BLANK && wear != HEADER_GARBAGE ? SEGMENT_FREE : SEGMENT_DIRTY;

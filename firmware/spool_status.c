@@ -22,8 +22,13 @@ static enum rc change_begin(struct change *c, uint32_t id, uint8_t type, uint32_
         return RC_NOT_FOUND;
     w->locked = true;
     *c = (struct change){
-        .w = w, .h = { .type = type, .id = id, .index = index },
-        .s = { .prev = w->status, .waiting = w->e.waiting, .attempts = w->e.attempts, .next_try = w->e.next_try, .held = w->e.held,
+        .w = w,
+        .h = { .type = type, .id = id, .index = index },
+        .s = { .prev = w->status,
+               .waiting = w->e.waiting,
+               .attempts = w->e.attempts,
+               .next_try = w->e.next_try,
+               .held = w->e.held,
                .damaged = w->e.damaged },
     };
     return RC_OK;
@@ -84,8 +89,8 @@ static enum rc may_settle(uint32_t id, unsigned index, enum spool_state state)
     return s.state == state ? RC_BUSY : RC_INVALID;
 }
 
-enum rc spool_outcome(uint32_t id, unsigned index, enum spool_state state, uint16_t code, const uint8_t enhanced[3], struct span text,
-                      int64_t at)
+enum rc spool_outcome(uint32_t id, unsigned index, enum spool_state state, uint16_t code, const uint8_t enhanced[3],
+                      struct span text, int64_t at)
 {
     struct change c;
     enum rc rc = change_begin(&c, id, RECORD_OUTCOME, index);

@@ -10,7 +10,10 @@ _Static_assert(sizeof(struct window_entry) <= 64, "the window is meant to stay w
 
 static struct window_entry window[SPOOL_WINDOW_ENTRIES];
 
-void window_clear(void) { memset(window, 0, sizeof window); }
+void window_clear(void)
+{
+    memset(window, 0, sizeof window);
+}
 
 void *window_scratch(size_t *bytes)
 {
@@ -54,7 +57,10 @@ static struct window_entry *latest_due(void)
     return best;
 }
 
-struct window_entry *window_at(unsigned i) { return &window[i]; }
+struct window_entry *window_at(unsigned i)
+{
+    return &window[i];
+}
 
 int64_t window_latest_due(void)
 {
@@ -92,7 +98,10 @@ struct window_entry *window_add(const struct window_entry *entry)
     return w;
 }
 
-void window_remove(struct window_entry *w) { memset(w, 0, sizeof *w); }
+void window_remove(struct window_entry *w)
+{
+    memset(w, 0, sizeof *w);
+}
 
 void window_apply(struct window_entry *w, const struct log_record *r, const struct status_payload *s)
 {
@@ -140,12 +149,18 @@ static bool is_whole(const struct log_record *r, const struct commit_payload *c,
 static void load_commit(const struct log_record *r, uint32_t tail_stamp, bool counting)
 {
     struct commit_payload c;
-    if (is_stuck(r->h.id) || message_is_busy(r->h.id) || window_find(r->h.id) != NULL || !read_commit(r, &c) || !is_whole(r, &c, tail_stamp))
+    if (is_stuck(r->h.id) || message_is_busy(r->h.id) || window_find(r->h.id) != NULL || !read_commit(r, &c) ||
+        !is_whole(r, &c, tail_stamp))
         return;
     const struct window_entry w = {
-        .e = { .id = r->h.id, .size_bytes = c.body_bytes, .received = c.received, .recipients = c.recipients,
-               .waiting = c.recipients, .origin = c.origin },
-        .first = c.first, .moved = r->h.source != 0,
+        .e = { .id = r->h.id,
+               .size_bytes = c.body_bytes,
+               .received = c.received,
+               .recipients = c.recipients,
+               .waiting = c.recipients,
+               .origin = c.origin },
+        .first = c.first,
+        .moved = r->h.source != 0,
     };
     spool.messages += counting;
     if (unused() != NULL)

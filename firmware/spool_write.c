@@ -10,7 +10,10 @@
 
 struct event spool_changed;
 
-static enum room_class class_of(const struct spool_writer *w) { return w->own ? ROOM_SYSTEM : ROOM_INTAKE; }
+static enum room_class class_of(const struct spool_writer *w)
+{
+    return w->own ? ROOM_SYSTEM : ROOM_INTAKE;
+}
 
 static uint64_t room_bytes(bool own)
 {
@@ -49,9 +52,15 @@ static void promise_kept(struct spool_writer *w, uint64_t bytes)
 
 /* --- the chunk --- */
 
-static size_t chunk_left(const struct spool_writer *w) { return SPOOL_CHUNK_BYTES - w->used; }
+static size_t chunk_left(const struct spool_writer *w)
+{
+    return SPOOL_CHUNK_BYTES - w->used;
+}
 
-static uint8_t *payload_at(struct spool_writer *w) { return w->chunk + w->used + RECORD_HEADER_BYTES; }
+static uint8_t *payload_at(struct spool_writer *w)
+{
+    return w->chunk + w->used + RECORD_HEADER_BYTES;
+}
 
 /* Closes the record whose payload of len bytes has been put behind its place for the header. */
 static void seal(struct spool_writer *w, uint8_t type, uint32_t index, size_t len)
@@ -176,8 +185,12 @@ enum rc spool_write(struct spool_writer *w, struct span bytes)
 static enum rc commit_durably(struct spool_writer *w)
 {
     const struct commit_payload c = {
-        .first = { w->first_seq, w->first_off }, .recipients = (uint16_t)w->recipients, .origin = w->origin,
-        .received = w->received, .body_bytes = (uint32_t)w->body_bytes, .body_crc = w->crc,
+        .first = { w->first_seq, w->first_off },
+        .recipients = (uint16_t)w->recipients,
+        .origin = w->origin,
+        .received = w->received,
+        .body_bytes = (uint32_t)w->body_bytes,
+        .body_crc = w->crc,
     };
     seal_body(w);
     enum rc rc = need(w, COMMIT_PAYLOAD_BYTES);
@@ -207,8 +220,12 @@ enum rc spool_commit(struct spool_writer *w, uint32_t *id)
         return fail(w, rc);
     }
     const struct window_entry entry = {
-        .e = { .id = w->id, .size_bytes = (uint32_t)w->body_bytes, .received = w->received, .recipients = (uint16_t)w->recipients,
-               .waiting = (uint16_t)w->recipients, .origin = w->origin },
+        .e = { .id = w->id,
+               .size_bytes = (uint32_t)w->body_bytes,
+               .received = w->received,
+               .recipients = (uint16_t)w->recipients,
+               .waiting = (uint16_t)w->recipients,
+               .origin = w->origin },
         .first = { w->first_seq, w->first_off },
     };
     spool.messages++;

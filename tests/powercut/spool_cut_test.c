@@ -38,10 +38,10 @@ struct mail {
     uint32_t bytes;
     uint8_t recipients;
     bool acked, settle_begun, settled;
-    uint8_t outcome[RECIPIENTS_MAX];       /* acknowledged; SPOOL_WAITING: none */
+    uint8_t outcome[RECIPIENTS_MAX]; /* acknowledged; SPOOL_WAITING: none */
     bool outcome_begun[RECIPIENTS_MAX];
     bool defer_begun;
-    int64_t next_try;                      /* acknowledged */
+    int64_t next_try; /* acknowledged */
 };
 
 struct shared {
@@ -65,8 +65,14 @@ static uint32_t dice(uint32_t bound)
 }
 
 /* In the place of hal/random.c: the same run for the same seed. */
-uint32_t random_u32(void) { return dice(UINT32_MAX); }
-uint32_t random_below(uint32_t bound) { return dice(bound); }
+uint32_t random_u32(void)
+{
+    return dice(UINT32_MAX);
+}
+uint32_t random_below(uint32_t bound)
+{
+    return dice(bound);
+}
 
 __attribute__((format(printf, 1, 2), noreturn)) static void broken(const char *format, ...)
 {
@@ -455,7 +461,13 @@ static void age(void)
     save_and_exit();
 }
 
-static struct { uint64_t at; bool torn; uint64_t seed; uint64_t again_at; bool again_torn; } cut;
+static struct {
+    uint64_t at;
+    bool torn;
+    uint64_t seed;
+    uint64_t again_at;
+    bool again_torn;
+} cut;
 
 static void day_with_cut(void)
 {
@@ -508,8 +520,8 @@ static bool one_cut(void)
         ok = in_child(recovery_with_cut);
     ok = ok && in_child(recovery_and_next_day) && in_child(last_look);
     if (!ok)
-        print_error("cut at %lu torn %d seed %lu, again at %ld torn %d: %s\n", (unsigned long)cut.at, cut.torn, (unsigned long)cut.seed,
-                    (long)cut.again_at, cut.again_torn, shared->why);
+        print_error("cut at %lu torn %d seed %lu, again at %ld torn %d: %s\n", (unsigned long)cut.at, cut.torn,
+                    (unsigned long)cut.seed, (long)cut.again_at, cut.again_torn, shared->why);
     return ok;
 }
 

@@ -1,0 +1,176 @@
+/* The spool on failing flash: programs, erases and syncs that fail, flipped bits, a format of the future. */
+#include "tests/unit/firmware/spool_mail.h"
+
+static void a_failed_program_moves_on(void **state)
+{
+    (void)state;
+    uint32_t before = must_put(1, 1, 3000);
+    flash_sim_fail(FLASH_PROGRAM, 3);
+    uint32_t id = must_put(2, 1, 20000);
+    check_message(before, 1, 1, 3000);
+    check_message(id, 2, 1, 20000);
+    struct spool_info info;
+    spool_info(&info);
+    assert_int_equal(info.blocks_bad, 1);
+    reboot(0);
+    check_message(before, 1, 1, 3000);
+    check_message(id, 2, 1, 20000);
+    spool_info(&info);
+    assert_int_equal(info.blocks_bad, 1);
+    assert_int_equal(info.messages, 2);
+    settle(before, 1);
+    settle(id, 1);
+}
+
+static void a_failed_sync_is_no_commit(void **state)
+{
+    (void)state;
+    must_put(1, 1, 100);
+    uint32_t id;
+    flash_sim_fail(FLASH_SYNC, 1);
+    assert_int_equal(put(2, 1, 5000, &id), RC_IO);
+    struct spool_info info;
+    spool_info(&info);
+    assert_int_equal(info.messages, 1);
+    reboot(1);
+    spool_info(&info);
+    assert_int_equal(info.messages, 1);
+    uint32_t other = must_put(3, 1, 100);
+    flash_sim_fail(FLASH_SYNC, 1);
+    assert_int_equal(spool_outcome(other, 0, SPOOL_DELIVERED, 250, (uint8_t[]){ 2, 0, 0 }, SPAN("x"), 1), RC_IO);
+    struct spool_entry e;
+    assert_true(spool_lookup(other, &e) && e.waiting == 1);
+    settle(other, 1);
+}
+
+static void a_failed_erase_loses_one_segment(void **state)
+{
+    (void)state;
+    flash_sim_fail(FLASH_ERASE, 2);
+    for (uint32_t i = 0; i < 40; i++)
+        settle(must_put(i, 1, 25000), 1);
+    idle();
+    struct spool_info info;
+    spool_info(&info);
+    assert_int_equal(info.blocks_bad, 1);
+    reboot(0);
+    spool_info(&info);
+    assert_int_equal(info.blocks_bad, 1);
+}
+
+/* The first byte of a text in the flash, flipped. */
+static void damage(const char *text, size_t offset)
+{
+    for (size_t i = 0; i < SEGMENTS * SEGMENT; i++)
+        if (memcmp(flash_sim_bytes() + i, text, strlen(text)) == 0) {
+            uint8_t byte = flash_sim_bytes()[i + offset] ^ 0x04;
+            flash_sim_poke(i + offset, &byte, 1);
+            return;
+        }
+    fail_msg("not in the flash: %s", text);
+}
+
+static void damage_sets_one_mail_aside(void **state)
+{
+    (void)state;
+    uint32_t a = must_put(1, 1, 9000), b = must_put(2, 1, 9000), c = must_put(3, 1, 9000);
+    uint8_t needle[33] = { 0 };
+    for (size_t i = 0; i < 32; i++)
+        needle[i] = body_byte(2, 5000 + i);
+    damage((const char *)needle, 3);
+    check_message(a, 1, 1, 9000);
+    check_message(c, 3, 1, 9000);
+    struct spool_reader r;
+    struct spool_entry e;
+    uint8_t buf[512];
+    size_t got = 1;
+    enum rc rc = spool_body_open(&r, b);
+    while (rc == RC_OK && got > 0)
+        rc = spool_body_read(&r, buf, sizeof buf, &got);
+    assert_int_equal(rc, RC_CORRUPT);
+    assert_true(spool_lookup(b, &e) && e.damaged);
+    reboot(0);
+    assert_true(spool_lookup(b, &e) && e.damaged);
+    check_message(c, 3, 1, 9000);
+    unsigned taken = 0;
+    while (spool_take_due(1, &e)) {
+        assert_true(e.id != b);
+        taken++;
+    }
+    assert_int_equal(taken, 2);
+    assert_int_equal(spool_settle(b), RC_OK); /* the operator's drop */
+    assert_false(spool_lookup(b, &e));
+}
+
+/* Every single bit of the headers and payloads of a small mail between two others. */
+static void any_flipped_bit_harms_one_mail_at_most(void **state)
+{
+    (void)state;
+    uint32_t a = must_put(1, 1, 200), b = must_put(2, 1, 200), c = must_put(3, 1, 200);
+    must_put(4, 1, 200); /* so that the sync after c is seen on flash */
+    must_put(5, 1, 200);
+    must_put(6, 1, 200);
+    idle();
+    static uint8_t image[SEGMENTS * SEGMENT];
+    memcpy(image, flash_sim_bytes(), sizeof image);
+    size_t from = 0, to = 0;
+    for (size_t i = 0; i + 9 <= sizeof image; i++) {
+        if (memcmp(image + i, "sender-2@", 9) == 0)
+            from = i - 72;
+        if (memcmp(image + i, "sender-3@", 9) == 0)
+            to = i - 72;
+    }
+    assert_true(from > 0 && to > from);
+    for (size_t at = from; at < to; at += 3) {
+        flash_sim_poke(0, image, sizeof image);
+        uint8_t byte = image[at] ^ (uint8_t)(1 << at % 8);
+        flash_sim_poke(at, &byte, 1);
+        reboot(0);
+        check_message(a, 1, 1, 200);
+        check_message(c, 3, 1, 200);
+        struct spool_entry e;
+        assert_true(spool_lookup(b, &e)); /* whole or damaged, but never silently lost */
+    }
+}
+
+static void a_later_format_is_left_alone(void **state)
+{
+    (void)state;
+    must_put(1, 1, 200);
+    idle();
+    static uint8_t image[SEGMENTS * SEGMENT];
+    uint64_t size = sizeof image;
+    memcpy(image, flash_sim_bytes(), sizeof image);
+    /* A wear header of version 2, with its CRC. */
+    flash_sim_poke(0,
+                   "PSw\x02"
+                   "\0\0\0\0"
+                   "\0\0\0\0"
+                   "\0\0\0\0"
+                   "\0\0\0\0"
+                   "\0\0\0\0"
+                   "\0\0\0\0"
+                   "\x6b\x1d\xeb\x10",
+                   32);
+    enum rc rc = spool_open(0, size);
+    if (rc != RC_UNSUPPORTED)
+        fail_msg("rc %d", rc);
+    memcpy(image, flash_sim_bytes(), 32);
+    assert_memory_equal(image, flash_sim_bytes(), sizeof image);
+    flash_sim_init(SEGMENTS * SEGMENT, BLOCK, 32);
+    boot();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+        TEST(a_failed_program_moves_on),
+        TEST(a_failed_sync_is_no_commit),
+        TEST(a_failed_erase_loses_one_segment),
+        TEST(damage_sets_one_mail_aside),
+        TEST(any_flipped_bit_harms_one_mail_at_most),
+        TEST(a_later_format_is_left_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
