@@ -58,8 +58,10 @@ struct tls_facts {
     uint64_t handshake_us;
 };
 
-/* Finds candidate roots. Calls back into: give(give_ctx, der) for each stored certificate whose subject is issuer_dn (DER Name).
- * Returns the number given. Reads flash; must not yield. */
+/* Finds candidate roots. Calls back into: give(give_ctx, der) for each stored certificate whose subject is issuer_dn (DER Name),
+ * in the same order each time, and stops when give says false. The bytes at der must then stay as they are until find is
+ * called again (one static buffer does): the chain is verified against them without a yield. Returns the number given. Reads
+ * flash; must not yield. */
 struct tls_trust {
     unsigned (*find)(void *ctx, struct span issuer_dn, bool (*give)(void *give_ctx, struct span der), void *give_ctx);
     void *ctx;

@@ -7,6 +7,7 @@
 #include "net/tls_internal.h"
 #include "net/x509_text.h"
 
+#define SCORE_BEST 4
 #define FLAGS_TIME (MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE)
 /* mbedTLS's own look at the name falls back to the subject; ours does not. */
 #define FLAGS_IGNORED (MBEDTLS_X509_BADCERT_NOT_TRUSTED | MBEDTLS_X509_BADCERT_CN_MISMATCH)
@@ -20,10 +21,16 @@ static const mbedtls_x509_crt_profile profile = {
     2048,
 };
 
-struct candidates {
+/* Looking for the one root that is taken for a certificate: parsed where it lies, so that the search ends at it. Where the
+ * first is not plainly the right one all are looked at, and then the best is fetched again. */
+struct root_search {
     struct tls_session *session;
     const mbedtls_x509_crt *child;
-    mbedtls_x509_crt *list;
+    mbedtls_x509_crt *crt;
+    unsigned given;
+    unsigned best; /* number of the best one, from 1; 0: none */
+    int best_score;
+    unsigned wanted; /* 0: look at all; else stop at this one */
     bool no_memory;
 };
 
@@ -40,7 +47,8 @@ static mbedtls_mpi *montgomery_cache(const mbedtls_x509_crt *crt)
     return &mbedtls_pk_rsa(crt->pk)->MBEDTLS_PRIVATE(RN);
 }
 
-/* As mbedtls_mpi_core_get_mont_r2_unsafe, which is not public. When memory runs out mbedTLS will find so by itself. */
+/* As mbedtls_mpi_core_get_mont_r2_unsafe, but limb by limb: dividing a number of twice the length takes twice the room.
+ * When memory runs out mbedTLS will find so by itself. */
 static void make_montgomery_cache(const mbedtls_x509_crt *crt)
 {
     mbedtls_mpi *rr = montgomery_cache(crt);
@@ -48,8 +56,13 @@ static void make_montgomery_cache(const mbedtls_x509_crt *crt)
         return;
     const mbedtls_mpi *n = &mbedtls_pk_rsa(crt->pk)->MBEDTLS_PRIVATE(N);
     size_t limbs = n->MBEDTLS_PRIVATE(n);
-    if (mbedtls_mpi_lset(rr, 1) != 0 || mbedtls_mpi_shift_l(rr, 2 * limbs * sizeof(mbedtls_mpi_uint) * 8) != 0 ||
-        mbedtls_mpi_mod_mpi(rr, rr, n) != 0 || mbedtls_mpi_shrink(rr, limbs) != 0)
+    int error = mbedtls_mpi_lset(rr, 1);
+    for (size_t i = 0; i < 2 * limbs && error == 0; i++) {
+        error = mbedtls_mpi_shift_l(rr, sizeof(mbedtls_mpi_uint) * 8);
+        if (error == 0)
+            error = mbedtls_mpi_mod_mpi(rr, rr, n);
+    }
+    if (error != 0)
         mbedtls_mpi_free(rr);
 }
 
@@ -67,55 +80,99 @@ static void prepare_issuers(const mbedtls_x509_crt *child, const mbedtls_x509_cr
 
 /* --- Roots */
 
+static void drop_root(struct root_search *f)
+{
+    if (f->crt == NULL)
+        return;
+    mbedtls_x509_crt_free(f->crt);
+    mbedtls_free(f->crt);
+    f->crt = NULL;
+}
+
+static bool in_time(const mbedtls_x509_crt *crt, int64_t now)
+{
+    return now >= x509_unix_time(&crt->valid_from) && now <= x509_unix_time(&crt->valid_to);
+}
+
+static bool signed_by(const mbedtls_x509_crt *child, mbedtls_x509_crt *issuer)
+{
+    unsigned char hash[MBEDTLS_MD_MAX_SIZE];
+    mbedtls_md_type_t md = child->MBEDTLS_PRIVATE(sig_md);
+    const mbedtls_md_info_t *info = mbedtls_md_info_from_type(md);
+    const mbedtls_x509_buf *sig = &child->MBEDTLS_PRIVATE(sig);
+    make_montgomery_cache(issuer);
+    return info != NULL && mbedtls_md(info, child->tbs.p, child->tbs.len, hash) == 0 &&
+           mbedtls_pk_can_do(&issuer->pk, child->MBEDTLS_PRIVATE(sig_pk)) &&
+           mbedtls_pk_verify_ext(child->MBEDTLS_PRIVATE(sig_pk), child->MBEDTLS_PRIVATE(sig_opts), &issuer->pk, md, hash,
+                                 mbedtls_md_get_size(info), sig->p, sig->len) == 0;
+}
+
+/* Of several roots of one name the one whose key signed, by the identifiers that both name (RFC 5280 section 4.2.1.1) or, where
+ * they don't, by trying; then one in time. */
+static int score(const struct root_search *f)
+{
+    const mbedtls_x509_buf *wants = &f->child->authority_key_id.keyIdentifier, *has = &f->crt->subject_key_id;
+    bool key_fits = wants->len > 0 && has->len > 0 ? span_eq(span_bytes(wants->p, wants->len), span_bytes(has->p, has->len))
+                                                   : signed_by(f->child, f->crt);
+    return 1 + 2 * key_fits + in_time(f->crt, f->session->now);
+}
+
 /* One root from the store. What does not parse is passed over, as if the store did not have it. */
 static bool give_root(void *ctx, struct span der)
 {
-    struct candidates *c = ctx;
-    struct tls_chain_seen *seen = &c->session->seen;
-    if (seen->lookups == 1 && span_eq(der, span_bytes(c->child->raw.p, c->child->raw.len)))
-        seen->leaf_is_anchor = true;
-    if (c->list == NULL) {
-        c->list = mbedtls_calloc(1, sizeof *c->list);
-        if (c->list == NULL) {
-            c->no_memory = true;
-            return false;
-        }
-        mbedtls_x509_crt_init(c->list);
+    struct root_search *f = ctx;
+    f->given++;
+    if (f->wanted != 0 && f->given != f->wanted)
+        return true;
+    if (f->session->seen.lookups == 1 && span_eq(der, span_bytes(f->child->raw.p, f->child->raw.len)))
+        f->session->seen.leaf_is_anchor = true;
+    drop_root(f);
+    unsigned failures = f->session->arena->failures;
+    f->crt = mbedtls_calloc(1, sizeof *f->crt);
+    if (f->crt != NULL)
+        mbedtls_x509_crt_init(f->crt);
+    if (f->crt == NULL || mbedtls_x509_crt_parse_der_nocopy(f->crt, (const unsigned char *)der.p, der.len) != 0)
+        drop_root(f);
+    int its_score = f->crt != NULL ? score(f) : 0;
+    if (its_score > f->best_score) {
+        f->best_score = its_score;
+        f->best = f->given;
     }
-    unsigned failures = c->session->arena->failures;
-    int error = mbedtls_x509_crt_parse_der(c->list, (const unsigned char *)der.p, der.len);
-    c->no_memory = error != 0 && c->session->arena->failures != failures;
-    return !c->no_memory;
+    f->no_memory = f->session->arena->failures != failures;
+    if (f->no_memory || f->given == f->wanted || its_score == SCORE_BEST)
+        return false;
+    drop_root(f); /* the store goes on and overwrites it */
+    return true;
 }
 
-static void drop_list(mbedtls_x509_crt *list)
+static void search_roots(struct root_search *f)
 {
-    if (list == NULL)
-        return;
-    mbedtls_x509_crt_free(list);
-    mbedtls_free(list);
+    const struct tls_trust *trust = f->session->params->trust;
+    struct span issuer = span_bytes(f->child->issuer_raw.p, f->child->issuer_raw.len);
+    f->given = 0;
+    (void)trust->find(trust->ctx, issuer, give_root, f);
 }
 
-/* mbedTLS asks for the roots that may have signed child, and frees the list. */
+/* mbedTLS asks for the roots that may have signed child, and frees them. */
 static int find_roots(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
 {
     struct tls_session *t = ctx;
-    struct candidates c = { .session = t, .child = child };
-    const struct tls_trust *trust = t->params->trust;
-    *out = NULL;
+    struct root_search f = { .session = t, .child = child };
     t->seen.lookups++;
-    t->seen.issuer_held = false;
-    if (trust != NULL)
-        (void)trust->find(trust->ctx, span_bytes(child->issuer_raw.p, child->issuer_raw.len), give_root, &c);
-    if (c.no_memory || (c.list != NULL && c.list->version == 0)) {
-        drop_list(c.list);
-        c.list = NULL;
+    if (t->params->trust != NULL)
+        search_roots(&f);
+    if (f.best != 0 && f.crt == NULL && !f.no_memory) {
+        f.wanted = f.best;
+        search_roots(&f);
     }
-    if (c.no_memory)
+    *out = NULL;
+    if (f.no_memory) {
+        drop_root(&f);
         return MBEDTLS_ERR_X509_ALLOC_FAILED;
-    prepare_issuers(child, c.list != NULL ? c.list : child->next);
-    t->seen.issuer_held = c.list != NULL;
-    *out = c.list;
+    }
+    prepare_issuers(child, f.crt != NULL ? f.crt : child->next);
+    t->seen.issuer_held = f.crt != NULL;
+    *out = f.crt;
     return 0;
 }
 

@@ -56,7 +56,14 @@ def builder(subject, issuer, key, start, end):
     )
 
 
-def authority(common, key, above=None, start=START, end=END, path_length=None):
+def with_key_ids(build, key, signing_key):
+    """What lets a client tell two issuers of one name apart without trying their keys."""
+    return build.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False).add_extension(
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()), critical=False
+    )
+
+
+def authority(common, key, above=None, start=START, end=END, path_length=None, ids=True):
     subject = name(common)
     usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
     build = (
@@ -64,11 +71,15 @@ def authority(common, key, above=None, start=START, end=END, path_length=None):
         .add_extension(x509.BasicConstraints(True, path_length), critical=True)
         .add_extension(usage, critical=True)
     )
-    cert = build.sign(above.key if above else key, hashes.SHA256())
+    signing_key = above.key if above else key
+    if ids:
+        build = with_key_ids(build, key, signing_key)
+    cert = build.sign(signing_key, hashes.SHA256())
     return Party(key, cert, [cert] + (above.chain if above else []))
 
 
-def leaf(above, key, names=(HOST,), common=HOST, start=START, end=END, digest=hashes.SHA256(), usage="server"):
+def leaf(above, key, names=(HOST,), common=HOST, start=START, end=END, digest=hashes.SHA256(), usage="server",
+         ids=True):
     subject = name(common)
     build = builder(subject, above.cert.subject if above else subject, key, start, end)
     build = build.add_extension(x509.BasicConstraints(False, None), critical=True)
@@ -76,7 +87,10 @@ def leaf(above, key, names=(HOST,), common=HOST, start=START, end=END, digest=ha
     build = build.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
     if names:
         build = build.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
-    cert = build.sign(above.key if above else key, digest)
+    signing_key = above.key if above else key
+    if ids:
+        build = with_key_ids(build, key, signing_key)
+    cert = build.sign(signing_key, digest)
     return Party(key, cert, [cert] + (above.chain if above else []))
 
 
@@ -142,12 +156,13 @@ def make(folder):
     write_root("root-expired", old_root)
     write("expired-root", leaf(old_root, ec_key()))
 
-    twin_key = ec_key()
-    twin = authority("Test Root Twin", twin_key)
-    write_root("root-twin-old", authority("Test Root Twin", twin_key, end=PAST))
-    write_root("root-twin-new", twin)
-    write_root("root-twin-other", authority("Test Root Twin", ec_key()))
-    write("twin", leaf(twin, ec_key()))
+    for label, ids in (("twin", True), ("bare-twin", False)):
+        key = ec_key()
+        twin = authority("Test Root " + label, key, ids=ids)
+        write_root(f"root-{label}-old", authority("Test Root " + label, key, end=PAST, ids=ids))
+        write_root(f"root-{label}-new", twin)
+        write_root(f"root-{label}-other", authority("Test Root " + label, ec_key(), ids=ids))
+        write(label, leaf(twin, ec_key(), ids=ids))
 
     write("wrong-name", leaf(int_ec, ec_key(), ("other.example.test", "*.example.org")))
     write("no-san", leaf(int_ec, ec_key(), ()))

@@ -96,16 +96,31 @@ static void wildcard_names_one_label(void **state)
     }
 }
 
+/* With key identifiers and without; the right root is first, last or between. */
 static void roots_of_one_name(void **state)
 {
     (void)state;
-    pair_hold_root("root-twin-other");
-    pair_hold_root("root-twin-old");
-    serve_at("twin", PAIR_NOW);
-    assert_int_equal(client->facts.cause, TLS_CAUSE_EXPIRED);
-    pair_hold_root("root-twin-new");
-    serve_at("twin", PAIR_NOW);
-    assert_int_equal(client->facts.cause, TLS_CAUSE_NONE);
+    static const char *const orders[][3] = { { "new", "old", "other" }, { "other", "new", "old" }, { "old", "other", "new" } };
+    static const char *const labels[] = { "twin", "bare-twin" };
+    for (unsigned i = 0; i < 2; i++) {
+        for (unsigned k = 0; k < 3; k++) {
+            char name[3][40];
+            pair_hold_root(NULL);
+            for (unsigned n = 0; n < 3; n++) {
+                snprintf(name[n], sizeof name[n], "root-%s-%s", labels[i], orders[k][n]);
+                pair_hold_root(name[n]);
+            }
+            serve_at(labels[i], PAIR_NOW);
+            assert_string_equal(tls_cause_name(client->facts.cause), "none");
+        }
+        pair_hold_root(NULL);
+        pair_hold_root(i == 0 ? "root-twin-other" : "root-bare-twin-other");
+        serve_at(labels[i], PAIR_NOW);
+        assert_string_equal(tls_cause_name(client->facts.cause), "bad-certificate");
+        pair_hold_root(i == 0 ? "root-twin-old" : "root-bare-twin-old");
+        serve_at(labels[i], PAIR_NOW);
+        assert_string_equal(tls_cause_name(client->facts.cause), "expired");
+    }
 }
 
 static void no_roots_at_all(void **state)
