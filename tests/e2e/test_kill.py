@@ -1,0 +1,103 @@
+"""The promise: what was answered with 250 is never lost. The box is killed at random moments under load, started again, and held against the
+ledger of its own replies. kill -9 is a power cut that leaves the flash file as it is; cuts that tear and drop operations are swept on the
+simulated flash (tests/powercut).
+
+POSTERN_KILLS gives the number of kills; the default is a handful."""
+
+import os
+import random
+import threading
+import time
+
+import pytest
+
+from lab import client, net, pki
+from lab.fakemx import FakeMx
+
+KILLS = int(os.environ.get("POSTERN_KILLS", "5"))
+SENDERS = 8
+
+
+class Ledger:
+    """What the box was told and what it answered."""
+
+    def __init__(self):
+        self.lock, self.taken, self.sent, self.stopping = threading.Lock(), set(), 0, False
+
+    def sender(self, box, n):
+        rng, source = random.Random(n), f"{net.OFFICE[:-1]}{10 + n}"
+        net.address(source)
+        while not self.stopping:
+            with self.lock:
+                self.sent += 1
+                name = f"m{self.sent}x"
+            size = rng.choice([200, 2000, 6000, 40000])
+            try:
+                client.send(box, "anna@office.example", "bob@ledger.example", client.mail(name, "y" * 70 + "\r\n" + "z" * size), source=source,
+                            tls=rng.random() < 0.3, timeout=3)
+                with self.lock:
+                    self.taken.add(name)
+            except Exception:
+                time.sleep(0.05)
+
+
+@pytest.fixture
+def sink(names, board):
+    mx = FakeMx(f"{net.PREFIX}.5.{1 if board == 'posix' else 2}", "mx.ledger.example", cert=pki.good_ca().issue("mx.ledger.example"))
+    names.mail_domain("ledger.example", "mx.ledger.example", mx.ip)
+    yield mx
+    mx.stop()
+
+
+def names_in(mails):
+    return [m["body"].split(b"Subject: ", 1)[1].split(b"\r\n", 1)[0].decode() for m in mails]
+
+
+def test_nothing_answered_250_is_lost_over_kills(make_box, board, sink):
+    rng = random.Random(7)
+    box = make_box(board=board, settings={"net.address": f"{net.PREFIX}.0.{20 if board == 'posix' else 21}/16"})
+    ledger = Ledger()
+    threads = [threading.Thread(target=ledger.sender, args=(box, n), daemon=True) for n in range(SENDERS)]
+    for t in threads:
+        t.start()
+    for _ in range(KILLS):
+        time.sleep(rng.uniform(0.3, 1.5) * (1 if board == 'posix' else 3))
+        box.restart()
+    time.sleep(1)
+    ledger.stopping = True
+    for t in threads:
+        t.join(20)
+    box.console("queue retry")
+    end = time.time() + 60
+    while time.time() < end and box.json("queue")["count"]:
+        box.console("queue retry")
+        time.sleep(0.5)
+    left = box.json("queue")["count"]
+    arrived = names_in(sink.mails)
+    lost = ledger.taken - set(arrived)
+    twice = len(arrived) - len(set(arrived))
+    print(f"\n{board}: {KILLS} kills, {len(ledger.taken)} mails answered 250, {len(lost)} lost, {left} still queued, {twice} delivered twice")
+    assert len(ledger.taken) > (10 if board == 'posix' else 2) * KILLS
+    assert not lost and not left, f'{sorted(lost)}: {box.log(400)[-6000:]}'
+    assert twice <= (KILLS + 1) * 6  # at most what was under way at a kill: one a delivery session
+    assert "Sanitizer" not in box.errors()
+    box.stop()
+
+
+def test_the_queue_survives_and_says_why_after_a_kill(make_box, board, names):
+    dead = net.address(f"{net.PREFIX}.5.{11 if board == 'posix' else 12}")
+    domain = f"dead-{board}.example"
+    names.mail_domain(domain, f"mx.{domain}", dead)
+    box = make_box(board=board, settings={"net.address": f"{net.PREFIX}.0.{22 if board == 'posix' else 23}/16"})
+    body = client.mail("kept", "\r\n".join(f"line {i}" for i in range(3000)))
+    ident = client.send(box, "anna@office.example", f"bob@{domain}", body, source=net.OFFICE).split()[-1]
+    box.wait_log(rf"waits id={ident}")
+    box.restart()
+    entry = box.json("queue")["queue"][0]
+    assert entry["id"] == ident and "could not be reached" in entry["reason"] and entry["attempts"] >= 1
+    mx = FakeMx(dead, f"mx.{domain}")
+    box.console(f"queue retry {ident}")
+    got = mx.wait_for()["body"]
+    assert got.endswith(body.rstrip("\r\n").encode())
+    mx.stop()
+    box.stop()
