@@ -131,8 +131,8 @@ static enum rc mx_hosts(struct next_hop *out, struct span domain, struct dns_ans
     }
     take_mx_records(out, scratch);
     if (!out->count && scratch->truncated) {
-        delivery_status_set(status, DELIVERY_WAIT, SCOPE_DOMAIN, 0, "4.4.4", "no MX record of %.*s names a usable host", (int)domain.len,
-                            domain.p);
+        delivery_status_set(status, DELIVERY_WAIT, SCOPE_DOMAIN, 0, "4.4.4", "no MX record of %.*s names a usable host",
+                            (int)domain.len, domain.p);
         return RC_NOT_FOUND;
     }
     if (!out->count) {
