@@ -44,7 +44,7 @@ struct delivery_slot {
     uint8_t scratch[SMTP_CLIENT_SCRATCH_BYTES];
     uint8_t chunk[SPOOL_CHUNK_BYTES] __attribute__((aligned(16)));
     uint8_t stack[PLAN_SESSION_STACK_BYTES] __attribute__((aligned(16)));
-    uint8_t tls_memory[PLAN_TLS_ARENA_BYTES] __attribute__((aligned(16)));
+    uint8_t tls_memory[PLAN_DELIVERY_ARENA_BYTES] __attribute__((aligned(16)));
 };
 
 /* Tries the slot's batch at one host, all its addresses. Fills status[] of every recipient that is still open and clears `open` of those that

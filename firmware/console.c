@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 
+#include "board/plan_sizes.h"
 #include "firmware/console_edit.h"
 #include "firmware/log_ring.h"
 #include "firmware/settings.h"
@@ -11,11 +12,10 @@
 #include "hal/console.h"
 
 #define PROMPT "postern> "
-#define CONSOLE_STACK_BYTES (10 * 1024)
 #define SAY_MAX 1400
 
 static struct task console_task;
-static uint8_t stack[CONSOLE_STACK_BYTES] __attribute__((aligned(16)));
+static uint8_t stack[PLAN_CONSOLE_STACK_BYTES] __attribute__((aligned(16)));
 static struct console_edit edit;
 
 /* --- output --- */

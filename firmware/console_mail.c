@@ -11,7 +11,6 @@
 #include "hal/base/datetime.h"
 #include "net/link.h"
 
-#define PEM_PASTE_MAX 12288
 #define LOOKUP_MS 15000
 #define FIND_MAX 200 /* lines of `list find` */
 
@@ -248,19 +247,19 @@ static bool paste(struct strbuf *text)
         strbuf_putc(text, '\n');
     }
     if (text->overflow)
-        say_error("it is longer than %d bytes", PEM_PASTE_MAX);
+        say_error("it is longer than %u bytes", (unsigned)text->cap - 1);
     return !text->overflow;
 }
 
 static void cert_import(bool ca)
 {
-    static char memory[PEM_PASTE_MAX];
-    char words[200];
-    struct strbuf text = STRBUF(memory), why = STRBUF(words);
+    size_t memory_bytes;
+    char *memory = identity_paste_memory(&memory_bytes), words[200];
+    struct strbuf text = strbuf_on(memory, memory_bytes), why = STRBUF(words);
     if (!paste(&text))
         return;
     enum rc rc = ca ? inside_trust_import(strbuf_span(&text), &why) : identity_import(strbuf_span(&text), strbuf_span(&text), &why);
-    memset(memory, 0, sizeof memory);
+    memset(memory, 0, memory_bytes);
     if (rc != RC_OK)
         say_error("%s", words[0] ? words : rc_name(rc));
     else

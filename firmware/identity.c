@@ -17,7 +17,9 @@
 static struct tls_credentials *current;
 /* PEM on its way between flash and the parser. Shared: every user fills and empties it without yielding in between but for the flash
  * writes of import, which hold `busy`. */
-static char chain_pem[SETTINGS_LOG_VALUE_MAX + 1], key_pem[2048];
+static struct {
+    char chain[SETTINGS_LOG_VALUE_MAX + 1], key[2048];
+} pem;
 static bool busy;
 
 static void use(struct tls_credentials *c)
@@ -40,8 +42,7 @@ static void use(struct tls_credentials *c)
 
 static void wipe(void)
 {
-    memset(chain_pem, 0, sizeof chain_pem);
-    memset(key_pem, 0, sizeof key_pem);
+    memset(&pem, 0, sizeof pem);
 }
 
 static enum rc load_stored(struct tls_credentials **out)
@@ -49,11 +50,11 @@ static enum rc load_stored(struct tls_credentials **out)
     char words[160];
     struct strbuf why = STRBUF(words);
     size_t chain_len = 0, key_len = 0;
-    enum rc rc = settings_log_get(SPAN(CHAIN_KEY), chain_pem, sizeof chain_pem - 1, &chain_len);
+    enum rc rc = settings_log_get(SPAN(CHAIN_KEY), pem.chain, sizeof pem.chain - 1, &chain_len);
     if (rc == RC_OK)
-        rc = settings_log_get(SPAN(KEY_KEY), key_pem, sizeof key_pem - 1, &key_len);
+        rc = settings_log_get(SPAN(KEY_KEY), pem.key, sizeof pem.key - 1, &key_len);
     if (rc == RC_OK)
-        rc = tls_credentials_load(span_bytes(chain_pem, chain_len), span_bytes(key_pem, key_len), out, &why);
+        rc = tls_credentials_load(span_bytes(pem.chain, chain_len), span_bytes(pem.key, key_len), out, &why);
     if (rc != RC_OK && rc != RC_NOT_FOUND)
         log_event_at(LOG_ALERT, LOG_CERT, "stored-unusable", "rc=%s why=\"%s\"", rc_name(rc), words);
     wipe();
@@ -85,7 +86,7 @@ static const char *own_name(void)
 static void make_self_signed(void)
 {
     const char *names[] = { own_name() };
-    struct strbuf chain = STRBUF(chain_pem), key = STRBUF(key_pem);
+    struct strbuf chain = STRBUF(pem.chain), key = STRBUF(pem.key);
     char words[160];
     struct strbuf why = STRBUF(words);
     struct tls_credentials *made = NULL;
@@ -165,9 +166,9 @@ enum rc identity_import(struct span chain, struct span key, struct strbuf *why)
     strbuf_clear(why);
     if (busy)
         return RC_BUSY;
-    if (chain.len > SETTINGS_LOG_VALUE_MAX || key.len > sizeof key_pem) {
+    if (chain.len > SETTINGS_LOG_VALUE_MAX || key.len > sizeof pem.key) {
         strbuf_printf(why, "the chain is longer than %d or the key longer than %u bytes", SETTINGS_LOG_VALUE_MAX,
-                      (unsigned)sizeof key_pem);
+                      (unsigned)sizeof pem.key);
         return RC_INVALID;
     }
     enum rc rc = tls_credentials_load(chain, key, &loaded, why);
@@ -183,4 +184,10 @@ enum rc identity_import(struct span chain, struct span key, struct strbuf *why)
     }
     use(loaded);
     return RC_OK;
+}
+
+char *identity_paste_memory(size_t *bytes)
+{
+    *bytes = sizeof pem;
+    return (char *)&pem;
 }

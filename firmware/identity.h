@@ -15,5 +15,9 @@ bool identity_ready(void);
 bool identity_info(struct tls_leaf_info *out);
 /* Puts in an own pair: checked whole, stored durably as one batch, then used by the next handshake. RC_INVALID with words in why. Yields. */
 enum rc identity_import(struct span chain_pem, struct span key_pem, struct strbuf *why) MUST_CHECK;
+/* The memory in which PEM text stands here on its way between flash and parser, for who collects a pasted text before identity_import
+ * or inside_trust_import: RAM is dear. Nothing here uses it while the console reads lines, but whoever makes a certificate of its own
+ * accord must leave a paste alone. The text is gone after the next load; the user wipes it. */
+char *identity_paste_memory(size_t *bytes);
 
 #endif

@@ -60,7 +60,7 @@ struct slot {
     uint8_t ring[TCP_RING_BYTES];
     uint8_t chunk[SPOOL_CHUNK_BYTES] __attribute__((aligned(16)));
     uint8_t stack[PLAN_SESSION_STACK_BYTES] __attribute__((aligned(16)));
-    uint8_t tls_memory[PLAN_TLS_ARENA_BYTES] __attribute__((aligned(16)));
+    uint8_t tls_memory[PLAN_INTAKE_ARENA_BYTES] __attribute__((aligned(16)));
 };
 
 static struct slot slots[PLAN_INTAKE_SESSIONS];

@@ -1,4 +1,5 @@
 /* The appliance: brings the floors up in order and runs the main loop. Nothing here is a policy. */
+#include "board/plan_sizes.h"
 #include "firmware/alerts.h"
 #include "firmware/console.h"
 #include "firmware/delivery.h"
@@ -20,12 +21,11 @@
 #include "hal/reset.h"
 #include "hal/watchdog.h"
 
-#define BOOT_STACK_BYTES (12 * 1024)
 #define HOUSEKEEPING_MS 1000
 #define LIST_CHECK_EVERY 60
 
 static struct task boot_task;
-static uint8_t boot_stack[BOOT_STACK_BYTES] __attribute__((aligned(16)));
+static uint8_t boot_stack[PLAN_BOOT_STACK_BYTES] __attribute__((aligned(16)));
 
 static bool fine(const char *what, enum rc rc)
 {

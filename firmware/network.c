@@ -1,16 +1,17 @@
 /* Reads settings into link_params and dns_params, at boot and after each commit; runs SNTP. */
 #include "firmware/network.h"
 
+#include "board/plan_sizes.h"
 #include "firmware/alerts.h"
 #include "firmware/setting_value.h"
 #include "firmware/wallclock.h"
+#include "hal/base/crc32.h"
 #include "hal/base/log.h"
 #include "hal/random.h"
 #include "hal/task.h"
 #include "net/dns.h"
 #include "net/sntp.h"
 
-#define SNTP_STACK_BYTES 6144
 #define SNTP_FIRST_MS 2000
 #define SNTP_EVERY_S 3600
 #define SNTP_RETRY_S 60
@@ -19,10 +20,10 @@
 #define IPV6_CHECK_WAIT_MS 10000
 
 static struct task sntp_task;
-static uint8_t sntp_stack[SNTP_STACK_BYTES] __attribute__((aligned(16)));
+static uint8_t sntp_stack[PLAN_SNTP_STACK_BYTES] __attribute__((aligned(16)));
 static struct dns_answer sntp_scratch, ipv6_scratch;
 static struct link_params link_in_use;
-static struct dns_params resolvers_in_use;
+static uint32_t resolvers_in_use; /* checksum of the parameters: they are large */
 static struct {
     bool fit, checking;
     uint64_t checked_ms; /* 0: never */
@@ -84,9 +85,10 @@ void network_follow(void)
 {
     static struct dns_params now; /* too large for a task's stack; nothing here yields */
     read_dns_params(&now);
-    if (memcmp(&now, &resolvers_in_use, sizeof now) == 0)
+    uint32_t sum = crc32_update(0, &now, sizeof now);
+    if (sum == resolvers_in_use)
         return;
-    resolvers_in_use = now;
+    resolvers_in_use = sum;
     dns_configure(&now);
     char memory[DNS_RESOLVERS_MAX * IP_ENDPOINT_TEXT_MAX];
     struct strbuf text = STRBUF(memory);

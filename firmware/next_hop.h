@@ -3,11 +3,12 @@
 #ifndef FIRMWARE_NEXT_HOP_H
 #define FIRMWARE_NEXT_HOP_H
 
+#include "board/plan_sizes.h"
 #include "net/delivery_status.h"
 #include "net/dns.h"
 #include "policy/verdict.h"
 
-#define NEXT_HOP_HOSTS_MAX 12    /* more MX hosts are left out; large providers name fewer */
+#define NEXT_HOP_HOSTS_MAX PLAN_MX_HOSTS
 #define NEXT_HOP_ADDRESSES_MAX 8 /* of one host */
 
 enum next_hop_kind { HOP_INSIDE, HOP_ROUTE, HOP_SMARTHOST, HOP_MX, HOP_LITERAL };

@@ -3,12 +3,13 @@
  * untouched (a rollback to an older firmware loses nothing) and are not loaded. */
 #include "firmware/settings.h"
 
+#include "board/plan_sizes.h"
 #include "firmware/setting_value.h"
 #include "firmware/settings_log.h"
 #include "hal/base/domain.h"
 #include "hal/base/log.h"
 
-#define POOL_BYTES 8192 /* about 100 settings of 80 bytes */
+#define POOL_BYTES PLAN_SETTINGS_POOL_BYTES /* a setting takes about 80 bytes */
 #define LISTENERS_MAX 16
 #define LOG_PREFIX "set/"
 #define UNSET_MARK '\1' /* a staged value of this one byte means unset; control characters are never in values */

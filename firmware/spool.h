@@ -6,12 +6,13 @@
 #ifndef FIRMWARE_SPOOL_H
 #define FIRMWARE_SPOOL_H
 
+#include "board/plan_sizes.h"
 #include "hal/base/domain.h"
 #include "hal/base/ipaddr.h"
 #include "hal/flash.h"
 
 #define SPOOL_ADDRESS_MAX 320
-#define SPOOL_CHUNK_BYTES 4096 /* a writer's buffer */
+#define SPOOL_CHUNK_BYTES PLAN_SPOOL_CHUNK_BYTES /* a writer's buffer */
 #define SPOOL_RECIPIENTS_MAX 1000
 #define SPOOL_TEXT_MAX 256     /* of an outcome */
 #define SPOOL_RESERVE_BLOCKS 2 /* never given to intake: bounces and settling */

@@ -6,14 +6,15 @@
 #ifndef FIRMWARE_SPOOL_INTERNAL_H
 #define FIRMWARE_SPOOL_INTERNAL_H
 
+#include "board/plan_sizes.h"
 #include "firmware/spool_format.h"
 
-#define SPOOL_SEGMENTS_MAX 512
+#define SPOOL_SEGMENTS_MAX PLAN_SPOOL_SEGMENTS
 #define SPOOL_SEGMENT_MIN_BYTES (32u * 1024)
-#define SPOOL_WINDOW_ENTRIES 480 /* x 64 bytes: 30 KiB */
+#define SPOOL_WINDOW_ENTRIES PLAN_SPOOL_WINDOW_MESSAGES /* x 64 bytes, at most 32 KiB */
 #define SPOOL_WRITERS_MAX 64
-#define SPOOL_RESERVE_BYTES \
-    (128u * 1024)                /* at least so much, and at least SPOOL_RESERVE_BLOCKS segments, for settling and own mail */
+/* At least so much, and at least SPOOL_RESERVE_BLOCKS segments, for settling and own mail. */
+#define SPOOL_RESERVE_BYTES (128u * 1024)
 #define SPOOL_PAUSE_RECORDS 512u /* headers looked at between two yields of a long walk */
 #define SPOOL_SETTLED_MAX 32     /* SETTLED records whose end waits for a sync */
 

@@ -4,6 +4,7 @@
 #ifndef NET_SMTP_SERVER_H
 #define NET_SMTP_SERVER_H
 
+#include "board/plan_sizes.h"
 #include "net/smtp_address.h"
 #include "net/smtp_client.h"
 #include "net/smtp_data.h"
@@ -104,7 +105,7 @@ struct smtp_server {
     unsigned rcpt_commands; /* in this transaction */
     uint64_t data_received, data_dropped, data_waited_ms;
     char line[2048 + 2]; /* command line bound: RFC 5321 4.5.3.1.4 says 512, extensions and SMTPUTF8 add; longer: 500 */
-    char data[2048];
+    char data[PLAN_SMTP_DATA_BYTES];
 };
 
 /* Runs the whole session on an open stream and closes it; *s needs no preparation. The result says how it ended: RC_OK on QUIT,

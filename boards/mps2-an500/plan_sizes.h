@@ -1,15 +1,30 @@
-/* The plan of session memory on this board: pools of their own, so that none starves another. `make size` holds the sum against the
- * board's RAM. */
+/* The plan of memory on this board: sessions are pools of their own, so that none starves another; what grows with the queue has a
+ * fixed window. `make size` holds the sum against the board's RAM. */
 #ifndef BOARD_PLAN_SIZES_H
 #define BOARD_PLAN_SIZES_H
 
-#define PLAN_INTAKE_SESSIONS 1
-#define PLAN_DELIVERY_SESSIONS 1
+/* Sessions: a stack, a ring and an arena for TLS each (net/tls.h has the peaks: a client's is higher, it checks the peer's chain). */
+#define PLAN_INTAKE_SESSIONS 3
+#define PLAN_DELIVERY_SESSIONS 2
 #define PLAN_BOX_SESSIONS 1
-#define PLAN_SESSION_STACK_BYTES (6 * 1024)
-#define PLAN_TLS_ARENA_BYTES (34 * 1024)
-#define PLAN_DELIVERY_BATCH 4 /* recipients in one transaction */
-#define PLAN_GIVE_WAY_MS 2000 /* for an idle session to say 421 and end */
-#define PLAN_LOG_RING_BYTES (8 * 1024)
+#define PLAN_SESSION_STACK_BYTES 5632
+#define PLAN_INTAKE_ARENA_BYTES (32 * 1024)
+#define PLAN_DELIVERY_ARENA_BYTES (37 * 1024)
+#define PLAN_DELIVERY_BATCH 2     /* recipients in one transaction */
+#define PLAN_MX_HOSTS 8           /* of one domain; more are left out: large providers name fewer */
+#define PLAN_SMTP_DATA_BYTES 1024 /* of a message at once, in each intake session */
+#define PLAN_GIVE_WAY_MS 2000     /* for an idle session to say 421 and end */
+
+/* The box itself */
+#define PLAN_BOOT_STACK_BYTES (5 * 1024)
+#define PLAN_CONSOLE_STACK_BYTES (5 * 1024)
+#define PLAN_SNTP_STACK_BYTES (3 * 1024)
+#define PLAN_SETTINGS_POOL_BYTES (4 * 1024) /* committed settings, and as much for staged ones */
+#define PLAN_LOG_RING_BYTES (3 * 1024)
+
+/* Spool: 64 bytes a message that is due soonest, 20 bytes a segment, a buffer for each writer */
+#define PLAN_SPOOL_WINDOW_MESSAGES 64
+#define PLAN_SPOOL_SEGMENTS 256
+#define PLAN_SPOOL_CHUNK_BYTES 2048
 
 #endif

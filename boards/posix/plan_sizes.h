@@ -1,15 +1,30 @@
-/* The plan of session memory on this board: pools of their own, so that none starves another. `make size` holds the sum against the
- * board's RAM. */
+/* The plan of memory on this board: sessions are pools of their own, so that none starves another; what grows with the queue has a
+ * fixed window. `make size` holds the sum against the board's RAM. */
 #ifndef BOARD_PLAN_SIZES_H
 #define BOARD_PLAN_SIZES_H
 
+/* Sessions: a stack, a ring and an arena for TLS each (net/tls.h has the peaks: a client's is higher, it checks the peer's chain). */
 #define PLAN_INTAKE_SESSIONS 14
 #define PLAN_DELIVERY_SESSIONS 6
 #define PLAN_BOX_SESSIONS 4
 #define PLAN_SESSION_STACK_BYTES (64 * 1024)
-#define PLAN_TLS_ARENA_BYTES (44 * 1024) /* pointers of 64 bits: a tenth more than on the ARM boards */
-#define PLAN_DELIVERY_BATCH 16           /* recipients in one transaction */
-#define PLAN_GIVE_WAY_MS 2000            /* for an idle session to say 421 and end */
+#define PLAN_INTAKE_ARENA_BYTES (40 * 1024) /* pointers of 64 bits: a tenth more than on the ARM boards */
+#define PLAN_DELIVERY_ARENA_BYTES (44 * 1024)
+#define PLAN_DELIVERY_BATCH 16    /* recipients in one transaction */
+#define PLAN_MX_HOSTS 12          /* of one domain; more are left out: large providers name fewer */
+#define PLAN_SMTP_DATA_BYTES 2048 /* of a message at once, in each intake session */
+#define PLAN_GIVE_WAY_MS 2000     /* for an idle session to say 421 and end */
+
+/* The box itself */
+#define PLAN_BOOT_STACK_BYTES (12 * 1024)
+#define PLAN_CONSOLE_STACK_BYTES (10 * 1024)
+#define PLAN_SNTP_STACK_BYTES (6 * 1024)
+#define PLAN_SETTINGS_POOL_BYTES (8 * 1024) /* committed settings, and as much for staged ones */
 #define PLAN_LOG_RING_BYTES (24 * 1024)
+
+/* Spool: 64 bytes a message that is due soonest, 20 bytes a segment, a buffer for each writer */
+#define PLAN_SPOOL_WINDOW_MESSAGES 480
+#define PLAN_SPOOL_SEGMENTS 512
+#define PLAN_SPOOL_CHUNK_BYTES 4096
 
 #endif
