@@ -120,12 +120,12 @@ static void set_all(struct delivery_slot *s, const struct delivery_status *statu
 static void set_policy_status(struct delivery_slot *s, const struct next_hop_host *host)
 {
     struct delivery_status held;
-    const char *first = s->outcome.text;
-    delivery_status_set(&held, DELIVERY_WAIT, SCOPE_HOST, 0, "4.7.5", "held back, nothing was sent to %s: %.190s", host->name,
-                        first);
-    for (char *p = held.text; *p; p++)
-        if (*p == '\n')
-            *p = ';';
+    struct span first = span_of(s->outcome.text);
+    size_t end = span_find(first, 0, '\n'); /* what follows says what becomes of the mail */
+    if (end != SIZE_MAX)
+        first = span_sub(first, 0, end);
+    delivery_status_set(&held, DELIVERY_WAIT, SCOPE_HOST, 0, "4.7.5", "held back, nothing was sent to %s: %.*s", host->name,
+                        (int)first.len, first.p);
     set_all(s, &held);
 }
 
