@@ -304,6 +304,16 @@ static void poll(void)
     tasks_run();
 }
 
+/* The spool's own task ends its work: a segment that is to be erased may still hold what was settled. */
+static void finish_housekeeping(void)
+{
+    for (unsigned quiet = 0; quiet < 20; quiet++) {
+        poll();
+        if (flash_busy())
+            quiet = 0;
+    }
+}
+
 static void run_day(uint32_t mails, int64_t until)
 {
     static struct task tasks[WRITERS + CARRIERS];
@@ -316,11 +326,7 @@ static void run_day(uint32_t mails, int64_t until)
         task_start(&tasks[i], "day", stacks[i], sizeof stacks[i], i < WRITERS ? writer : carrier, (void *)(uintptr_t)i);
     while (running > 0)
         poll();
-    for (unsigned quiet = 0; quiet < 20; quiet++) { /* the spool's own task ends its work */
-        poll();
-        if (flash_busy())
-            quiet = 0;
-    }
+    finish_housekeeping();
 }
 
 /* --- processes --- */
@@ -510,6 +516,7 @@ static void recovery_and_next_day(void)
     dice_state = 79;
     boot();
     must(spool_open(0, FLASH_BYTES), "boot after the cut");
+    finish_housekeeping();
     check_ledger();
     settle_ledger();
     uint32_t highest = shared->highest_id;
@@ -525,6 +532,7 @@ static void last_look(void)
 {
     boot();
     must(spool_open(0, FLASH_BYTES), "last boot");
+    finish_housekeeping();
     check_ledger();
     _exit(0);
 }
