@@ -114,8 +114,8 @@ enum rc tls_init(void) MUST_CHECK; /* once, after random_init and task setup; RC
 /* The memory that all credentials share (and x509_self_signed works in): for status and to size it. */
 const struct arena *tls_identity_memory(void);
 /* Memory for one session's struct tls_session and its buffers comes from params->arena. Called by stream_starttls. Peaks on 32
- * bits: server 29 KiB with P-256, 31 with RSA-2048; client 31 KiB for an ECDSA chain, 31 to 36 for RSA chains of two to four
- * with 4096-bit issuers; afterwards 25. Each SAN of the peer's takes 32 bytes more. On 64 bits a tenth more. */
+ * bits: a server 29 KiB with P-256, 31 with RSA-2048; a client 31 KiB for chains of ECDSA or RSA-2048, 35 for three RSA
+ * certificates under a 4096-bit root; afterwards 25. Each SAN of the peer's takes 32 bytes more. 64 bits: a tenth more. */
 #define TLS_ARENA_BYTES (40u * 1024)
 
 /* Makes a P-256 key and a self-signed certificate for names (first is also shown as subject; dNSName SANs), valid from
