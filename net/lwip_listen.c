@@ -1,6 +1,10 @@
 /* Listening ports and the connections that wait in their backlogs. A waiting connection takes no data but one segment, which
  * lwIP holds for us, so that clients who talk before they are asked cost little. */
+#include <lwip_hooks.h>
+
+#include "lwip/memp.h"
 #include "lwip/priv/tcp_priv.h"
+#include "lwip/stats.h"
 #include "net/lwip_glue.h"
 #include "net/lwip_tcp.h"
 
@@ -35,6 +39,15 @@ static err_t waiting_receive(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err
     (void)pcb;
     (void)err;
     return p == NULL ? ERR_OK : ERR_MEM; /* a peer that ended is told from the pcb's state when it is accepted */
+}
+
+/* What a waiting connection sends stays in the frame that it came in. With half of the frames in use it is dropped instead: the
+ * peer sends it again, and who nobody serves cannot make the box deaf to those who are served. */
+err_t lwip_tcp_admit(struct tcp_pcb *pcb, struct pbuf *p)
+{
+    const struct stats_mem *frames = lwip_stats.memp[MEMP_PBUF_POOL];
+    bool waits = pcb->state != LISTEN && (pcb->flags & TF_BACKLOGPEND) != 0;
+    return waits && p->tot_len > 0 && frames->used > frames->avail / 2 ? ERR_MEM : ERR_OK;
 }
 
 static bool admitted(struct tcp_listener *l, const struct tcp_pcb *pcb)

@@ -305,6 +305,41 @@ def test_data_and_end_before_the_accept(box):
         assert read_all(both) == b"9 cbf43926\r\n"
 
 
+def test_talkers_that_nobody_serves_leave_room(box):
+    """Every session is taken and every backlog is full of clients that have sent something: these must not hold all of the
+    frames that the box can receive, else it hears nobody."""
+    with contextlib.ExitStack() as stack:
+        holders = [stack.enter_context(connect(ECHO)) for _ in range(SLOTS)]
+        wait_for(lambda: box.free_slots() == 0)
+        talkers = []
+        for port in (ECHO, COUNT, LINES, SOURCE, BUSY, SLOW, NEVER):
+            for _ in range(8):
+                s = stack.enter_context(connect(port))
+                s.sendall(b"QUIT\r\n" * 200)
+                talkers.append(s)
+        time.sleep(1)
+        holders[0].sendall(b"served")
+        assert holders[0].recv(10) == b"served"
+        for s in talkers:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST_ON_CLOSE)
+
+
+def test_fragments_that_never_end_leave_room(box):
+    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    for i in range(150):
+        packet = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28, i % 3 + 1, 0x2000 | (i // 3 + 1), 64, 17, 0,
+                             socket.inet_aton("10.78.0.200"), socket.inet_aton(BOX)) + bytes(8)
+        raw.sendto(packet, (BOX, 0))
+    raw.close()
+    raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, 44)  # a bare fragment header
+    for i in range(150):
+        raw.sendto(struct.pack(">BBHI", 17, 0, (i // 3 + 1) << 3 | 1, i % 3) + bytes(8), (BOX6, 0))
+    raw.close()
+    with connect(ECHO, timeout=5) as s:
+        s.sendall(b"heard")
+        assert s.recv(10) == b"heard"
+
+
 def test_filter_resets(box, address):
     with pytest.raises(ConnectionResetError), connect(REFUSE, address) as s:
         s.recv(10)

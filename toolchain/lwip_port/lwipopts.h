@@ -27,8 +27,8 @@
 #define MEMP_NUM_TCP_PCB_LISTEN LWIP_TCP_LISTENERS
 #define MEMP_NUM_TCP_SEG LWIP_TCP_SEGMENTS
 #define MEMP_NUM_UDP_PCB LWIP_UDP_SOCKETS
-#define MEMP_NUM_REASSDATA 4
-#define IP_REASS_MAX_PBUFS 8
+#define IP_REASS_MAX_PBUFS (LWIP_RX_FRAMES / 4) /* each family; datagrams that never become whole must not take all frames */
+#define MEMP_NUM_REASSDATA 3
 
 /* --- Link ------------------------------------------------------------------------------------------------------------------ */
 #define LWIP_ARP 1
@@ -99,6 +99,7 @@
 #define TCP_DEFAULT_LISTEN_BACKLOG 8
 #define SO_REUSE 0
 #define TCP_MSL 5000UL /* TIME_WAIT slots are few; ten seconds outlive what a local path can delay */
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) lwip_tcp_admit(pcb, p)
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) lwip_tcp_isn(local_ip, local_port, remote_ip, remote_port)
 
 /* --- UDP ------------------------------------------------------------------------------------------------------------------------- */
