@@ -77,7 +77,7 @@ def test_nothing_answered_250_is_lost_over_kills(make_box, board, sink):
     lost = ledger.taken - set(arrived)
     twice = len(arrived) - len(set(arrived))
     print(f"\n{board}: {KILLS} kills, {len(ledger.taken)} mails answered 250, {len(lost)} lost, {left} still queued, {twice} delivered twice")
-    assert len(ledger.taken) > (10 if board == 'posix' else 2) * KILLS
+    assert len(ledger.taken) >= (10 if board == "posix" else 1) * KILLS
     assert not lost and not left, f'{sorted(lost)}: {box.log(400)[-6000:]}'
     assert twice <= (KILLS + 1) * 6  # at most what was under way at a kill: one a delivery session
     assert "Sanitizer" not in box.errors()
