@@ -302,7 +302,7 @@ fuzz: $(FUZZERS)
 
 tools-test: tools
 	@toolchain/run-pytest tests/tools
-e2e: all selftest test-programs $(PKI)/.stamp
+e2e: all posix-asan selftest test-programs $(PKI)/.stamp
 	@toolchain/run-pytest tests/e2e
 bench: all
 	@if [ -x tests/bench/run ]; then tests/bench/run; else echo "bench: there are no benchmarks yet"; fi
