@@ -4,7 +4,6 @@
 #ifndef NET_SMTP_SERVER_H
 #define NET_SMTP_SERVER_H
 
-#include "board/plan_sizes.h"
 #include "net/smtp_address.h"
 #include "net/smtp_client.h"
 #include "net/smtp_data.h"
@@ -92,8 +91,13 @@ struct smtp_server {
     uint64_t data_bytes;
     uint64_t last_activity_ms; /* for "the idlest session gives way" */
     /* private to smtp_server*.c from here */
-    struct smtp_server_mail mail;
-    struct smtp_server_rcpt rcpt;
+    union {
+        struct {
+            struct smtp_server_mail mail; /* of the transaction */
+            struct smtp_server_rcpt rcpt;
+        };
+        char data[2048]; /* AUTH's credentials; what is read only to be dropped. Both come outside a transaction */
+    };
     struct smtp_answer answer;
     struct smtp_data decoder;
     struct deadline session;
@@ -105,7 +109,6 @@ struct smtp_server {
     unsigned rcpt_commands; /* in this transaction */
     uint64_t data_received, data_dropped, data_waited_ms;
     char line[2048 + 2]; /* command line bound: RFC 5321 4.5.3.1.4 says 512, extensions and SMTPUTF8 add; longer: 500 */
-    char data[PLAN_SMTP_DATA_BYTES];
 };
 
 /* Runs the whole session on an open stream and closes it; *s needs no preparation. The result says how it ended: RC_OK on QUIT,

@@ -12,7 +12,6 @@
 #define PLAN_DELIVERY_ARENA_BYTES (37 * 1024)
 #define PLAN_DELIVERY_BATCH 2     /* recipients in one transaction */
 #define PLAN_MX_HOSTS 8           /* of one domain; more are left out: large providers name fewer */
-#define PLAN_SMTP_DATA_BYTES 1024 /* of a message at once, in each intake session */
 #define PLAN_GIVE_WAY_MS 2000     /* for an idle session to say 421 and end */
 
 /* The box itself */
