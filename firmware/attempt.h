@@ -35,14 +35,18 @@ struct delivery_slot {
     struct delivery_status status[PLAN_DELIVERY_BATCH];
     struct next_hop hop;
     struct ip_addr_any address[NEXT_HOP_ADDRESSES_MAX];
-    struct dns_answer dns;
     struct verdict_domain known;
     struct list_entry list_entry;
     struct verdict verdict;
     struct verdict_outcome outcome;
-    uint8_t ring[TCP_RING_BYTES];
-    uint8_t scratch[SMTP_CLIENT_SCRATCH_BYTES];
-    uint8_t chunk[SPOOL_CHUNK_BYTES] __attribute__((aligned(16)));
+    union {
+        struct dns_answer dns;                      /* before a connection */
+        uint8_t scratch[SMTP_CLIENT_SCRATCH_BYTES]; /* during one */
+    };
+    union {
+        uint8_t ring[TCP_RING_BYTES];                                   /* while a connection is up */
+        uint8_t chunk[SPOOL_CHUNK_BYTES] __attribute__((aligned(16))); /* of a report, after it */
+    };
     uint8_t stack[PLAN_SESSION_STACK_BYTES] __attribute__((aligned(16)));
     uint8_t tls_memory[PLAN_DELIVERY_ARENA_BYTES] __attribute__((aligned(16)));
 };

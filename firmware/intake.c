@@ -53,8 +53,7 @@ struct slot {
     struct arena arena;
     struct spool_writer writer;
     struct mail_scan scan;
-    struct spool_envelope envelope;
-    struct spool_recipient recipient;
+    char recipient[SPOOL_ADDRESS_MAX + 1]; /* the latest */
     bool data_open;
     enum rc write_rc;
     uint8_t ring[TCP_RING_BYTES];
@@ -112,7 +111,7 @@ static void copy_text(char *out, size_t cap, const char *text)
 
 static enum rc open_writer(struct slot *slot, const struct smtp_server *s)
 {
-    struct spool_envelope *e = &slot->envelope;
+    struct spool_envelope envelope, *e = &envelope;
     const struct smtp_server_mail *m = &s->mail;
     memset(e, 0, sizeof *e);
     copy_text(e->sender, sizeof e->sender, m->sender.null ? "" : m->sender.full);
@@ -132,7 +131,7 @@ static void on_rcpt(void *ctx, struct smtp_server *s, const struct smtp_server_r
     struct slot *slot = ctx;
     const struct relay_facts facts = { slot->trusted || s->authenticated, settings_get("mail.domains"),
                                        settings_get("mail.postmaster"), settings_get("mail.inside")[0] != '\0' };
-    struct spool_recipient *to = &slot->recipient;
+    struct spool_recipient recipient, *to = &recipient;
     memset(to, 0, sizeof *to);
     struct strbuf address = STRBUF(to->address), domain = STRBUF(to->domain);
     enum relay_decision d = relay_decide(&facts, &r->address, &address, &domain);
@@ -143,6 +142,7 @@ static void on_rcpt(void *ctx, struct smtp_server *s, const struct smtp_server_r
         enum rc rc = slot->writer.open ? RC_OK : open_writer(slot, s);
         if (rc == RC_OK)
             rc = spool_add_recipient(&slot->writer, to);
+        copy_text(slot->recipient, sizeof slot->recipient, to->address);
         if (rc != RC_OK)
             answer_rc(a, rc);
     }
@@ -199,7 +199,7 @@ static enum rc write_received(struct slot *slot, const struct smtp_server *s)
         .authenticated = s->authenticated,
         .utf8 = s->mail.utf8,
         .id = slot->writer.id,
-        .only_recipient = s->recipients == 1 && plain_ascii(slot->recipient.address) ? slot->recipient.address : NULL,
+        .only_recipient = s->recipients == 1 && plain_ascii(slot->recipient) ? slot->recipient : NULL,
         .now = wallclock_now(),
     };
     received_format(&field, &f);
@@ -245,7 +245,7 @@ static void on_done(void *ctx, struct smtp_server *s, struct smtp_answer *a)
     count(rc == RC_OK ? COUNT_mails_in : COUNT_mails_refused);
     char from[80];
     struct strbuf sender = STRBUF(from);
-    strbuf_add_printable(&sender, span_of(slot->envelope.sender), sizeof from - 1);
+    strbuf_add_printable(&sender, span_of(s->mail.sender.null ? "" : s->mail.sender.full), sizeof from - 1);
     log_event(LOG_INTAKE, rc == RC_OK ? "queued" : "refused", "sid=%u id=%08X from=<%s> rcpts=%u bytes=%llu code=%u",
               (unsigned)slot->sid, (unsigned)id, from, s->recipients, (unsigned long long)bytes, a->code);
 }
