@@ -153,12 +153,31 @@ static void search_roots(struct root_search *f)
     (void)trust->find(trust->ctx, issuer, give_root, f);
 }
 
+/* mbedTLS looks for an issuer only behind a certificate, but servers send them in any order (RFC 8446 section 4.4.2 wants us
+ * to bear it): each issuer moves to behind what it issued. The list is the session's own. */
+static void order_chain(mbedtls_x509_crt *leaf)
+{
+    for (mbedtls_x509_crt *crt = leaf; crt != NULL; crt = crt->next) {
+        struct span issuer = span_bytes(crt->issuer_raw.p, crt->issuer_raw.len);
+        mbedtls_x509_crt **at = &crt->next;
+        while (*at != NULL && !span_eq(issuer, span_bytes((*at)->subject_raw.p, (*at)->subject_raw.len)))
+            at = &(*at)->next;
+        mbedtls_x509_crt *found = *at;
+        if (found == NULL)
+            continue;
+        *at = found->next;
+        found->next = crt->next;
+        crt->next = found;
+    }
+}
+
 /* mbedTLS asks for the roots that may have signed child, and frees them. */
 static int find_roots(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
 {
     struct tls_session *t = ctx;
     struct root_search f = { .session = t, .child = child };
-    t->seen.lookups++;
+    if (t->seen.lookups++ == 0)
+        order_chain((mbedtls_x509_crt *)child);
     if (t->params->trust != NULL)
         search_roots(&f);
     if (f.best != 0 && f.crt == NULL && !f.no_memory) {

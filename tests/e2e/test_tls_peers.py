@@ -192,6 +192,14 @@ def test_client_takes_long_chains(version, label):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_client_takes_a_chain_in_any_order(version):
+    """With the root and a stranger among the intermediates."""
+    with openssl_server("shuffled", VERSIONS[version]) as port:
+        facts, _ = probe_client(port)
+    expect_good(facts, version)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_client_out_of_memory_has_a_name(version):
     with openssl_server("rsa", VERSIONS[version]) as port:
         facts, _ = probe_client(port, "--arena", "30720")

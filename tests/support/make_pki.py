@@ -176,6 +176,9 @@ def make(folder):
     top = authority("Test Long 1", rsa_key(4096), root_rsa)
     middle = authority("Test Long 2", rsa_key(4096), top)
     write("long-rsa", leaf(authority("Test Long 3", rsa_key(4096), middle), rsa_key(), names))
+    shuffled = leaf(authority("Test Last", ec_key(), authority("Test Middle", ec_key(), authority("Test First", ec_key(), root_ec))), ec_key())
+    chain = shuffled.chain
+    write("shuffled", shuffled, [chain[0], chain[3], chain[4], good_ec.chain[1], chain[2], chain[1]])
     write("many-names", leaf(int_rsa, rsa_key(), [f"mail-{i}.customers.example.test" for i in range(99)] + [HOST]))
 
 
