@@ -44,11 +44,17 @@ static const char *state_name(enum spool_state s)
     return names[s];
 }
 
+/* Reads one recipient into `recipient`; yields, as that may walk much of the log. */
+static bool read_recipient(uint32_t id, unsigned index)
+{
+    return spool_read_recipient(id, index, &recipient) == RC_OK && task_yield() == RC_OK;
+}
+
 /* The first recipient that waits: its domain and last result stand for the mail in the overview. */
 static bool first_waiting(const struct spool_entry *e)
 {
     for (unsigned i = 0; i < e->recipients; i++)
-        if (spool_read_recipient(e->id, i, &recipient) == RC_OK && recipient.state == SPOOL_WAITING)
+        if (read_recipient(e->id, i) && recipient.state == SPOOL_WAITING)
             return true;
     return false;
 }
@@ -157,7 +163,7 @@ static void show_text(const struct spool_entry *e)
     say("  received %s from %s (%s)", e->received ? received : "at an unknown time", envelope.helo, peer);
     say("  %u attempt%s, next %s", e->attempts, e->attempts == 1 ? "" : "s", e->held ? "never: held by the operator" : next);
     for (unsigned i = 0; i < e->recipients; i++) {
-        if (spool_read_recipient(e->id, i, &recipient) != RC_OK)
+        if (!read_recipient(e->id, i))
             continue;
         show_recipient(i, false);
         if (!domain[0] && recipient.state == SPOOL_WAITING) {
@@ -182,7 +188,7 @@ static void show_json(const struct spool_entry *e)
     json_time("next_try", e->next_try);
     json_array("recipients");
     for (unsigned i = 0; i < e->recipients; i++)
-        if (spool_read_recipient(e->id, i, &recipient) == RC_OK)
+        if (read_recipient(e->id, i))
             show_recipient(i, true);
     json_close();
     json_end();
@@ -260,8 +266,7 @@ static void drop(const struct command_line *c)
 static bool waits_for(const struct spool_entry *e, struct span domain)
 {
     for (unsigned i = 0; i < e->recipients; i++)
-        if (spool_read_recipient(e->id, i, &recipient) == RC_OK && recipient.state == SPOOL_WAITING &&
-            span_is(domain, recipient.domain))
+        if (read_recipient(e->id, i) && recipient.state == SPOOL_WAITING && span_is(domain, recipient.domain))
             return true;
     return false;
 }

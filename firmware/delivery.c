@@ -14,6 +14,7 @@
 #include "policy/retry.h"
 
 #define IDLE_CHECK_MS 30000
+#define BATCH_LOOK_AHEAD 64
 #define FIND_HOP_MS 30000
 #define FAULT_WAIT_MS 5000
 
@@ -33,20 +34,37 @@ static void copy_text(char *out, size_t cap, const char *text)
 
 /* --- batches --- */
 
-/* Gathers recipients that wait, from *next on: the first one's domain is the batch's. *next moves past the last one looked at only while
- * none of another domain was left out. done: one bit a recipient of this round. RC_NOT_FOUND: no more. */
+static bool is_done(const uint8_t *done, unsigned i)
+{
+    return (done[i / 8] & (1u << (i % 8))) != 0;
+}
+
+static void set_done(uint8_t *done, unsigned i)
+{
+    done[i / 8] |= (uint8_t)(1u << (i % 8));
+}
+
+/* Gathers recipients that wait: the first one not done gives the batch's domain, others of it join within BATCH_LOOK_AHEAD. done: one bit a
+ * recipient of this round. Reading one may walk much of the log, hence a yield after each. RC_NOT_FOUND: no more. */
 static enum rc next_batch(struct delivery_slot *s, uint8_t *done)
 {
+    unsigned first = 0, looked = 0;
     s->count = 0;
-    for (unsigned i = 0; i < s->entry.recipients && s->count < PLAN_DELIVERY_BATCH; i++) {
+    while (first < s->entry.recipients && is_done(done, first))
+        first++;
+    for (unsigned i = first; i < s->entry.recipients && s->count < PLAN_DELIVERY_BATCH; i++) {
         struct batch_recipient *b = &s->batch[s->count];
-        if (done[i / 8] & (1u << (i % 8)))
+        if (is_done(done, i))
             continue;
+        if (s->count && looked++ == BATCH_LOOK_AHEAD)
+            break;
         enum rc rc = spool_read_recipient(s->entry.id, i, &b->to);
+        if (rc == RC_OK)
+            rc = task_yield();
         if (rc != RC_OK)
             return rc;
         if (b->to.state != SPOOL_WAITING) {
-            done[i / 8] |= (uint8_t)(1u << (i % 8));
+            set_done(done, i);
             continue;
         }
         if (!s->count)
@@ -55,7 +73,7 @@ static enum rc next_batch(struct delivery_slot *s, uint8_t *done)
             continue;
         b->index = i;
         b->open = true;
-        done[i / 8] |= (uint8_t)(1u << (i % 8));
+        set_done(done, i);
         s->count++;
     }
     return s->count ? RC_OK : RC_NOT_FOUND;
