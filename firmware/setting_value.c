@@ -4,6 +4,7 @@
 
 #include "hal/base/datetime.h"
 #include "hal/base/domain.h"
+#include "hal/base/utf8.h"
 
 typedef enum rc (*checker)(const struct setting_def *def, struct span v, struct strbuf *out, struct strbuf *why);
 
@@ -360,20 +361,25 @@ static const checker checkers[] = {
     [SETTING_EXCEPTION] = check_exception,
 };
 
-static bool has_control(struct span v)
+/* Values are shown as they are, on terminals too: the control characters beyond ASCII (U+0080 to U+009F) count. */
+static bool is_plain_text(struct span v)
 {
-    for (size_t i = 0; i < v.len; i++)
-        if ((unsigned char)v.p[i] < 0x20 || v.p[i] == 0x7f)
-            return true;
-    return false;
+    for (size_t at = 0; at < v.len;) {
+        uint32_t c;
+        size_t len = utf8_decode(v, at, &c);
+        if (!len || c < 0x20 || (c >= 0x7f && c < 0xa0))
+            return false;
+        at += len;
+    }
+    return true;
 }
 
 enum rc setting_value_check(const struct setting_def *def, struct span value, struct strbuf *out, struct strbuf *why)
 {
     strbuf_clear(out);
     strbuf_clear(why);
-    if (has_control(value))
-        return refuse(why, "holds a control character");
+    if (!is_plain_text(value))
+        return refuse(why, "holds a control character, or is not UTF-8");
     value = span_trim(value);
     if (!value.len)
         return refuse(why, "is empty (use unset)");
