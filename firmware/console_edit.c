@@ -4,6 +4,7 @@
 #define DEL 0x7f
 #define ESC 0x1b
 #define CTRL(c) ((c)&0x1f)
+#define ECHO_MAX (CONSOLE_ECHO_BYTES - 32) /* leaves room for a line's end and the prompt */
 
 void edit_init(struct console_edit *e)
 {
@@ -21,8 +22,11 @@ void edit_start_line(struct console_edit *e)
 
 static void send(struct console_edit *e, const char *p, size_t len)
 {
-    if (!e->hidden)
-        strbuf_add(&e->echo, span_bytes(p, len));
+    for (size_t i = 0; i < len && !e->hidden; i++) {
+        if (e->echo.len == ECHO_MAX && e->flush)
+            e->flush(e);
+        strbuf_putc(&e->echo, p[i]);
+    }
 }
 
 static void send_times(struct console_edit *e, char c, size_t times)
@@ -198,6 +202,10 @@ void edit_remember(struct console_edit *e)
 
 static void escape_key(struct console_edit *e, uint8_t byte)
 {
+    if (byte == ESC) { /* the one before was a key of its own, or was lost on the line */
+        e->escape_state = 1;
+        return;
+    }
     if (e->escape_state == 1) {
         e->escape_state = byte == '[' || byte == 'O' ? 2 : 0;
         e->escape_arg = 0;

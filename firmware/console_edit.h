@@ -7,6 +7,7 @@
 
 #define CONSOLE_LINE_MAX 1200 /* a setting's value, its key and the verb */
 #define CONSOLE_HISTORY_BYTES 1024
+#define CONSOLE_ECHO_BYTES 512
 
 enum edit_result {
     EDIT_MORE,     /* the line goes on */
@@ -25,9 +26,11 @@ struct console_edit {
     char history[CONSOLE_HISTORY_BYTES]; /* lines, newest first, each NUL-terminated */
     size_t history_len;
     unsigned history_at; /* 0: the line being edited */
-    /* Bytes to send to the operator, set by each call; the caller writes and clears it. */
+    /* Bytes to send to the operator, set by each call; the caller writes and clears it. A key that changes a long line makes more than
+     * fits: then flush, if it is set, must write and clear it on the way. */
     struct strbuf echo;
-    char echo_memory[CONSOLE_LINE_MAX + 64];
+    char echo_memory[CONSOLE_ECHO_BYTES];
+    void (*flush)(struct console_edit *e);
 };
 
 void edit_init(struct console_edit *e);

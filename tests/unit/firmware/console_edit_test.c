@@ -72,6 +72,7 @@ static void keys_change_the_line(void **state)
         { "b\xc3\xbcro\b\b\x7f\r", "b" },
         { "\x1b[1;5Cab\r", "ab" },
         { "\x1bxab\r", "ab" },
+        { "\x1b\x1b[Dab\r", "ab" },
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -152,6 +153,46 @@ static void a_hidden_line_is_not_echoed(void **state)
     assert_string_equal(e.echo.p, "\r\n");
 }
 
+/* A terminal of one line: what stands there after the echo so far. */
+static struct {
+    char text[2 * CONSOLE_LINE_MAX];
+    size_t cursor, len;
+} terminal;
+
+static void show_on_terminal(struct console_edit *edit)
+{
+    for (size_t i = 0; i < edit->echo.len; i++) {
+        char c = edit->echo.p[i];
+        if (c == '\b') {
+            assert_true(terminal.cursor > 0);
+            terminal.cursor--;
+            continue;
+        }
+        assert_true(terminal.cursor < sizeof terminal.text);
+        terminal.text[terminal.cursor++] = c;
+        if (terminal.cursor > terminal.len)
+            terminal.len = terminal.cursor;
+    }
+    assert_false(edit->echo.overflow);
+    strbuf_clear(&edit->echo);
+}
+
+static void a_long_line_is_redrawn_whole(void **state)
+{
+    (void)state;
+    memset(&terminal, 0, sizeof terminal);
+    e.flush = show_on_terminal;
+    for (unsigned i = 0; i < 900; i++)
+        type(i % 10 ? "a" : "b");
+    type("\x01x\x05y\x15short");
+    show_on_terminal(&e);
+    assert_string_equal(e.line, "short");
+    assert_int_equal(terminal.cursor, 5);
+    assert_memory_equal(terminal.text, "short ", 6);
+    for (size_t i = 5; i < terminal.len; i++)
+        assert_int_equal(terminal.text[i], ' ');
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +204,7 @@ int main(void)
         cmocka_unit_test_setup(an_overlong_line_is_told_and_dropped, set_up),
         cmocka_unit_test_setup(cancel_gives_the_line_up, set_up),
         cmocka_unit_test_setup(a_hidden_line_is_not_echoed, set_up),
+        cmocka_unit_test_setup(a_long_line_is_redrawn_whole, set_up),
     };
     return cmocka_run_group_tests_name("console_edit", tests, NULL, NULL);
 }
