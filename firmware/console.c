@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "board/plan_sizes.h"
+#include "firmware/console_commands.h"
 #include "firmware/console_edit.h"
 #include "firmware/log_ring.h"
 #include "firmware/settings.h"
@@ -23,6 +24,8 @@ static struct console_edit edit;
 void say_raw(struct span text)
 {
     console_write(text.p, text.len);
+    if (task_current() && task_yield() != RC_OK)
+        return; /* the console's task is never cancelled */
 }
 
 static void say_line(const char *prefix, const char *format, va_list ap)
@@ -53,10 +56,20 @@ void say_error(const char *format, ...)
     va_end(ap);
 }
 
+void say_usage(const struct command *command)
+{
+    say_error("usage: %s %s", command->name, command->arguments);
+}
+
+static void write_echo(struct console_edit *e)
+{
+    console_write(e->echo.p, e->echo.len);
+    strbuf_clear(&e->echo);
+}
+
 static void flush_echo(void)
 {
-    console_write(edit.echo.p, edit.echo.len);
-    strbuf_clear(&edit.echo);
+    write_echo(&edit);
 }
 
 /* --- input --- */
@@ -101,16 +114,30 @@ bool confirm(const struct command_line *c, const char *question)
 
 /* --- completion --- */
 
+static const struct command *find_command(struct span name)
+{
+    for (unsigned i = 0; i < command_count; i++)
+        if (span_is(name, commands[i].name))
+            return &commands[i];
+    return NULL;
+}
+
 struct completion {
     struct span stem;
     char common[SETTING_KEY_MAX + 1]; /* what all candidates share */
     unsigned found;
+    bool listing; /* shows the candidates instead of counting them */
 };
 
 static void offer(struct completion *c, struct span word)
 {
     if (word.len < c->stem.len || !span_eq(span_sub(word, 0, c->stem.len), c->stem) || word.len > SETTING_KEY_MAX)
         return;
+    if (c->listing) {
+        say_raw(word);
+        say_raw(SPAN("  "));
+        return;
+    }
     struct strbuf common = STRBUF(c->common);
     if (!c->found++) {
         strbuf_add(&common, word);
@@ -140,22 +167,38 @@ static void offer_words(struct completion *c, const char *words)
         offer(c, word);
 }
 
+static void offer_commands(struct completion *c)
+{
+    for (unsigned i = 0; i < command_count; i++)
+        offer(c, span_of(commands[i].name));
+}
+
+/* All that may stand at the cursor: a command, or a word of the command that the line begins with. */
+static void offer_all(struct completion *c)
+{
+    struct span line = span_bytes(edit.line, edit.cursor);
+    size_t last_blank = span_find_last(line, ' ');
+    if (last_blank == SIZE_MAX) {
+        c->stem = line;
+        offer_commands(c);
+        return;
+    }
+    c->stem = span_from(line, last_blank + 1);
+    const struct command *command = find_command(span_sub(line, 0, span_find(line, 0, ' ')));
+    if (!command || span_find(line, 0, ' ') != last_blank)
+        return;
+    offer_words(c, command->subwords);
+    if (command->run == command_help)
+        offer_commands(c);
+    if (command->takes_key)
+        offer_settings(c);
+}
+
+/* TAB: adds what all candidates share, else shows them. */
 static void complete(void)
 {
     struct completion c = { .found = 0 };
-    struct span line = span_bytes(edit.line, edit.cursor);
-    size_t blank = span_find_last(line, ' ');
-    c.stem = blank == SIZE_MAX ? line : span_from(line, blank + 1);
-    struct span first = span_sub(line, 0, span_find(line, 0, ' ') == SIZE_MAX ? line.len : span_find(line, 0, ' '));
-    for (unsigned i = 0; i < command_count; i++) {
-        if (blank == SIZE_MAX)
-            offer(&c, span_of(commands[i].name));
-        else if (span_is(first, commands[i].name)) {
-            offer_words(&c, commands[i].subwords);
-            if (commands[i].takes_key)
-                offer_settings(&c);
-        }
-    }
+    offer_all(&c);
     if (!c.found)
         return;
     struct span more = span_from(span_of(c.common), c.stem.len);
@@ -163,6 +206,13 @@ static void complete(void)
         edit_insert(&edit, more);
     if (c.found == 1 && !span_ends_nocase(span_of(c.common), "."))
         edit_insert(&edit, SPAN(" "));
+    if (!more.len && c.found > 1) {
+        say_raw(SPAN("\r\n"));
+        c.listing = true;
+        offer_all(&c);
+        say_raw(SPAN("\r\n"));
+        edit_redraw(&edit, PROMPT);
+    }
     flush_echo();
 }
 
@@ -183,14 +233,6 @@ static void split_words(struct span line, struct command_line *c)
         }
         at = end + 1;
     }
-}
-
-static const struct command *find_command(struct span name)
-{
-    for (unsigned i = 0; i < command_count; i++)
-        if (span_is(name, commands[i].name))
-            return &commands[i];
-    return NULL;
 }
 
 static void run_line(struct span line)
@@ -214,7 +256,11 @@ static void run_line(struct span line)
         c.json = true;
         c.count--;
     }
-    found->run(&c);
+    c.command = found;
+    if (found->words_max && c.count > found->words_max)
+        say_usage(found);
+    else
+        found->run(&c);
 }
 
 static bool holds_secret(struct span line)
@@ -256,5 +302,6 @@ static void console_main(void *arg)
 void console_start(void)
 {
     edit_init(&edit);
+    edit.flush = write_echo;
     task_start(&console_task, "console", stack, sizeof stack, console_main, NULL);
 }

@@ -11,7 +11,9 @@ void console_start(void); /* banner and prompt; quiets the log's printing. Does 
 
 /* What a command was given: words by blanks, `json` as last word taken off. */
 #define COMMAND_WORDS_MAX 8
+struct command;
 struct command_line {
+    const struct command *command;
     struct span word[COMMAND_WORDS_MAX]; /* the command itself is word 0 */
     unsigned count;
     struct span rest; /* everything behind the key of `set`: from word 2 on, as typed */
@@ -21,7 +23,8 @@ struct command_line {
 /* Prints one line (printf-like, line end added). Yields, so that a long output never holds the box. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void say_error(const char *format, ...) __attribute__((format(printf, 1, 2))); /* "error: ..." */
-/* Prints text as it is, without a line end: for JSON built in pieces. */
+void say_usage(const struct command *command);                                 /* how it is typed, as an error */
+/* Prints text as it is, without a line end: for JSON built in pieces. Yields. */
 void say_raw(struct span text);
 /* Asks "... (yes/no) " unless the last word was yes; true for yes. Yields. */
 bool confirm(const struct command_line *c, const char *question);
@@ -34,6 +37,7 @@ struct command {
     const char *help;      /* one line */
     void (*run)(const struct command_line *c);
     const char *subwords; /* for completion: "show retry drop", or "" */
+    unsigned words_max;   /* more is an error, the command itself counts; 0: the last one may hold blanks */
     bool shows;           /* takes `json` */
     bool takes_key;       /* completes with settings keys */
 };

@@ -276,11 +276,12 @@ static void print_log(struct log_cursor from, struct span only, bool json)
 {
     static char memory[LOG_LINE_MAX];
     struct strbuf line = STRBUF(memory);
+    struct log_cursor end = log_ring_last(0); /* what is logged meanwhile is left for the next time */
     if (json) {
         json_begin();
         json_array("lines");
     }
-    while (log_ring_next(&from, &line)) {
+    while (from.position < end.position && log_ring_next(&from, &line)) {
         bool wanted = !only.len;
         for (size_t i = 0; !wanted && i + only.len <= line.len; i++)
             wanted = span_eq_nocase(span_sub(strbuf_span(&line), i, only.len), only);
@@ -301,7 +302,7 @@ void command_log(const struct command_line *c)
 {
     uint32_t n = LOG_DEFAULT_LINES;
     if (c->count > 1 && !span_to_u32(c->word[1], &n))
-        say_error("log [N]");
+        say_usage(c->command);
     else
         print_log(log_ring_last(n), span_of(""), c->json);
 }
@@ -309,7 +310,7 @@ void command_log(const struct command_line *c)
 void command_trace(const struct command_line *c)
 {
     if (c->count < 2)
-        say_error("trace ADDRESS|ID");
+        say_usage(c->command);
     else
         print_log((struct log_cursor){ 0 }, c->word[1], c->json);
 }
@@ -415,7 +416,7 @@ void command_time(const struct command_line *c)
         return;
     }
     if (!span_is(c->word[1], "set") || c->count != 3 || rfc3339_parse(c->word[2], &unix_s) != RC_OK) {
-        say_error("time set 2026-12-31T23:59:59Z");
+        say_error("usage: time set 2026-12-31T23:59:59Z");
         return;
     }
     enum rc rc = wallclock_set(unix_s);
@@ -432,6 +433,10 @@ void command_time(const struct command_line *c)
 
 void command_reboot(const struct command_line *c)
 {
+    if (c->count > 1 && !span_is(c->word[1], "yes")) {
+        say_usage(c->command);
+        return;
+    }
     if (!confirm(c, "sessions break off, queued mail stays: restart the box?"))
         return;
     say("restarting");
@@ -450,6 +455,10 @@ void command_factory_reset(const struct command_line *c)
 {
     struct flash_map map;
     bool all = c->count > 1 && span_is(c->word[1], "all");
+    if (c->count > 1u + all && !span_is(c->word[1u + all], "yes")) {
+        say_usage(c->command);
+        return;
+    }
     if (!confirm(c, all ? "settings, keys AND QUEUED MAIL will be gone: erase them?"
                         : "all settings and keys will be gone: erase them?"))
         return;

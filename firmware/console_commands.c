@@ -5,27 +5,28 @@
 #include "firmware/settings.h"
 
 const struct command commands[] = {
-    { "help", "[COMMAND]", "lists the commands, or tells more about one", command_help, "", false, false },
-    { "status", "", "how the box is: alerts, mail, certificate, list, network", command_status, "", true, false },
-    { "show", "[PREFIX]", "settings as 'set' takes them; changes that wait for commit begin with *", command_show, "", true, true },
-    { "set", "KEY VALUE", "stages a change of a setting", command_set, "", false, true },
-    { "unset", "KEY", "stages the return to the default", command_unset, "", false, true },
-    { "commit", "", "makes the staged changes durable and puts them to use", command_commit, "", false, false },
-    { "discard", "", "forgets the staged changes", command_discard, "", false, false },
-    { "policy", "DOMAIN", "what mail to this domain must be shown, and why", command_policy, "", true, false },
+    { "help", "[COMMAND]", "lists the commands, or tells more about one", command_help, "", 2, false, true },
+    { "status", "", "how the box is: alerts, mail, certificate, list, network", command_status, "", 1, true, false },
+    { "show", "[PREFIX]", "settings as 'set' takes them; changes that wait for commit begin with *", command_show, "", 2, true,
+      true },
+    { "set", "KEY VALUE", "stages a change of a setting", command_set, "", 0, false, true },
+    { "unset", "KEY", "stages the return to the default", command_unset, "", 2, false, true },
+    { "commit", "", "makes the staged changes durable and puts them to use", command_commit, "", 1, false, false },
+    { "discard", "", "forgets the staged changes", command_discard, "", 1, false, false },
+    { "policy", "DOMAIN", "what mail to this domain must be shown, and why", command_policy, "", 2, true, false },
     { "queue", "[show ID|retry [ID]|drop ID|hold DOMAIN|release DOMAIN]", "mail that waits, and why", command_queue,
-      "show retry drop hold release", true, false },
-    { "list", "[info|find TEXT]", "the preload list in flash", command_list, "info find", true, false },
+      "show retry drop hold release", 4, true, false },
+    { "list", "[info|find TEXT]", "the preload list in flash", command_list, "info find", 3, true, false },
     { "cert", "[info|import|import-ca|unpin HOST]", "the box's certificate, the office server's CA and pinned key", command_cert,
-      "info import import-ca unpin", true, false },
-    { "dns", "[NAME [TYPE]]", "resolvers and their answers", command_dns, "", true, false },
-    { "log", "[N]", "the last N lines of the log", command_log, "", true, false },
-    { "trace", "ADDRESS|ID", "log lines about one mail or address", command_trace, "", true, false },
-    { "stats", "", "counters, tasks and memory", command_stats, "", true, false },
-    { "time", "[set RFC3339]", "the clock and how far it is trusted", command_time, "set", true, false },
-    { "reboot", "[yes]", "restarts the box; queued mail stays", command_reboot, "", false, false },
+      "info import import-ca unpin", 3, true, false },
+    { "dns", "[NAME [TYPE]]", "resolvers and their answers", command_dns, "", 3, true, false },
+    { "log", "[N]", "the last N lines of the log", command_log, "", 2, true, false },
+    { "trace", "ADDRESS|ID", "log lines about one mail or address", command_trace, "", 2, true, false },
+    { "stats", "", "counters, tasks and memory", command_stats, "", 1, true, false },
+    { "time", "[set RFC3339]", "the clock and how far it is trusted", command_time, "set", 3, true, false },
+    { "reboot", "[yes]", "restarts the box; queued mail stays", command_reboot, "", 2, false, false },
     { "factory-reset", "[all] [yes]", "erases all settings and keys; with 'all' the queued mail too", command_factory_reset, "all",
-      false, false },
+      3, false, false },
 };
 const unsigned command_count = sizeof commands / sizeof commands[0];
 
@@ -41,7 +42,10 @@ static bool help_for_key(struct span key)
 {
     for (unsigned i = 0; i < settings_count; i++) {
         const struct setting_def *d = &settings_table[i];
-        if (!span_is(key, d->key))
+        size_t stem = strlen(d->key) - 1; /* of a family: the part before its star */
+        bool member = span_ends_nocase(span_of(d->key), ".*") && key.len >= stem &&
+                      span_eq(span_sub(key, 0, stem), span_sub(span_of(d->key), 0, stem));
+        if (!span_is(key, d->key) && !member)
             continue;
         say("%s: %s", d->key, d->help);
         if (d->preset[0])

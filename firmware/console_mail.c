@@ -6,6 +6,7 @@
 #include "firmware/inside_trust.h"
 #include "firmware/json_out.h"
 #include "firmware/list_store.h"
+#include "firmware/setting_value.h"
 #include "firmware/settings.h"
 #include "firmware/wallclock.h"
 #include "hal/base/datetime.h"
@@ -22,7 +23,10 @@ static bool domain_word(const struct command_line *c, unsigned n, struct strbuf 
 {
     if (n < c->count && domain_canonical(c->word[n], domain) == RC_OK)
         return true;
-    say_error("that is not a domain name");
+    if (n < c->count)
+        say_error("that is not a domain name");
+    else
+        say_usage(c->command);
     return false;
 }
 
@@ -156,7 +160,7 @@ static void list_find_text(const struct command_line *c)
     unsigned found = 0;
     enum rc rc = RC_NOT_FOUND;
     if (c->count < 3) {
-        say_error("list find TEXT");
+        say_usage(c->command);
         return;
     }
     if (c->json) {
@@ -190,7 +194,7 @@ void command_list(const struct command_line *c)
     else if (span_is(c->word[1], "find"))
         list_find_text(c);
     else
-        say_error("list [info|find TEXT]");
+        say_usage(c->command);
 }
 
 /* --- cert --- */
@@ -279,39 +283,65 @@ void command_cert(const struct command_line *c)
         else
             say("forgotten; the next key that it shows will be pinned");
     } else
-        say_error("cert [info|import|import-ca|unpin HOST]");
+        say_usage(c->command);
 }
 
 /* --- dns --- */
 
-static void dns_overview(bool json)
+/* The n-th resolver in use: those of net.dns, else those that the network gave. */
+static bool resolver_at(unsigned n, struct strbuf *out)
 {
     struct link_status link;
-    struct dns_stats s;
+    struct span rest = span_of(settings_get("net.dns")), item;
+    bool more = rest.len > 0;
+    strbuf_clear(out);
+    if (more) {
+        while (setting_list_next(&rest, &more, &item))
+            if (n-- == 0) {
+                strbuf_add(out, item);
+                return true;
+            }
+        return false;
+    }
     link_status(&link);
+    if (n >= link.resolver_count)
+        return false;
+    ip_format(out, &link.resolver[n]);
+    return true;
+}
+
+static void dns_overview_json(const struct dns_stats *s)
+{
+    char memory[IP_ENDPOINT_TEXT_MAX];
+    struct strbuf resolver = STRBUF(memory);
+    json_begin();
+    json_array("resolvers");
+    for (unsigned i = 0; resolver_at(i, &resolver); i++)
+        json_text(NULL, memory);
+    json_close();
+    json_text("given_by", settings_get("net.dns")[0] ? "net.dns" : "network");
+    json_number("queries", (int64_t)s->queries);
+    json_number("cache_hits", (int64_t)s->cache_hits);
+    json_number("timeouts", (int64_t)s->timeouts);
+    json_number("tcp_fallbacks", (int64_t)s->tcp_fallbacks);
+    json_number("servfails", (int64_t)s->servfails);
+    json_number("mismatches", (int64_t)s->mismatches);
+    json_number("cache_entries", s->cache_entries);
+    json_end();
+}
+
+static void dns_overview(bool json)
+{
+    char memory[IP_ENDPOINT_TEXT_MAX];
+    struct strbuf resolver = STRBUF(memory);
+    struct dns_stats s;
     dns_stats(&s);
     if (json) {
-        json_begin();
-        json_text("resolvers", settings_get("net.dns"));
-        json_number("queries", (int64_t)s.queries);
-        json_number("cache_hits", (int64_t)s.cache_hits);
-        json_number("timeouts", (int64_t)s.timeouts);
-        json_number("tcp_fallbacks", (int64_t)s.tcp_fallbacks);
-        json_number("servfails", (int64_t)s.servfails);
-        json_number("mismatches", (int64_t)s.mismatches);
-        json_number("cache_entries", s.cache_entries);
-        json_end();
+        dns_overview_json(&s);
         return;
     }
-    const char *set = settings_get("net.dns");
-    if (set[0])
-        say("resolvers %s (net.dns)", set);
-    for (unsigned i = 0; !set[0] && i < link.resolver_count; i++) {
-        char memory[IP_TEXT_MAX];
-        struct strbuf text = STRBUF(memory);
-        ip_format(&text, &link.resolver[i]);
-        say("resolver %s (given by the network)", memory);
-    }
+    for (unsigned i = 0; resolver_at(i, &resolver); i++)
+        say("resolver %s (%s)", memory, settings_get("net.dns")[0] ? "net.dns" : "given by the network");
     say("%llu queries, %llu answered from the cache, %llu timeouts, %llu over TCP, %llu failures, %llu forged or stray answers",
         (unsigned long long)s.queries, (unsigned long long)s.cache_hits, (unsigned long long)s.timeouts,
         (unsigned long long)s.tcp_fallbacks, (unsigned long long)s.servfails, (unsigned long long)s.mismatches);

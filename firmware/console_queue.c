@@ -177,8 +177,11 @@ static void show_text(const struct spool_entry *e)
 
 static void show_json(const struct spool_entry *e)
 {
+    char id[9];
+    struct strbuf id_text = STRBUF(id);
+    strbuf_printf(&id_text, "%08X", (unsigned)e->id);
     json_begin();
-    json_number("id", e->id);
+    json_text("id", id);
     json_text("sender", envelope.sender);
     json_text("helo", envelope.helo);
     json_text("state", entry_state(e));
@@ -279,7 +282,7 @@ static void hold(const struct command_line *c, bool held)
     struct spool_entry e = { .id = 0 };
     unsigned n = 0;
     if (c->count < 3 || domain_canonical(c->word[2], &domain) != RC_OK) {
-        say_error("queue %s DOMAIN", held ? "hold" : "release");
+        say_usage(c->command);
         return;
     }
     while (spool_next(e.id, &e)) {
@@ -309,5 +312,5 @@ void command_queue(const struct command_line *c)
     else if (span_is(c->word[1], "hold") || span_is(c->word[1], "release"))
         hold(c, span_is(c->word[1], "hold"));
     else
-        say_error("queue [show ID|retry [ID]|drop ID|hold DOMAIN|release DOMAIN]");
+        say_usage(c->command);
 }

@@ -52,7 +52,7 @@ void command_set(const struct command_line *c)
     char words[300];
     struct strbuf why = STRBUF(words);
     if (c->count < 3) {
-        say_error("set KEY VALUE");
+        say_usage(c->command);
         return;
     }
     if (settings_stage(c->word[1], c->rest, &why) != RC_OK)
@@ -64,7 +64,7 @@ void command_unset(const struct command_line *c)
     char words[300];
     struct strbuf why = STRBUF(words);
     if (c->count != 2)
-        say_error("unset KEY");
+        say_usage(c->command);
     else if (settings_stage_unset(c->word[1], &why) != RC_OK)
         say_error("%s", words);
 }
