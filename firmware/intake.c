@@ -18,7 +18,6 @@
 #include "net/tcp.h"
 
 #define PTR_WAIT_MS 3000
-#define BUSY_WRITE_MS 2000
 #define ACCEPTOR_STACK_BYTES 3072
 #define SIZE_SHARE 3 /* at most a third of the spool for one mail */
 
@@ -392,21 +391,12 @@ static struct slot *find_slot(void)
     return slot;
 }
 
-/* Says 421 without a slot, in a small one of its own. */
+/* Says 421 without a slot; on 465 a client waits for TLS, and only sees the end. */
 static void refuse_busy(struct tcp_listener *l)
 {
-    static struct stream stream;
-    static struct tcp_conn conn;
-    static uint8_t ring[TCP_RING_BYTES];
-    if (tcp_accept(l, &stream, &conn, ring) != RC_OK)
-        return;
-    count(COUNT_sessions_refused);
-    struct deadline d = deadline_in_ms(BUSY_WRITE_MS);
-    if (l != &listeners[ON_465] && stream_write(&stream, SPAN("421 4.3.2 too busy now, try again soon\r\n"), d) == RC_OK) {
-        stream_close(&stream, d);
-        return;
-    }
-    stream_abort(&stream);
+    bool plain = l != &listeners[ON_465];
+    if (tcp_turn_away(l, plain ? SPAN("421 4.3.2 too busy now, try again soon\r\n") : span_of("")))
+        count(COUNT_sessions_refused);
 }
 
 static void take(struct tcp_listener *l, enum service_index service)

@@ -148,3 +148,16 @@ enum rc tcp_accept(struct tcp_listener *l, struct stream *s, struct tcp_conn *c,
     l->accepted++;
     return RC_OK;
 }
+
+bool tcp_turn_away(struct tcp_listener *l, struct span last_words)
+{
+    struct tcp_waiting *w = oldest(l);
+    if (w == NULL)
+        return false;
+    struct tcp_pcb *pcb = w->pcb;
+    leave_backlog(w);
+    tcp_backlog_accepted(pcb);
+    l->refused++;
+    lwip_tcp_dismiss(pcb, last_words);
+    return true;
+}

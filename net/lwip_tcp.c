@@ -106,6 +106,19 @@ static void make_orphan(struct tcp_pcb *pcb, uint32_t unread, bool peer_closed)
     lwip_tcp_want_output();
 }
 
+void lwip_tcp_dismiss(struct tcp_pcb *pcb, struct span last_words)
+{
+    tcp_arg(pcb, NULL);
+    tcp_recv(pcb, orphan_receive);
+    tcp_err(pcb, NULL);
+    if (last_words.len > 0)
+        tcp_write(pcb, last_words.p, (u16_t)last_words.len, TCP_WRITE_FLAG_COPY); /* short of memory it ends without a word */
+    /* What waits unread would turn the end into a reset; with the peer's end behind it the pcb is closed already. */
+    if (pcb->refused_data != NULL && tcp_process_refused_data(pcb) == ERR_ABRT)
+        return;
+    make_orphan(pcb, 0, pcb->state != ESTABLISHED);
+}
+
 /* --- lwIP's callbacks --- */
 
 static void ring_put(struct tcp_conn *c, const struct pbuf *p)

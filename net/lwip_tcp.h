@@ -16,5 +16,7 @@
 
 /* Makes pcb the connection of c and s: takes over its callbacks. A pcb that is not CLOSED counts as connected. */
 void lwip_tcp_adopt(struct stream *s, struct tcp_conn *c, uint8_t *ring, struct tcp_pcb *pcb);
+/* Says last_words and ends a pcb that nobody adopted; what it has sent, and still sends, is swallowed. The pcb is no longer ours. */
+void lwip_tcp_dismiss(struct tcp_pcb *pcb, struct span last_words);
 
 #endif

@@ -52,5 +52,8 @@ bool tcp_pending(const struct tcp_listener *l);
 bool tcp_pending_peer(struct tcp_listener *l, struct ip_endpoint *peer);
 /* Takes the oldest waiting connection. RC_NOT_FOUND: none, or it broke meanwhile. Does not yield. */
 enum rc tcp_accept(struct tcp_listener *l, struct stream *s, struct tcp_conn *c, uint8_t *ring) MUST_CHECK;
+/* Takes the oldest waiting connection only to say last_words (at most one segment; may be empty) and end it, without a ring or a
+ * stream: it goes on alone as stream_close leaves one. False: none waits. Does not yield. */
+bool tcp_turn_away(struct tcp_listener *l, struct span last_words);
 
 #endif

@@ -19,7 +19,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.environ.get("POSTERN_BUILD", os.path.join(ROOT, "build"))
 HOST, BOX = "10.78.0.1", "10.78.0.2"
 HOST6, BOX6 = "fd78::1", "fd78::2"
-ECHO, COUNT, REFUSE, NEVER, LINES, SOURCE, BUSY, SLOW = 7, 9, 11, 15, 17, 19, 21, 23
+ECHO, COUNT, REFUSE, NEVER, LINES, SOURCE, BUSY, SLOW, AWAY = 7, 9, 11, 15, 17, 19, 21, 23, 13
 SLOTS = 24  # sessions that link_echo serves at once
 RST_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -212,24 +212,36 @@ def test_all_slots_at_once(box, address):
         assert box.free_slots() == 0
 
 
-def test_many_connections_in_a_row(box):
+@pytest.mark.parametrize("port", [BUSY, AWAY])
+def test_many_connections_in_a_row(box, port):
     """More than there are pcbs: TIME_WAIT on the box's side must not shut the door."""
     for i in range(400):
-        with connect(BUSY) as s:
+        with connect(port) as s:
             assert read_all(s) == b"421 busy\r\n", i
 
 
-def test_last_reply_reaches_a_peer_that_talks_on(box, address):
+@pytest.mark.parametrize("port", [BUSY, AWAY])
+def test_last_reply_reaches_a_peer_that_talks_on(box, address, port):
     """The box says 421 and closes while the peer has sent, and still sends, what nobody reads."""
-    with connect(BUSY, address) as s:
+    with connect(port, address) as s:
         s.sendall(b"x" * 20000)
         time.sleep(0.3)
         s.sendall(b"y" * 1000)
         assert read_all(s) == b"421 busy\r\n"
 
 
-def test_flood_after_the_close_is_cut(box):
-    with connect(BUSY) as s, pytest.raises((ConnectionResetError, BrokenPipeError)):
+def test_reply_reaches_a_peer_that_spoke_and_ended_first(box, address):
+    """Data and the end came before the box turned the connection away: no reset may take the reply."""
+    for _ in range(20):
+        with connect(AWAY, address) as s:
+            s.sendall(b"EHLO x\r\n")
+            s.shutdown(socket.SHUT_WR)
+            assert read_all(s) == b"421 busy\r\n"
+
+
+@pytest.mark.parametrize("port", [BUSY, AWAY])
+def test_flood_after_the_close_is_cut(box, port):
+    with connect(port) as s, pytest.raises((ConnectionResetError, BrokenPipeError)):
         for _ in range(3000):
             s.sendall(b"z" * 1000)
 

@@ -3,8 +3,8 @@
  *
  * usage: link_echo TAP (dhcp | CIDR GATEWAY) (auto | off | CIDR6 GATEWAY6)
  * services: 7 echo; 9 counts what comes until the peer ends, then says how much and its CRC; 17 answers lines with their
- * length; 19 sends as many bytes as a line asks for; 21 says one line and closes without reading; 11 refuses by its filter;
- * 15 is never accepted; 23 reads one KiB each 100 ms and echoes nothing.
+ * length; 19 sends as many bytes as a line asks for; 21 says one line and closes without reading; 13 turns away with
+ * the same line; 11 refuses by its filter; 15 is never accepted; 23 reads one KiB each 100 ms and echoes nothing.
  * commands: status; connect ADDRESS PORT MS; sntp ADDRESS PORT; pool (free slots) */
 #include <stdio.h>
 
@@ -129,11 +129,13 @@ static bool refuse_all(void *ctx, const struct ip_endpoint *peer)
 
 static struct service {
     uint16_t port;
-    void (*serve)(struct stream *s);
+    void (*serve)(struct stream *s); /* NULL: not accepted */
+    bool turn_away;
     struct tcp_listener listener;
 } services[] = { { .port = 7, .serve = echo },    { .port = 9, .serve = count }, { .port = 17, .serve = lines },
                  { .port = 19, .serve = source }, { .port = 21, .serve = busy }, { .port = 23, .serve = slow },
-                 { .port = 15, .serve = NULL },   { .port = 11, .serve = echo } };
+                 { .port = 15, .serve = NULL },   { .port = 11, .serve = echo },
+                 { .port = 13, .turn_away = true } };
 #define SERVICES (sizeof services / sizeof services[0])
 
 static void session(void *arg)
@@ -145,7 +147,9 @@ static void session(void *arg)
 
 static void accept_all(void)
 {
-    for (size_t i = 0; i < SERVICES; i++)
+    for (size_t i = 0; i < SERVICES; i++) {
+        while (services[i].turn_away && tcp_turn_away(&services[i].listener, SPAN("421 busy\r\n")))
+            continue;
         for (size_t k = 0; k < SLOTS && services[i].serve != NULL && tcp_pending(&services[i].listener); k++) {
             struct slot *slot = &slots[k];
             if (!task_done(&slot->task) || tcp_accept(&services[i].listener, &slot->stream, &slot->conn, slot->ring) != RC_OK)
@@ -153,6 +157,7 @@ static void accept_all(void)
             slot->serve = services[i].serve;
             task_start(&slot->task, "session", slot->stack, sizeof slot->stack, session, slot);
         }
+    }
 }
 
 /* --- commands --- */
