@@ -1,7 +1,7 @@
 # Postern: one non-recursive Makefile; `make help` lists the targets. Each board is built in variants of its own:
 # build/<variant>/, where posix also has posix-asan (SAN=1, unit tests) and posix-fuzz. toolchain/README.md is the map.
 
-MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+MAKEFLAGS += --no-print-directory --no-builtin-rules --no-builtin-variables
 .SUFFIXES:
 .DELETE_ON_ERROR:
 

@@ -44,7 +44,7 @@ struct delivery_slot {
         uint8_t scratch[SMTP_CLIENT_SCRATCH_BYTES]; /* during one */
     };
     union {
-        uint8_t ring[TCP_RING_BYTES];                                   /* while a connection is up */
+        uint8_t ring[TCP_RING_BYTES];                                  /* while a connection is up */
         uint8_t chunk[SPOOL_CHUNK_BYTES] __attribute__((aligned(16))); /* of a report, after it */
     };
     uint8_t stack[PLAN_SESSION_STACK_BYTES] __attribute__((aligned(16)));

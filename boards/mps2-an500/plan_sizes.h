@@ -10,9 +10,9 @@
 #define PLAN_SESSION_STACK_BYTES 5632
 #define PLAN_INTAKE_ARENA_BYTES (32 * 1024)
 #define PLAN_DELIVERY_ARENA_BYTES (37 * 1024)
-#define PLAN_DELIVERY_BATCH 2     /* recipients in one transaction */
-#define PLAN_MX_HOSTS 8           /* of one domain; more are left out: large providers name fewer */
-#define PLAN_GIVE_WAY_MS 2000     /* for an idle session to say 421 and end */
+#define PLAN_DELIVERY_BATCH 2 /* recipients in one transaction */
+#define PLAN_MX_HOSTS 8       /* of one domain; more are left out: large providers name fewer */
+#define PLAN_GIVE_WAY_MS 2000 /* for an idle session to say 421 and end */
 
 /* The box itself */
 #define PLAN_BOOT_STACK_BYTES (5 * 1024)
