@@ -211,6 +211,8 @@ enum rc spool_make_room(void)
 
 static void housekeep(void)
 {
+    while (segment_label_next())
+        ;
     for (int i = segment_reclaimable(); i >= 0; i = segment_reclaimable())
         if (segment_reclaim((unsigned)i) != RC_OK)
             break;

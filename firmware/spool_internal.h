@@ -108,6 +108,7 @@ enum rc segment_open_head(enum room_class class) MUST_CHECK; /* a new head. RC_F
 /* Retires (durably), erases and labels a segment without live records. Yields. */
 enum rc segment_reclaim(unsigned i) MUST_CHECK;
 int segment_reclaimable(void); /* or -1 */
+bool segment_label_next(void); /* labels or finds out a free segment without a label; false: there is none. Yields */
 void segment_worn(unsigned i); /* an operation failed: close it, mark it bad on flash. Yields */
 bool segment_may_append(enum room_class class);
 uint64_t spool_free_for_intake(void); /* spool_write.c */

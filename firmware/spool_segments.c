@@ -155,6 +155,8 @@ enum rc segment_reclaim(unsigned i)
     enum rc rc = retire(i);
     for (uint32_t at = 0; rc == RC_OK && at < spool.segment_bytes; at += spool.erase_block_bytes)
         rc = flash_erase(segment_addr(i) + at);
+    if (rc == RC_OK)
+        rc = log_sync(); /* a label says that the whole segment is erased */
     if (rc == RC_OK) {
         s->wear = (s->wear_lost ? spool.wear_guess : s->wear) + 1;
         s->wear_lost = false;
@@ -231,22 +233,43 @@ static enum rc write_opening(unsigned i, uint32_t seq)
     return flash_program(segment_addr(i) + SEGMENT_OPENING_AT, both, sizeof both);
 }
 
-static enum rc prepare(unsigned i)
+/* Labels a free segment that has no label: it was never used, or lost it. RC_BUSY: it is not blank, or worn. Yields. */
+static enum rc label_blank(unsigned i)
 {
     struct segment *s = &spool.segment[i];
-    bool unlabelled = blank_from(i, 0);
-    if (!unlabelled && !blank_from(i, SEGMENT_OPENING_AT)) {
+    if (!blank_from(i, s->wear_lost ? 0 : SEGMENT_OPENING_AT)) {
         s->state = SEGMENT_DIRTY;
         return RC_BUSY;
     }
+    if (!s->wear_lost)
+        return RC_OK;
     s->state = SEGMENT_BUSY;
-    if (unlabelled && s->wear_lost)
-        s->wear = spool.wear_guess; /* not 0: a lost count must not make it the favourite */
-    enum rc rc = unlabelled ? label(i) : RC_OK;
+    s->wear = spool.wear_guess; /* not 0: a lost count must not make it the favourite */
+    s->wear_lost = false;
+    enum rc rc = label(i);
+    s->state = SEGMENT_FREE;
+    if (rc != RC_OK)
+        segment_worn(i);
+    return rc == RC_OK ? RC_OK : RC_BUSY;
+}
+
+bool segment_label_next(void)
+{
+    for (unsigned i = 0; i < spool.segments; i++)
+        if (spool.segment[i].state == SEGMENT_FREE && spool.segment[i].wear_lost)
+            return label_blank(i) == RC_OK || spool.segment[i].state == SEGMENT_DIRTY;
+    return false;
+}
+
+static enum rc prepare(unsigned i)
+{
+    struct segment *s = &spool.segment[i];
+    enum rc rc = label_blank(i);
+    if (rc != RC_OK)
+        return rc;
+    s->state = SEGMENT_BUSY;
     uint32_t seq = spool.next_seq++;
-    if (rc == RC_OK)
-        rc = write_opening(i, seq);
-    if (rc != RC_OK) {
+    if (write_opening(i, seq) != RC_OK) {
         segment_worn(i);
         return RC_BUSY;
     }

@@ -5,6 +5,7 @@ static void small_mail_is_one_program_and_one_sync(void **state)
 {
     (void)state;
     must_put(1, 1, 100); /* opens the first segment */
+    idle();
     uint64_t programs = flash_sim_count(FLASH_PROGRAM), syncs = flash_sim_count(FLASH_SYNC);
     uint32_t id = must_put(2, 2, 2000);
     assert_int_equal(flash_sim_count(FLASH_PROGRAM) - programs, 1);
