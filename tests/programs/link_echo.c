@@ -4,7 +4,7 @@
  * usage: link_echo TAP (dhcp | CIDR GATEWAY) (auto | off | CIDR6 GATEWAY6)
  * services: 7 echo; 9 counts what comes until the peer ends, then says how much and its CRC; 17 answers lines with their
  * length; 19 sends as many bytes as a line asks for; 21 says one line and closes without reading; 13 turns away with
- * the same line; 11 refuses by its filter; 15 is never accepted; 23 reads one KiB each 100 ms and echoes nothing.
+ * the same line, a tenth of a second late; 11 refuses by its filter; 15 is never accepted; 23 reads one KiB each 100 ms and echoes nothing.
  * commands: status; connect ADDRESS PORT MS; sntp ADDRESS PORT; pool (free slots) */
 #include <stdio.h>
 
@@ -134,8 +134,7 @@ static struct service {
     struct tcp_listener listener;
 } services[] = { { .port = 7, .serve = echo },    { .port = 9, .serve = count }, { .port = 17, .serve = lines },
                  { .port = 19, .serve = source }, { .port = 21, .serve = busy }, { .port = 23, .serve = slow },
-                 { .port = 15, .serve = NULL },   { .port = 11, .serve = echo },
-                 { .port = 13, .turn_away = true } };
+                 { .port = 15, .serve = NULL },   { .port = 11, .serve = echo }, { .port = 13, .turn_away = true } };
 #define SERVICES (sizeof services / sizeof services[0])
 
 static void session(void *arg)
@@ -145,11 +144,24 @@ static void session(void *arg)
     stream_close(&slot->stream, patience());
 }
 
+/* Late, so that what a peer says at once, and its end, wait with it. */
+static void turn_away(struct tcp_listener *l)
+{
+    static struct deadline next;
+    if (tcp_pending(l) && !next.at_ms)
+        next = deadline_in_ms(100);
+    if (!tcp_pending(l) || !deadline_passed(next))
+        return;
+    next.at_ms = 0;
+    while (tcp_turn_away(l, SPAN("421 busy\r\n")))
+        continue;
+}
+
 static void accept_all(void)
 {
     for (size_t i = 0; i < SERVICES; i++) {
-        while (services[i].turn_away && tcp_turn_away(&services[i].listener, SPAN("421 busy\r\n")))
-            continue;
+        if (services[i].turn_away)
+            turn_away(&services[i].listener);
         for (size_t k = 0; k < SLOTS && services[i].serve != NULL && tcp_pending(&services[i].listener); k++) {
             struct slot *slot = &slots[k];
             if (!task_done(&slot->task) || tcp_accept(&services[i].listener, &slot->stream, &slot->conn, slot->ring) != RC_OK)
