@@ -71,13 +71,15 @@ static void policy_json(const char *domain, const struct verdict_domain *known, 
 
 static void policy_text(const char *domain, const struct verdict_domain *known, enum next_hop_kind kind)
 {
-    static const char *const demands[] = { "TLS if it is offered, any certificate",
+    static const char *const demands[] = { "nothing (TLS if they offer it, any certificate)",
                                            "TLS, any certificate",
                                            "TLS with a certificate that is valid and names the server",
                                            "TLS with the pinned key",
                                            "TLS that matches the domain's TLSA records",
                                            "not known now: mail waits" };
-    say("mail to %s goes by %s and must be shown: %s%s", domain, next_hop_kind_name(kind), demands[verdict.demand],
+    static const char *const hops[] = { "the office's server", "its route's server", "the smart host", "its MX hosts",
+                                        "that address" };
+    say("mail to %s goes to %s, which must show: %s%s", domain, hops[kind], demands[verdict.demand],
         verdict.testing ? " (testing: a failure is noted, the mail goes)" : "");
     say_lines(verdict.text, "  - ");
     if (!known->list.entry)
