@@ -339,6 +339,10 @@ demo run:
 	@toolchain/$@
 # A data.img that is there holds a box's settings, keys and mail: it is never written over.
 ROOTS := /etc/ssl/certs/ca-certificates.crt
+ifneq ($(and $(filter image,$(MAKECMDGOALS)),$(SETTINGS)$(LIST)),)
+HAD := $(wildcard $(foreach b,$(or $(BOARD),$(BOARDS)),$(BUILD)/$b/data.img))
+$(if $(HAD),$(error $(HAD): there already, and kept as it is; move it away to make one with SETTINGS or LIST))
+endif
 image: $(foreach b,$(or $(BOARD),$(BOARDS)),$b $(BUILD)/$b/data.img)
 	@ls -l $(foreach b,$(or $(BOARD),$(BOARDS)),$($b_PROGRAM) $(BUILD)/$b/data.img)
 $(BOARDS:%=$(BUILD)/%/data.img): $(BUILD)/%/data.img: | tools
