@@ -220,6 +220,12 @@ static enum try_result fail_host(struct delivery_slot *s, const struct delivery_
     return rc == RC_CANCELLED ? TRY_CANCELLED : TRY_NEXT;
 }
 
+/* A handshake that failed for want of our own means says nothing about the peer: the mail waits, and never goes on in plaintext. */
+static bool own_fault(const struct tls_facts *f)
+{
+    return f->cause == TLS_CAUSE_NO_MEMORY || f->cause == TLS_CAUSE_INTERNAL;
+}
+
 static enum try_result judge(struct delivery_slot *s, const struct next_hop_host *host, struct verdict_attempt *a)
 {
     fill_attempt(a, s, host);
@@ -261,6 +267,11 @@ static enum try_result talk(struct delivery_slot *s, const struct next_hop_host 
     }
     if (rc == RC_CANCELLED)
         return fail_host(s, &s->client.status, rc);
+    if (own_fault(&s->facts)) {
+        delivery_status_set(&s->client.status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.3.0", "this box could not do TLS with %s now: %s",
+                            host->name, tls_cause_text(s->facts.cause));
+        return fail_host(s, &s->client.status, RC_TLS);
+    }
     enum try_result result = judge(s, host, &a);
     /* A server that answered STARTTLS with 4yz or 5yz left the session usable in plaintext; any other failure did not. */
     bool usable = a.tls == TLS_UP || a.tls == TLS_NOT_OFFERED || a.tls == TLS_STRIPPED || a.tls == TLS_REFUSED_BY_SERVER;

@@ -351,6 +351,8 @@ enum rc smtp_server_run(struct smtp_server *s, struct stream *stream, const stru
     smtp_server_reset(s);
     if (s->linger)
         linger(s);
+    if (s->tls && p->tls->facts->cause == TLS_CAUSE_NONE)
+        p->tls->facts->cause = tls_late_cause(stream);
     stream_close(stream, deadline_in_ms(CLOSE_MS));
     return rc;
 }

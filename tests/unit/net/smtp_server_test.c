@@ -25,6 +25,11 @@ enum rc tls_session_start(struct stream *s, struct tls_params *p, struct deadlin
     return RC_OK;
 }
 
+enum tls_cause tls_late_cause(const struct stream *s)
+{
+    return s->tls != NULL ? TLS_CAUSE_CLOSED_AFTER_TICKET : TLS_CAUSE_NONE;
+}
+
 /* An owner that writes down what it hears. By the local part: "no" is refused, "later" waits, "shut" closes. */
 struct owner {
     char text[8192];
@@ -181,6 +186,8 @@ static void run_one(const struct dialogue *d, const struct smtp_server_params *p
     if (strcmp(owner.text, d->heard) != 0)
         fail_msg("%s, chunk %zu: the owner heard\n%s", d->name, chunk, owner.text);
     assert_true(script.closed);
+    if (server.tls) /* what the session learnt before it was closed */
+        assert_int_equal(facts.cause, TLS_CAUSE_CLOSED_AFTER_TICKET);
 }
 
 static void run_all(const struct dialogue *d, size_t count, const struct smtp_server_params *p)
