@@ -58,6 +58,7 @@ struct window_entry {
     uint32_t serial;                  /* of the newest status record, also of one that failed */
     bool moved;                       /* copies exist: its records do not lie between first and COMMIT alone */
     bool locked;                      /* a status record is being written */
+    bool loading;                     /* known from its COMMIT, not yet from its status records: nobody may act on it */
 };
 
 struct spool {

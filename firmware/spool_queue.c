@@ -32,7 +32,7 @@ bool spool_lookup(uint32_t id, struct spool_entry *out)
 
 static bool is_candidate(const struct window_entry *w)
 {
-    return w->e.id != 0 && !w->e.busy && !w->e.held && !w->e.damaged;
+    return w->e.id != 0 && !w->loading && !w->e.busy && !w->e.held && !w->e.damaged;
 }
 
 static int64_t due(const struct window_entry *w)

@@ -14,7 +14,7 @@ struct change {
 static enum rc change_begin(struct change *c, uint32_t id, uint8_t type, uint32_t index)
 {
     struct window_entry *w = window_find(id);
-    while (w != NULL && w->locked) {
+    while (w != NULL && (w->locked || w->loading)) {
         task_wait_always(&spool.unlocked);
         w = window_find(id);
     }

@@ -45,7 +45,7 @@ static int64_t due_of(const struct window_entry *w)
 
 static bool may_leave(const struct window_entry *w)
 {
-    return w->e.id != 0 && !w->e.busy && !w->locked && !w->e.damaged;
+    return w->e.id != 0 && !w->e.busy && !w->locked && !w->loading && !w->e.damaged;
 }
 
 static struct window_entry *latest_due(void)
@@ -161,6 +161,7 @@ static void load_commit(const struct log_record *r, uint32_t tail_stamp, bool co
                .origin = c.origin },
         .first = c.first,
         .moved = r->h.source != 0,
+        .loading = true,
     };
     spool.messages += counting;
     if (unused() != NULL)
@@ -200,6 +201,13 @@ static void apply_statuses(void)
     }
 }
 
+static void end_loading(void)
+{
+    for (size_t i = 0; i < SPOOL_WINDOW_ENTRIES; i++)
+        window[i].loading = false;
+    event_signal(&spool.unlocked);
+}
+
 /* Makes a quarter of the window free for the next batch: the latest due go. False when nothing may leave. */
 static bool shed(void)
 {
@@ -229,6 +237,7 @@ void window_refill(uint32_t tail_stamp)
                 load_commit(&r, tail_stamp, counting);
         }
         apply_statuses();
+        end_loading();
         more = more && shed();
     }
     if (!spool.outside_grew)

@@ -1,0 +1,112 @@
+/* More mail than the window in RAM holds: all of it is delivered, each once, in any state, and the soonest first. */
+#include "tests/unit/firmware/spool_mail.h"
+
+#define LARGE_BLOCK (256u * 1024)
+#define LARGE_BYTES (32u * LARGE_BLOCK)
+#define MAILS 1500u
+
+static void boot_large(void)
+{
+    task_set_poll(poll);
+    assert_int_equal(spool_open(0, LARGE_BYTES), RC_OK);
+}
+
+static int setup_large(void **state)
+{
+    (void)state;
+    flash_sim_init(LARGE_BYTES, LARGE_BLOCK, 4);
+    boot_large();
+    return 0;
+}
+
+static void reboot_large(void)
+{
+    idle();
+    flash_sim_cut_now(0);
+    flash_sim_power_on();
+    boot_large();
+}
+
+/* Takes, delivers and settles all that is due. Returns how many; seen counts each. */
+static unsigned deliver_due(int64_t now, uint8_t *seen)
+{
+    unsigned n = 0;
+    struct spool_entry e;
+    for (unsigned empty = 0; empty < 3;) {
+        if (!spool_take_due(now, &e)) {
+            idle(); /* the spool's task may be fetching more */
+            empty++;
+            continue;
+        }
+        empty = 0;
+        assert_true(e.id <= MAILS && e.waiting == 1);
+        assert_int_equal(seen[e.id]++, 0);
+        settle(e.id, 1);
+        n++;
+    }
+    return n;
+}
+
+static void more_mail_than_the_window(void **state)
+{
+    (void)state;
+    static uint8_t seen[MAILS + 1];
+    memset(seen, 0, sizeof seen);
+    struct spool_info info;
+    for (uint32_t i = 0; i < MAILS; i++)
+        must_put(i, 1, 300);
+    for (unsigned round = 0; round < 2; round++) {
+        spool_info(&info);
+        assert_int_equal(info.messages, MAILS);
+        reboot_large();
+    }
+    assert_int_equal(deliver_due(1, seen), MAILS);
+    spool_info(&info);
+    assert_int_equal(info.messages, 0);
+    reboot_large();
+    spool_info(&info);
+    assert_int_equal(info.messages, 0);
+}
+
+/* A window full of deferred mail must not hide what is due now, wherever it lies in the log. */
+static void deferred_mail_gives_way(void **state)
+{
+    (void)state;
+    static uint8_t seen[MAILS + 1];
+    memset(seen, 0, sizeof seen);
+    struct spool_entry e;
+    for (uint32_t i = 0; i < MAILS / 2; i++)
+        must_put(i, 1, 300);
+    unsigned deferred = 0;
+    for (unsigned empty = 0; empty < 3;) {
+        if (spool_take_due(1, &e)) {
+            assert_int_equal(spool_defer(e.id, 1000 + e.id, 1), RC_OK);
+            spool_release(e.id);
+            deferred++;
+            empty = 0;
+        } else {
+            idle();
+            empty++;
+        }
+    }
+    assert_int_equal(deferred, MAILS / 2);
+    for (uint32_t i = MAILS / 2; i < MAILS; i++)
+        must_put(i, 1, 300);
+    assert_int_equal(deliver_due(1, seen), MAILS - MAILS / 2);
+    assert_int_equal(spool_next_due(), 1001);
+    reboot_large();
+    assert_int_equal(spool_next_due(), 1001);
+    assert_int_equal(deliver_due(1000 + 100, seen), 100);
+    assert_int_equal(deliver_due(5000, seen), MAILS / 2 - 100);
+    for (unsigned i = 1; i <= MAILS; i++)
+        assert_int_equal(seen[i], 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(more_mail_than_the_window, setup_large, teardown),
+        cmocka_unit_test_setup_teardown(deferred_mail_gives_way, setup_large, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
