@@ -1,6 +1,7 @@
 """The console as an operator or a script meets it: every command, every kind of wrong input, keys, and what stays after a power cut."""
 
 import json
+import os
 import time
 
 import pytest
@@ -19,6 +20,12 @@ POLICY = {
 }
 SHOWS = ["status", "show", "show mail.", "policy listed.example", "policy unlisted.example", "queue", "list", "list info", "list find listed",
          "cert", "cert info", "dns", "dns mail.office.example", "dns office.example MX", "log", "log 5", "trace cert", "stats", "time"]
+
+
+@pytest.fixture(params=os.environ.get("POSTERN_BOARDS", "posix,virt,mps2-an500").split(","), scope="module")
+def board(request):
+    """All three: the console is where boards differ most above the drivers."""
+    return request.param
 
 
 @pytest.fixture(scope="module")
