@@ -203,11 +203,11 @@ static uint32_t tail_stamp(void)
 }
 
 /* Torn bytes of the last moments are zeroed, so that whatever doesn't check at a later boot is bit rot. */
-static enum rc close_gaps(void)
+static void close_gaps(void)
 {
     static const uint8_t zeros[256];
-    enum rc rc = RC_OK;
     for (unsigned i = 0; i < boot.gap_count; i++) {
+        enum rc rc = RC_OK;
         const struct gap *g = &boot.gaps[i];
         if (g->closed && g->next_stamp < tail_stamp()) {
             boot.lost_records = true;
@@ -216,8 +216,9 @@ static enum rc close_gaps(void)
         }
         for (uint32_t at = 0; rc == RC_OK && at < g->len; at += sizeof zeros)
             rc = flash_program(g->addr + at, zeros, g->len - at < sizeof zeros ? g->len - at : sizeof zeros);
+        if (rc != RC_OK)
+            log_event_at(LOG_WARN, LOG_SPOOL, "kill-failed", "at=0x%llx", (unsigned long long)g->addr);
     }
-    return rc;
 }
 
 /* Never loses what may have been acknowledged: with any sign of that, the rest is kept and shown. */
@@ -358,22 +359,16 @@ static void reset(void)
     boot.max = bytes / sizeof *boot.suspects;
 }
 
-enum rc spool_open(uint64_t addr, uint64_t size_bytes)
+/* Everything but the layout. */
+static enum rc recover(void)
 {
     static struct window_entry kept[KEPT_MAX]; /* too large for a stack */
-    reset();
-    enum rc rc = lay_out(addr, size_bytes);
-    for (unsigned i = 0; rc == RC_OK && i < spool.segments; i++)
-        rc = segment_classify(i);
-    if (rc != RC_OK)
-        return rc;
     if (spool.salt == 0)
         spool.salt = random_u32() | 1;
     first_pass();
-    rc = close_gaps();
+    close_gaps();
     decide();
-    if (rc == RC_OK)
-        rc = end_interrupted();
+    enum rc rc = end_interrupted();
     size_t n = kept_entries(kept);
     window_clear();
     if (rc != RC_OK)
@@ -382,8 +377,23 @@ enum rc spool_open(uint64_t addr, uint64_t size_bytes)
     spool.stamp += 2; /* all that has been read is settled, whatever it was */
     window_refill(tail);
     add_kept(kept, n);
-    rc = log_sync();
+    return log_sync();
+}
+
+enum rc spool_open(uint64_t addr, uint64_t size_bytes)
+{
+    reset();
+    enum rc rc = lay_out(addr, size_bytes);
+    for (unsigned i = 0; rc == RC_OK && i < spool.segments; i++)
+        rc = segment_classify(i);
+    if (rc == RC_OK)
+        rc = recover();
+    if (rc != RC_OK) {
+        window_clear();
+        spool.segments = 0; /* nothing is taken in, and nothing is touched */
+        return rc;
+    }
     spool_housekeeping_start();
     log_event(LOG_SPOOL, "open", "messages=%u segments=%u free=%u", spool.messages, spool.segments, segments_free());
-    return rc;
+    return RC_OK;
 }

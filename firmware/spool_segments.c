@@ -9,6 +9,8 @@
 
 struct spool spool;
 
+#define OPEN_FAILURES_MAX 4 /* segments that may wear out under one search for room */
+
 static const uint8_t zeros[SEGMENT_OPENING_BYTES];
 
 uint64_t segment_addr(unsigned i)
@@ -140,11 +142,32 @@ int segment_reclaimable(void)
     return -1;
 }
 
-/* After this a torn erase can't bring back what lay in the segment: both copies of its opening are durably gone. */
+/* After this and a sync a torn erase can't bring back what lay in the segment: both copies of its opening are gone. */
 static enum rc retire(unsigned i)
 {
-    enum rc rc = flash_program(segment_addr(i) + SEGMENT_OPENING_AT, zeros, SEGMENT_OPENING_BYTES);
-    return rc == RC_OK ? log_sync() : rc;
+    return flash_program(segment_addr(i) + SEGMENT_OPENING_AT, zeros, SEGMENT_OPENING_BYTES);
+}
+
+static enum rc erase(unsigned i)
+{
+    enum rc rc = RC_OK;
+    for (uint32_t at = 0; rc == RC_OK && at < spool.segment_bytes; at += spool.erase_block_bytes)
+        rc = flash_erase(segment_addr(i) + at);
+    return rc;
+}
+
+/* One step of reclaiming and the sync that it needs: a step that fails is the segment's fault, a sync that fails is not. */
+static enum rc durable_step(unsigned i, enum rc (*step)(unsigned i))
+{
+    enum rc rc = step(i);
+    if (rc != RC_OK) {
+        segment_worn(i);
+        return rc;
+    }
+    rc = log_sync();
+    if (rc != RC_OK)
+        spool.segment[i].state = SEGMENT_DIRTY;
+    return rc;
 }
 
 enum rc segment_reclaim(unsigned i)
@@ -152,23 +175,19 @@ enum rc segment_reclaim(unsigned i)
     struct segment *s = &spool.segment[i];
     s->state = SEGMENT_BUSY;
     s->live_bytes = 0;
-    enum rc rc = retire(i);
-    for (uint32_t at = 0; rc == RC_OK && at < spool.segment_bytes; at += spool.erase_block_bytes)
-        rc = flash_erase(segment_addr(i) + at);
+    enum rc rc = durable_step(i, retire);
     if (rc == RC_OK)
-        rc = log_sync(); /* a label says that the whole segment is erased */
-    if (rc == RC_OK) {
-        s->wear = (s->wear_lost ? spool.wear_guess : s->wear) + 1;
-        s->wear_lost = false;
-        rc = label(i);
-    }
-    if (rc != RC_OK) {
-        segment_worn(i);
+        rc = durable_step(i, erase); /* a label says that the whole segment is erased */
+    if (rc != RC_OK)
         return rc;
-    }
+    s->wear = (s->wear_lost ? spool.wear_guess : s->wear) + 1;
+    s->wear_lost = false;
+    rc = label(i);
     s->state = SEGMENT_FREE;
-    spool.reclaimed++;
-    return RC_OK;
+    if (rc != RC_OK)
+        segment_worn(i);
+    spool.reclaimed += rc == RC_OK;
+    return rc;
 }
 
 /* --- opening --- */
@@ -299,8 +318,11 @@ static enum rc open_alone(enum room_class class, uint32_t old_seq)
 enum rc segment_open_head(enum room_class class)
 {
     uint32_t old_seq = spool.head >= 0 ? spool.segment[spool.head].seq : 0;
+    unsigned failures = 0;
     for (unsigned tries = 0; tries < 2 * spool.segments; tries++) {
         enum rc rc = may_open(class) ? open_alone(class, old_seq) : class == ROOM_CLEANER ? RC_FULL : spool_make_room();
+        if (rc == RC_IO && ++failures < OPEN_FAILURES_MAX)
+            continue; /* one segment less */
         if (rc != RC_OK && rc != RC_BUSY)
             return rc;
         if (spool.head >= 0 && spool.segment[spool.head].seq != old_seq)
