@@ -259,17 +259,21 @@ static bool paste(struct strbuf *text)
 
 static void cert_import(bool ca)
 {
-    size_t memory_bytes;
-    char *memory = identity_paste_memory(&memory_bytes), words[200];
-    struct strbuf text = strbuf_on(memory, memory_bytes), why = STRBUF(words);
-    if (!paste(&text))
+    char words[200], *memory = identity_pem_take();
+    struct strbuf text = strbuf_on(memory, IDENTITY_PEM_BYTES), why = STRBUF(words);
+    if (!memory) {
+        say_error("another certificate is just being put in");
         return;
-    enum rc rc = ca ? inside_trust_import(strbuf_span(&text), &why) : identity_import(strbuf_span(&text), strbuf_span(&text), &why);
-    memset(memory, 0, memory_bytes);
-    if (rc != RC_OK)
-        say_error("%s", words[0] ? words : rc_name(rc));
-    else
-        say(ca ? "the office's CA is in use" : "the certificate is in use");
+    }
+    if (paste(&text)) {
+        enum rc rc = ca ? inside_trust_import(memory, text.len, &why)
+                        : identity_import(strbuf_span(&text), strbuf_span(&text), &why);
+        if (rc != RC_OK)
+            say_error("%s", words[0] ? words : rc_name(rc));
+        else
+            say(ca ? "the office's CA is in use" : "the certificate is in use");
+    }
+    identity_pem_give();
 }
 
 void command_cert(const struct command_line *c)

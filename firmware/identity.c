@@ -6,21 +6,33 @@
 #include "firmware/settings_log.h"
 #include "firmware/wallclock.h"
 #include "hal/base/log.h"
+#include "hal/base/pem.h"
 #include "hal/random.h"
 
 #define KEY_KEY "tls/key.0"
 #define CHAIN_KEY "tls/chain.0"
 #define SELF_KEY "tls/self"
 #define SELF_SIGNED_DAYS 3650
+#define SELF_SIGNED_KEY_BYTES 1024  /* P-256 in PEM: 250 */
 #define SELF_SIGNED_FROM 1577836800 /* 2020-01-01: valid also when the box does not know the time */
 
 static struct tls_credentials *current;
-/* PEM on its way between flash and the parser. Shared: every user fills and empties it without yielding in between but for the flash
- * writes of import, which hold `busy`. */
-static struct {
-    char chain[SETTINGS_LOG_VALUE_MAX + 1], key[2048];
-} pem;
-static bool busy;
+static char pem[IDENTITY_PEM_BYTES];
+static bool pem_taken, importing;
+
+char *identity_pem_take(void)
+{
+    if (pem_taken)
+        return NULL;
+    pem_taken = true;
+    return pem;
+}
+
+void identity_pem_give(void)
+{
+    memset(pem, 0, sizeof pem);
+    pem_taken = false;
+}
 
 static void use(struct tls_credentials *c)
 {
@@ -40,32 +52,30 @@ static void use(struct tls_credentials *c)
         alert_clear(ALERT_CERT);
 }
 
-static void wipe(void)
-{
-    memset(&pem, 0, sizeof pem);
-}
-
 static enum rc load_stored(struct tls_credentials **out)
 {
-    char words[160];
+    char words[160], *text = identity_pem_take();
     struct strbuf why = STRBUF(words);
     size_t chain_len = 0, key_len = 0;
-    enum rc rc = settings_log_get(SPAN(CHAIN_KEY), pem.chain, sizeof pem.chain - 1, &chain_len);
+    if (!text)
+        return RC_BUSY;
+    enum rc rc = settings_log_get(SPAN(CHAIN_KEY), text, IDENTITY_PEM_BYTES, &chain_len);
     if (rc == RC_OK)
-        rc = settings_log_get(SPAN(KEY_KEY), pem.key, sizeof pem.key - 1, &key_len);
+        rc = settings_log_get(SPAN(KEY_KEY), text + chain_len, IDENTITY_PEM_BYTES - chain_len, &key_len);
     if (rc == RC_OK)
-        rc = tls_credentials_load(span_bytes(pem.chain, chain_len), span_bytes(pem.key, key_len), out, &why);
+        rc = tls_credentials_load(span_bytes(text, chain_len), span_bytes(text + chain_len, key_len), out, &why);
     if (rc != RC_OK && rc != RC_NOT_FOUND)
         log_event_at(LOG_ALERT, LOG_CERT, "stored-unusable", "rc=%s why=\"%s\"", rc_name(rc), words);
-    wipe();
+    identity_pem_give();
     return rc;
 }
 
 static enum rc store(struct span chain, struct span key, bool self)
 {
     enum rc rc = settings_log_batch_begin();
-    if (rc == RC_OK)
-        rc = settings_log_batch_put(SPAN(CHAIN_KEY), chain);
+    if (rc != RC_OK)
+        return rc;
+    rc = settings_log_batch_put(SPAN(CHAIN_KEY), chain);
     if (rc == RC_OK)
         rc = settings_log_batch_put(SPAN(KEY_KEY), key);
     if (rc == RC_OK)
@@ -86,16 +96,20 @@ static const char *own_name(void)
 static void make_self_signed(void)
 {
     const char *names[] = { own_name() };
-    struct strbuf chain = STRBUF(pem.chain), key = STRBUF(pem.key);
-    char words[160];
-    struct strbuf why = STRBUF(words);
+    char words[160], *text = identity_pem_take();
+    if (!text) {
+        alert_raise(ALERT_CERT, "the certificate does not name this box's host.name");
+        return;
+    }
+    struct strbuf key = strbuf_on(text, SELF_SIGNED_KEY_BYTES), why = STRBUF(words);
+    struct strbuf chain = strbuf_on(text + SELF_SIGNED_KEY_BYTES, IDENTITY_PEM_BYTES - SELF_SIGNED_KEY_BYTES);
     struct tls_credentials *made = NULL;
     enum rc rc = x509_self_signed(names, 1, SELF_SIGNED_FROM, SELF_SIGNED_DAYS, &key, &chain);
     if (rc == RC_OK)
         rc = tls_credentials_load(strbuf_span(&chain), strbuf_span(&key), &made, &why);
     if (rc == RC_OK)
         rc = store(strbuf_span(&chain), strbuf_span(&key), true);
-    wipe();
+    identity_pem_give();
     if (rc != RC_OK) {
         tls_credentials_release(made);
         alert_raise(ALERT_CERT, "no certificate could be made (%s): STARTTLS is not offered", rc_name(rc));
@@ -114,7 +128,7 @@ static bool stored_is_self_made(void)
 
 static void follow_host_name(void)
 {
-    if (busy || !random_ready() || !current)
+    if (importing || !random_ready() || !current)
         return;
     if (stored_is_self_made() && !tls_credentials_names(current, own_name()))
         make_self_signed();
@@ -160,23 +174,34 @@ bool identity_info(struct tls_leaf_info *out)
     return current != NULL;
 }
 
+/* Narrows both texts to what is stored: from the first to the last certificate, and the key's block. */
+static enum rc narrow(struct span *chain, struct span *key, struct strbuf *why)
+{
+    *chain = pem_section(*chain, "CERTIFICATE");
+    *key = pem_section(*key, "PRIVATE KEY");
+    if (!chain->len || !key->len)
+        strbuf_printf(why, "there is no %s in it", chain->len ? "private key" : "certificate");
+    else if (chain->len + key->len > IDENTITY_PEM_BYTES || chain->len > SETTINGS_LOG_VALUE_MAX || key->len > SETTINGS_LOG_VALUE_MAX)
+        strbuf_printf(why, "it is longer than %u bytes", SETTINGS_LOG_VALUE_MAX);
+    else
+        return RC_OK;
+    return RC_INVALID;
+}
+
 enum rc identity_import(struct span chain, struct span key, struct strbuf *why)
 {
     struct tls_credentials *loaded = NULL;
     strbuf_clear(why);
-    if (busy)
+    if (importing)
         return RC_BUSY;
-    if (chain.len > SETTINGS_LOG_VALUE_MAX || key.len > sizeof pem.key) {
-        strbuf_printf(why, "the chain is longer than %d or the key longer than %u bytes", SETTINGS_LOG_VALUE_MAX,
-                      (unsigned)sizeof pem.key);
-        return RC_INVALID;
-    }
-    enum rc rc = tls_credentials_load(chain, key, &loaded, why);
+    enum rc rc = narrow(&chain, &key, why);
+    if (rc == RC_OK)
+        rc = tls_credentials_load(chain, key, &loaded, why);
     if (rc != RC_OK)
         return rc;
-    busy = true;
+    importing = true;
     rc = store(chain, key, false);
-    busy = false;
+    importing = false;
     if (rc != RC_OK) {
         tls_credentials_release(loaded);
         strbuf_printf(why, "the flash refused it (%s)", rc_name(rc));
@@ -184,10 +209,4 @@ enum rc identity_import(struct span chain, struct span key, struct strbuf *why)
     }
     use(loaded);
     return RC_OK;
-}
-
-char *identity_paste_memory(size_t *bytes)
-{
-    *bytes = sizeof pem;
-    return (char *)&pem;
 }

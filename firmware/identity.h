@@ -13,11 +13,14 @@ struct tls_credentials *identity_select(void *ctx, const char *sni);
 bool identity_ready(void);
 /* Facts for `cert info`; false while there is none. */
 bool identity_info(struct tls_leaf_info *out);
-/* Puts in an own pair: checked whole, stored durably as one batch, then used by the next handshake. RC_INVALID with words in why. Yields. */
+/* Puts in an own pair: the certificates that chain_pem holds, leaf first, and the key in key_pem, which may be one text: checked whole, stored durably as one batch, then used by the next handshake.
+ * RC_INVALID with words in why; RC_BUSY: another import. Yields. */
 enum rc identity_import(struct span chain_pem, struct span key_pem, struct strbuf *why) MUST_CHECK;
-/* The memory in which PEM text stands here on its way between flash and parser, for who collects a pasted text before identity_import
- * or inside_trust_import: RAM is dear. Nothing here uses it while the console reads lines, but whoever makes a certificate of its own
- * accord must leave a paste alone. The text is gone after the next load; the user wipes it. */
-char *identity_paste_memory(size_t *bytes);
+/* One large memory for PEM text on its way between flash, parser and console: RAM is dear. NULL while somebody else has it. Given
+ * back, it is wiped. */
+#define IDENTITY_PEM_BYTES \
+    10240 /* a chain that fits a handshake message of ours (4 KiB, 5.5 as text), a key of RSA-4096 (3.2), words */
+char *identity_pem_take(void);
+void identity_pem_give(void);
 
 #endif

@@ -1,30 +1,36 @@
-/* The CA's certificates are decoded from the stored PEM when a handshake asks: it is rare, and RAM is dear. */
+/* The CA's certificates are read from flash when a handshake asks: it is rare, and RAM is dear. */
 #include "firmware/inside_trust.h"
 
 #include "firmware/alerts.h"
+#include "firmware/list_store.h"
 #include "firmware/settings_log.h"
 #include "hal/base/log.h"
 #include "hal/base/pem.h"
 #include "hal/crypto/der_cert.h"
 #include "policy/roots.h"
 
-#define CA_KEY "tls/inside_ca"
+#define CA_PREFIX "tls/inside_ca."
 #define PIN_PREFIX "pin/"
 #define PIN_BYTES 32
 
-static char pem[SETTINGS_LOG_VALUE_MAX]; /* filled and used without a yield in between */
-static uint8_t der[ROOT_DER_MAX];
+static struct span ca_key(char memory[SETTINGS_LOG_KEY_MAX + 1], unsigned n)
+{
+    struct strbuf key = strbuf_on(memory, SETTINGS_LOG_KEY_MAX + 1);
+    strbuf_printf(&key, CA_PREFIX "%u", n);
+    return strbuf_span(&key);
+}
 
 static unsigned find_own_ca(void *ctx, struct span issuer_dn, bool (*give)(void *give_ctx, struct span der), void *give_ctx)
 {
-    (void)ctx;
+    char memory[SETTINGS_LOG_KEY_MAX + 1];
+    uint8_t *der = list_store_root_memory();
     size_t len = 0;
     unsigned given = 0;
     struct span subject;
-    if (settings_log_get(SPAN(CA_KEY), pem, sizeof pem, &len) != RC_OK)
-        return 0;
-    struct span rest = span_bytes(pem, len);
-    while (pem_next(&rest, "CERTIFICATE", der, sizeof der, &len) == RC_OK) {
+    (void)ctx;
+    for (unsigned n = 0; n < INSIDE_CA_MAX; n++) {
+        if (settings_log_get(ca_key(memory, n), der, ROOT_DER_MAX, &len) != RC_OK)
+            continue;
         struct span cert = span_bytes(der, len);
         if (x509_subject_dn(cert, &subject) != RC_OK || !span_eq(subject, issuer_dn))
             continue;
@@ -41,25 +47,57 @@ const struct tls_trust *inside_trust(void)
     return &trust;
 }
 
-enum rc inside_trust_import(struct span text, struct strbuf *why)
+/* Decodes the certificates of text over their own base64. */
+static enum rc decode(char *text, size_t bytes, struct span cert[INSIDE_CA_MAX], unsigned *count)
 {
-    struct span rest = text, subject;
-    size_t len = 0;
-    unsigned found = 0;
+    struct span rest = span_bytes(text, bytes), label, body, subject;
     enum rc rc;
-    strbuf_clear(why);
-    while ((rc = pem_next(&rest, "CERTIFICATE", der, sizeof der, &len)) == RC_OK) {
-        if (x509_subject_dn(span_bytes(der, len), &subject) != RC_OK)
-            rc = RC_INVALID;
-        if (rc != RC_OK)
-            break;
-        found++;
+    *count = 0;
+    while ((rc = pem_block(&rest, &label, &body)) == RC_OK) {
+        uint8_t *der = (uint8_t *)text + (body.p - text);
+        size_t len = 0;
+        if (!span_is(label, "CERTIFICATE"))
+            continue;
+        if (*count == INSIDE_CA_MAX || pem_decode(body, der, ROOT_DER_MAX, &len) != RC_OK)
+            return RC_INVALID;
+        cert[*count] = span_bytes(der, len);
+        if (x509_subject_dn(cert[(*count)++], &subject) != RC_OK)
+            return RC_INVALID;
     }
-    if (rc != RC_NOT_FOUND || !found || text.len > SETTINGS_LOG_VALUE_MAX) {
-        strbuf_puts(why, !found ? "there is no certificate in it" : "a certificate in it cannot be read, or it is too long");
+    return rc != RC_NOT_FOUND ? rc : *count ? RC_OK : RC_NOT_FOUND;
+}
+
+static enum rc store(const struct span cert[], unsigned count)
+{
+    char memory[SETTINGS_LOG_KEY_MAX + 1];
+    enum rc rc = settings_log_batch_begin();
+    if (rc != RC_OK)
+        return rc;
+    for (unsigned n = 0; n < INSIDE_CA_MAX && rc == RC_OK; n++) {
+        struct span key = ca_key(memory, n);
+        rc = n < count ? settings_log_batch_put(key, cert[n]) : settings_log_batch_delete(key);
+    }
+    if (rc != RC_OK) {
+        settings_log_batch_abort();
+        return rc;
+    }
+    return settings_log_batch_end();
+}
+
+enum rc inside_trust_import(char *pem, size_t pem_bytes, struct strbuf *why)
+{
+    struct span cert[INSIDE_CA_MAX];
+    unsigned count;
+    strbuf_clear(why);
+    enum rc rc = decode(pem, pem_bytes, cert, &count);
+    if (rc != RC_OK) {
+        strbuf_printf(why,
+                      rc == RC_NOT_FOUND ? "there is no certificate in it"
+                                         : "a certificate in it cannot be read, or there are more than %u",
+                      INSIDE_CA_MAX);
         return RC_INVALID;
     }
-    rc = settings_log_put(SPAN(CA_KEY), text);
+    rc = store(cert, count);
     if (rc != RC_OK)
         strbuf_printf(why, "the flash refused it (%s)", rc_name(rc));
     return rc;

@@ -109,9 +109,15 @@ unsigned list_store_roots(void)
     return active >= 0 && slot[active].has_roots ? slot[active].roots.count : 0;
 }
 
+static uint8_t der[ROOT_DER_MAX];
+
+uint8_t *list_store_root_memory(void)
+{
+    return der;
+}
+
 static unsigned find_roots(void *ctx, struct span issuer_dn, bool (*give)(void *give_ctx, struct span der), void *give_ctx)
 {
-    static uint8_t der[ROOT_DER_MAX]; /* used up by give before it returns; nothing here yields */
     (void)ctx;
     uint32_t cursor = 0;
     unsigned given = 0;

@@ -17,6 +17,9 @@ char list_store_slot(void);                 /* 'A', 'B', or '-' */
 unsigned list_store_roots(void);            /* how many CA roots there are */
 /* Roots of the active image for TLS. Always usable; finds nothing without an image. */
 const struct tls_trust *list_store_trust(void);
+/* ROOT_DER_MAX bytes for the certificate that a search for roots has found last, shared by all stores of roots: a handshake asks one
+ * store, and nothing yields between its searches. */
+uint8_t *list_store_root_memory(void);
 
 /* What the list says of a domain now: fills v->list. *entry is the caller's memory and must outlive *v. Judges expiry by trusted time. */
 void list_store_look_up(struct span domain, struct list_entry *entry, struct verdict_domain *v);

@@ -107,6 +107,19 @@ enum rc pem_next(struct span *rest, const char *label, uint8_t *out, size_t cap,
     return pem_decode(body, out, cap, len);
 }
 
+struct span pem_section(struct span text, const char *label_end)
+{
+    struct span rest = text, label, body, found = { 0 };
+    while (pem_block(&rest, &label, &body) == RC_OK) {
+        if (!span_ends_nocase(label, label_end))
+            continue;
+        const char *start = found.len ? found.p : label.p - (sizeof "-----BEGIN " - 1);
+        const char *end = rest.p ? rest.p : text.p + text.len;
+        found = span_bytes(start, (size_t)(end - start));
+    }
+    return found;
+}
+
 void pem_write(struct strbuf *out, const char *label, struct span bytes)
 {
     strbuf_printf(out, "-----BEGIN %s-----\n", label);

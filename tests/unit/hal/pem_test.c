@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "hal/base/pem.h"
 
@@ -102,6 +103,34 @@ static void written_is_read(void **state)
     assert_int_equal(span_find(strbuf_span(&b), 18, '\n'), 18 + 64);
 }
 
+static void sections(void **state)
+{
+    (void)state;
+    const char *cert = BEGIN("CERTIFICATE") "AAAA\n" END("CERTIFICATE"),
+               *key = BEGIN("EC PRIVATE KEY") "AQID\n" END("EC PRIVATE KEY");
+    char text[600];
+    snprintf(text, sizeof text, "subject=x\n%s" BEGIN("EC PARAMETERS") "AAAA\n" END("EC PARAMETERS") "%s%s\ntail", cert, cert, key);
+    struct span section = pem_section(span_of(text), "PRIVATE KEY");
+    assert_true(span_eq(section, span_of(key)));
+    section = pem_section(span_of(text), "CERTIFICATE");
+    assert_ptr_equal(section.p, strstr(text, cert));
+    assert_ptr_equal(section.p + section.len, strstr(text, key));
+    assert_int_equal(pem_section(span_of(text), "PUBLIC KEY").len, 0);
+    snprintf(text, sizeof text, "%.*s", (int)strlen(key) - 1, key); /* without the last line's end */
+    assert_int_equal(pem_section(span_of(text), "PRIVATE KEY").len, strlen(key) - 1);
+    snprintf(text, sizeof text, "%.*s", (int)strlen(key) - 2, key);
+    assert_int_equal(pem_section(span_of(text), "PRIVATE KEY").len, 0);
+}
+
+static void decoded_where_it_lies(void **state)
+{
+    (void)state;
+    char text[] = "AQID\nBAU=\n";
+    assert_int_equal(pem_decode(span_of(text), (uint8_t *)text, sizeof text, &len), RC_OK);
+    assert_int_equal(len, 5);
+    assert_memory_equal(text, "\1\2\3\4\5", 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +140,8 @@ int main(void)
         cmocka_unit_test(broken_blocks),
         cmocka_unit_test(bounds),
         cmocka_unit_test(written_is_read),
+        cmocka_unit_test(sections),
+        cmocka_unit_test(decoded_where_it_lies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
