@@ -1,0 +1,72 @@
+# Tests, fuzzers and what runs them; part of the Makefile.
+
+# Each *_test.c is a cmocka program on the sanitized libraries of its floor and those below, and on the posix
+# board without its main. What they use of tests/support is linked in and goes before the board; in programs the
+# board goes first, and tests of the boards, which are about the real devices, have none of it.
+# ONLY=word picks the tests with that word in their path.
+UNDER_hal := hal
+UNDER_net := hal net
+UNDER_policy := hal policy
+UNDER_boards := hal
+test_floors = $(or $(UNDER_$(word 2,$(subst /, ,$1))),$(FLOORS))
+test_libs = $(BUILD)/posix-asan/lib/libboard.a $(BUILD)/posix-asan/lib/libtools.a $(posix-asan_THIRD) \
+	$(foreach f,$(call test_floors,$1),$(if $(SRC_$f),$(BUILD)/posix-asan/lib/lib$f.a))
+TEST_SRC := $(foreach t,$(wildcard tests/unit/*/*_test.c tests/vectors/*_test.c tests/powercut/*_test.c),\
+	$(if $(or $(if $(ONLY),,all),$(findstring $(ONLY),$t)),$t))
+TEST_PROGRAMS := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
+SUPPORT_OBJ := $(patsubst %.c,$(BUILD)/posix-asan/obj/%.o,$(wildcard tests/support/*.c))
+SUPPORT_LIB := $(BUILD)/posix-asan/lib/libsupport.a
+$(SUPPORT_LIB): $(SUPPORT_OBJ)
+	@mkdir -p $(@D) && rm -f $@
+	@ar rcsD $@ $^
+group = -Wl,--start-group $1 -Wl,--end-group
+# Programs take from tests/support only what the libraries do not have: theirs is the real board.
+link_libs = $(if $(filter unit/boards/%,$1),$(call group,$(call test_libs,$1)),$(if $(filter programs/%,$1),\
+	$(call group,$(call test_libs,$1)) $(call group,$(SUPPORT_LIB) $(call test_libs,$1)),\
+	$(call group,$(SUPPORT_LIB) $(call test_libs,$1))))
+define test_program
+$(BUILD)/tests/$1: $(BUILD)/posix-asan/obj/tests/$1.o $(if $(filter unit/boards/%,$1),,$(SUPPORT_LIB)) $(call test_libs,$1)
+	@mkdir -p $$(@D)
+	@echo "test: $$@"
+	$(Q)gcc -o $$@ $$(filter %.o,$$^) $(call link_libs,$1) $(posix-asan_LDFLAGS) -lcmocka
+endef
+$(foreach t,$(TEST_SRC:tests/%.c=%),$(eval $(call test_program,$t)))
+# Programs that end-to-end tests run beside the firmware.
+PROGRAM_SRC := $(wildcard tests/programs/*.c)
+$(foreach t,$(PROGRAM_SRC:tests/%.c=%),$(eval $(call test_program,$t)))
+-include $(SUPPORT_OBJ:.o=.d) $(TEST_SRC:%.c=$(BUILD)/posix-asan/obj/%.d) $(PROGRAM_SRC:%.c=$(BUILD)/posix-asan/obj/%.d)
+
+# Certificates with one fault each, for the tests of TLS.
+PKI := $(BUILD)/tests/pki
+$(PKI)/.stamp: tests/support/make_pki.py
+	$(Q)rm -rf $(@D) && $(PYTHON) -W ignore $< $(@D) && touch $@
+$(filter $(BUILD)/tests/unit/net/tls%,$(TEST_PROGRAMS)): | $(PKI)/.stamp
+
+test-programs: $(PROGRAM_SRC:tests/%.c=$(BUILD)/tests/%)
+tests-built: $(TEST_PROGRAMS) test-programs
+unit: $(filter $(BUILD)/tests/unit/%,$(TEST_PROGRAMS))
+	@toolchain/run-unit $^
+vectors: $(filter $(BUILD)/tests/vectors/%,$(TEST_PROGRAMS))
+	@toolchain/run-unit $^
+powercut: $(filter $(BUILD)/tests/powercut/%,$(TEST_PROGRAMS))
+	@toolchain/run-unit $^
+
+FUZZERS := $(patsubst tests/fuzz/%_fuzz.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+$(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/posix-fuzz/obj/tests/fuzz/%_fuzz.o $(posix-fuzz_TEST_LIBS)
+	@mkdir -p $(@D)
+	@echo "fuzz: $@"
+	$(Q)clang -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(posix-fuzz_TEST_LIBS) -Wl,--end-group \
+		$(filter-out -fsanitize=fuzzer-no-link,$(posix-fuzz_LDFLAGS))
+-include $(FUZZERS:$(BUILD)/fuzz/%=$(BUILD)/posix-fuzz/obj/tests/fuzz/%_fuzz.d)
+fuzz-short: $(FUZZERS)
+	@toolchain/run-fuzz 5 $^
+FUZZ_SECONDS := 600
+fuzz: $(FUZZERS)
+	@toolchain/run-fuzz $(FUZZ_SECONDS) $^
+
+tools-test: tools
+	@toolchain/run-pytest tests/tools
+e2e: all posix-asan selftest test-programs $(PKI)/.stamp
+	@toolchain/run-pytest tests/e2e
+bench: all
+	@if [ -x tests/bench/run ]; then tests/bench/run; else echo "bench: there are no benchmarks yet"; fi
