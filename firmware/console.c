@@ -18,6 +18,7 @@
 static struct task console_task;
 static uint8_t stack[PLAN_CONSOLE_STACK_BYTES] __attribute__((aligned(16)));
 static struct console_edit edit;
+static void (*boot_first)(void);
 
 /* --- output --- */
 
@@ -271,6 +272,7 @@ static bool holds_secret(struct span line)
 static void console_main(void *arg)
 {
     (void)arg;
+    boot_first();
     log_ring_quiet();
     say("%s", "");
     say("Postern %s on %s. 'help' lists the commands, 'status' tells how the box is.", FIRMWARE_VERSION, board_name());
@@ -299,8 +301,9 @@ static void console_main(void *arg)
     }
 }
 
-void console_start(void)
+void console_start(void (*boot)(void))
 {
+    boot_first = boot;
     edit_init(&edit);
     edit.flush = write_echo;
     task_start(&console_task, "console", stack, sizeof stack, console_main, NULL);

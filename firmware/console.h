@@ -5,7 +5,9 @@
 #include "hal/base/rc.h"
 #include "hal/base/span.h"
 
-void console_start(void); /* banner and prompt; quiets the log's printing. Does not yield. */
+/* Starts the console's task. It calls boot first, as nobody can type before that is done and both want a large stack; then it quiets the
+ * log's printing and shows banner and prompt. Does not yield. */
+void console_start(void (*boot)(void));
 
 /* --- for the commands --- */
 

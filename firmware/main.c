@@ -1,5 +1,4 @@
 /* The appliance: brings the floors up in order and runs the main loop. Nothing here is a policy. */
-#include "board/plan_sizes.h"
 #include "firmware/alerts.h"
 #include "firmware/console.h"
 #include "firmware/delivery.h"
@@ -24,8 +23,8 @@
 #define HOUSEKEEPING_MS 1000
 #define LIST_CHECK_EVERY 60
 
-static struct task boot_task;
-static uint8_t boot_stack[PLAN_BOOT_STACK_BYTES] __attribute__((aligned(16)));
+static bool booted;
+
 
 static bool fine(const char *what, enum rc rc)
 {
@@ -59,10 +58,9 @@ static void report_reset(void)
         alert_raise(ALERT_CRASHED, "the box restarted by itself (%s); see 'log'", reset_reason_name(why));
 }
 
-/* Boot, then housekeeping: a task, so that flash and sleeps can be awaited while the loop runs. */
-static void boot_main(void *arg)
+/* In the console's task, so that flash can be awaited while the loop runs. */
+static void boot(void)
 {
-    (void)arg;
     report_reset();
     bool random = fine("entropy", random_init());
     open_flash();
@@ -72,13 +70,22 @@ static void boot_main(void *arg)
         alert_raise(ALERT_NO_ENTROPY, "this board gives no random numbers: TLS is off");
     if (fine("network", network_init()) && fine("intake", intake_init()))
         delivery_init();
-    console_start();
     log_event(LOG_BOOT, "ready", "alerts=%u", alerts_up());
-    for (unsigned second = 1; task_sleep_ms(HOUSEKEEPING_MS) == RC_OK; second++) {
-        network_follow();
-        if (second % LIST_CHECK_EVERY == 0)
-            list_store_check_expiry();
-    }
+    booted = true;
+}
+
+/* What looks at the world again each second. Nothing here yields: it needs no task. */
+static struct deadline keep_house(void)
+{
+    static struct deadline next;
+    static unsigned second;
+    if (!booted || !deadline_passed(next))
+        return booted ? next : deadline_never();
+    next = deadline_in_ms(HOUSEKEEPING_MS);
+    network_follow();
+    if (++second % LIST_CHECK_EVERY == 0)
+        list_store_check_expiry();
+    return next;
 }
 
 static void poll_devices(void)
@@ -96,11 +103,12 @@ void firmware_main(void)
     log_ring_init();
     task_set_poll(poll_devices);
     watchdog_start();
-    task_start(&boot_task, "boot", boot_stack, sizeof boot_stack, boot_main, NULL);
+    console_start(boot);
     for (;;) {
         poll_devices();
+        struct deadline house = keep_house();
         if (tasks_run())
             continue;
-        board_idle(deadline_earlier(tasks_next_deadline(), link_next_deadline()));
+        board_idle(deadline_earlier(house, deadline_earlier(tasks_next_deadline(), link_next_deadline())));
     }
 }
