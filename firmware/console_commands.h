@@ -3,6 +3,23 @@
 #define FIRMWARE_CONSOLE_COMMANDS_H
 
 #include "firmware/console.h"
+#include "firmware/next_hop.h"
+#include "firmware/spool.h"
+#include "policy/list.h"
+
+/* What is too large for the stack. One command runs at a time, so they share it; a member is good for one step of one command. */
+extern union command_memory {
+    struct {
+        struct list_entry entry;
+        struct verdict verdict;
+        struct next_hop hop;
+    } policy;
+    struct dns_answer answer;
+    struct {
+        struct spool_recipient recipient;
+        struct spool_envelope envelope;
+    } mail;
+} command_memory;
 
 void command_help(const struct command_line *c);
 void command_show(const struct command_line *c);

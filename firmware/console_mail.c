@@ -15,9 +15,11 @@
 #define LOOKUP_MS 15000
 #define FIND_MAX 200 /* lines of `list find` */
 
-static struct list_entry entry; /* large; the console task alone uses them */
-static struct verdict verdict;
-static struct dns_answer answer;
+union command_memory command_memory;
+
+static struct list_entry *const entry = &command_memory.policy.entry;
+static struct verdict *const verdict = &command_memory.policy.verdict;
+static struct dns_answer *const answer = &command_memory.answer;
 
 static bool domain_word(const struct command_line *c, unsigned n, struct strbuf *domain)
 {
@@ -51,18 +53,18 @@ static void policy_json(const char *domain, const struct verdict_domain *known, 
     json_begin();
     json_text("domain", domain);
     json_text("next_hop", next_hop_kind_name(kind));
-    json_text("source", verdict_source_name(verdict.source));
-    json_text("demand", verdict_demand_name(verdict.demand));
-    json_bool("testing", verdict.testing);
+    json_text("source", verdict_source_name(verdict->source));
+    json_text("demand", verdict_demand_name(verdict->demand));
+    json_bool("testing", verdict->testing);
     json_text("list", list_state_name(known->list.state));
     json_time("list_expires", known->list.entry ? known->list.expires : 0);
     json_array("mx");
-    for (unsigned i = 0; known->list.entry && list_entry_mx(&entry, i); i++)
-        json_text(NULL, list_entry_mx(&entry, i));
+    for (unsigned i = 0; known->list.entry && list_entry_mx(entry, i); i++)
+        json_text(NULL, list_entry_mx(entry, i));
     json_close();
     json_array("reasons");
-    struct span rest = span_of(verdict.text), line;
-    bool more = verdict.text[0] != '\0';
+    struct span rest = span_of(verdict->text), line;
+    bool more = verdict->text[0] != '\0';
     while (span_split(&rest, &more, '\n', &line))
         json_string(NULL, line);
     json_close();
@@ -79,25 +81,24 @@ static void policy_text(const char *domain, const struct verdict_domain *known, 
                                            "not known now: mail waits" };
     static const char *const hops[] = { "the office's server", "its route's server", "the smart host", "its MX hosts",
                                         "that address" };
-    say("mail to %s goes to %s, which must show: %s%s", domain, hops[kind], demands[verdict.demand],
-        verdict.testing ? " (testing: a failure is noted, the mail goes)" : "");
-    say_lines(verdict.text, "  - ");
+    say("mail to %s goes to %s, which must show: %s%s", domain, hops[kind], demands[verdict->demand],
+        verdict->testing ? " (testing: a failure is noted, the mail goes)" : "");
+    say_lines(verdict->text, "  - ");
     if (!known->list.entry)
         return;
-    say("  list entry: %s, mail servers:", entry.mode == LIST_ENFORCE ? "enforce" : "testing");
-    for (unsigned i = 0; list_entry_mx(&entry, i); i++)
-        say("    %s", list_entry_mx(&entry, i));
+    say("  list entry: %s, mail servers:", entry->mode == LIST_ENFORCE ? "enforce" : "testing");
+    for (unsigned i = 0; list_entry_mx(entry, i); i++)
+        say("    %s", list_entry_mx(entry, i));
 }
 
 void command_policy(const struct command_line *c)
 {
-    static struct next_hop hop;
     char memory[DOMAIN_TEXT_MAX];
     struct strbuf domain = STRBUF(memory);
     struct verdict_domain known;
     if (!domain_word(c, 1, &domain))
         return;
-    enum next_hop_kind kind = delivery_policy(strbuf_span(&domain), &hop, &known, &entry, &verdict);
+    enum next_hop_kind kind = delivery_policy(strbuf_span(&domain), &command_memory.policy.hop, &known, entry, verdict);
     if (c->json)
         policy_json(memory, &known, kind);
     else
@@ -170,14 +171,14 @@ static void list_find_text(const struct command_line *c)
         json_array("found");
     }
     if (l)
-        for (list_iterate(&it, l); found < FIND_MAX && (rc = list_next(&it, &entry)) == RC_OK;) {
+        for (list_iterate(&it, l); found < FIND_MAX && (rc = list_next(&it, entry)) == RC_OK;) {
             if (!contains(it.name, c->word[2]))
                 continue;
             found++;
             if (c->json)
                 json_text(NULL, it.name);
             else
-                say("%-8s %s", entry.mode == LIST_ENFORCE ? "enforce" : "testing", it.name);
+                say("%-8s %s", entry->mode == LIST_ENFORCE ? "enforce" : "testing", it.name);
         }
     if (c->json) {
         json_close();
@@ -373,8 +374,8 @@ static bool parse_type(struct span word, enum dns_type *type)
 static void add_record(struct strbuf *out, enum dns_type type, unsigned i)
 {
     struct ip_addr_any a;
-    struct span data = dns_record_data(&answer, i);
-    if ((type == DNS_A || type == DNS_AAAA) && dns_record_addr(&answer, i, &a)) {
+    struct span data = dns_record_data(answer, i);
+    if ((type == DNS_A || type == DNS_AAAA) && dns_record_addr(answer, i, &a)) {
         ip_format(out, &a);
         return;
     }
@@ -384,7 +385,7 @@ static void add_record(struct strbuf *out, enum dns_type type, unsigned i)
         return;
     }
     if (type == DNS_MX)
-        strbuf_printf(out, "%u ", answer.record[i].preference);
+        strbuf_printf(out, "%u ", answer->record[i].preference);
     strbuf_add_printable(out, data, 400);
     if (type == DNS_MX && !data.len)
         strbuf_putc(out, '.');
@@ -398,21 +399,21 @@ static void dns_ask(const struct command_line *c)
     enum dns_type type = DNS_A;
     if (!domain_word(c, 1, &domain) || (c->count > 2 && !parse_type(c->word[2], &type)))
         return;
-    enum rc rc = dns_lookup(strbuf_span(&domain), type, &answer, deadline_in_ms(LOOKUP_MS));
+    enum rc rc = dns_lookup(strbuf_span(&domain), type, answer, deadline_in_ms(LOOKUP_MS));
     if (rc != RC_OK) {
         say_error("no answer (%s)", rc_name(rc));
         return;
     }
     if (c->json) {
         json_begin();
-        json_text("name", answer.name);
-        json_text("outcome", outcomes[answer.outcome]);
-        json_number("ttl_s", answer.ttl_s);
+        json_text("name", answer->name);
+        json_text("outcome", outcomes[answer->outcome]);
+        json_number("ttl_s", answer->ttl_s);
         json_array("records");
     } else {
-        say("%s: %s, TTL %u s", answer.name, outcomes[answer.outcome], (unsigned)answer.ttl_s);
+        say("%s: %s, TTL %u s", answer->name, outcomes[answer->outcome], (unsigned)answer->ttl_s);
     }
-    for (unsigned i = 0; i < answer.count; i++) {
+    for (unsigned i = 0; i < answer->count; i++) {
         strbuf_clear(&line);
         add_record(&line, type, i);
         if (c->json)

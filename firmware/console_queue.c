@@ -6,8 +6,8 @@
 #include "hal/base/datetime.h"
 #include "hal/base/log.h"
 
-static struct spool_recipient recipient; /* large; the console task alone uses them */
-static struct spool_envelope envelope;
+static struct spool_recipient *const recipient = &command_memory.mail.recipient;
+static struct spool_envelope *const envelope = &command_memory.mail.envelope;
 
 static bool parse_id(struct span text, uint32_t *id)
 {
@@ -47,14 +47,14 @@ static const char *state_name(enum spool_state s)
 /* Reads one recipient into `recipient`; yields, as that may walk much of the log. */
 static bool read_recipient(uint32_t id, unsigned index)
 {
-    return spool_read_recipient(id, index, &recipient) == RC_OK && task_yield() == RC_OK;
+    return spool_read_recipient(id, index, recipient) == RC_OK && task_yield() == RC_OK;
 }
 
 /* The first recipient that waits: its domain and last result stand for the mail in the overview. */
 static bool first_waiting(const struct spool_entry *e)
 {
     for (unsigned i = 0; i < e->recipients; i++)
-        if (read_recipient(e->id, i) && recipient.state == SPOOL_WAITING)
+        if (read_recipient(e->id, i) && recipient->state == SPOOL_WAITING)
             return true;
     return false;
 }
@@ -82,16 +82,16 @@ static void show_entry(const struct spool_entry *e, bool json)
         json_number("attempts", e->attempts);
         json_time("received", e->received);
         json_time("next_try", e->next_try);
-        json_text("domain", known ? recipient.domain : NULL);
-        json_text("reason", known ? recipient.text : NULL);
+        json_text("domain", known ? recipient->domain : NULL);
+        json_text("reason", known ? recipient->text : NULL);
         json_close();
         return;
     }
     add_when(&next, e->next_try, delivery_now());
     say("%08X %-8s %6u KB  %u/%u to %s  next %s", (unsigned)e->id, entry_state(e), (unsigned)((e->size_bytes + 1023) / 1024),
-        e->waiting, e->recipients, known ? recipient.domain : "?", e->held || e->damaged ? "never" : memory);
-    if (known && recipient.text[0])
-        say("    %s", recipient.text);
+        e->waiting, e->recipients, known ? recipient->domain : "?", e->held || e->damaged ? "never" : memory);
+    if (known && recipient->text[0])
+        say("    %s", recipient->text);
 }
 
 static void overview(bool json)
@@ -121,29 +121,29 @@ static void show_recipient(unsigned index, bool json)
     struct strbuf when = STRBUF(at), shown = STRBUF(address);
     if (json) {
         json_object(NULL);
-        json_text("address", recipient.address);
-        json_text("domain", recipient.domain);
-        json_text("state", state_name(recipient.state));
-        json_number("code", recipient.code);
-        json_text("result", recipient.text);
-        json_time("at", recipient.at);
+        json_text("address", recipient->address);
+        json_text("domain", recipient->domain);
+        json_text("state", state_name(recipient->state));
+        json_number("code", recipient->code);
+        json_text("result", recipient->text);
+        json_time("at", recipient->at);
         json_close();
         return;
     }
-    strbuf_add_printable(&shown, span_of(recipient.address), SPOOL_ADDRESS_MAX);
-    if (recipient.at)
-        rfc3339_format(&when, recipient.at);
-    say("  %u. <%s> %s %s", index + 1, address, state_name(recipient.state), at);
-    if (recipient.text[0])
-        say("     %s", recipient.text);
+    strbuf_add_printable(&shown, span_of(recipient->address), SPOOL_ADDRESS_MAX);
+    if (recipient->at)
+        rfc3339_format(&when, recipient->at);
+    say("  %u. <%s> %s %s", index + 1, address, state_name(recipient->state), at);
+    if (recipient->text[0])
+        say("     %s", recipient->text);
 }
 
 static void show_policy_of(const char *domain)
 {
-    static char memory[1100];
-    struct strbuf chain = STRBUF(memory);
-    delivery_explain(span_of(domain), &chain);
-    struct span rest = strbuf_span(&chain), line;
+    struct verdict *verdict = &command_memory.policy.verdict;
+    struct verdict_domain known;
+    (void)delivery_policy(span_of(domain), &command_memory.policy.hop, &known, &command_memory.policy.entry, verdict);
+    struct span rest = span_of(verdict->text), line;
     bool more = rest.len > 0;
     say("  policy for %s:", domain);
     while (span_split(&rest, &more, '\n', &line))
@@ -157,18 +157,18 @@ static void show_text(const struct spool_entry *e)
                   sender_text = STRBUF(sender);
     rfc3339_format(&received_text, e->received);
     add_when(&next_text, e->next_try, delivery_now());
-    ip_format(&peer_text, &envelope.peer.addr);
-    strbuf_add_printable(&sender_text, span_of(envelope.sender), SPOOL_ADDRESS_MAX);
+    ip_format(&peer_text, &envelope->peer.addr);
+    strbuf_add_printable(&sender_text, span_of(envelope->sender), SPOOL_ADDRESS_MAX);
     say("%08X from <%s>, %u bytes, %s", (unsigned)e->id, sender, (unsigned)e->size_bytes, entry_state(e));
-    say("  received %s from %s (%s)", e->received ? received : "at an unknown time", envelope.helo, peer);
+    say("  received %s from %s (%s)", e->received ? received : "at an unknown time", envelope->helo, peer);
     say("  %u attempt%s, next %s", e->attempts, e->attempts == 1 ? "" : "s", e->held ? "never: held by the operator" : next);
     for (unsigned i = 0; i < e->recipients; i++) {
         if (!read_recipient(e->id, i))
             continue;
         show_recipient(i, false);
-        if (!domain[0] && recipient.state == SPOOL_WAITING) {
+        if (!domain[0] && recipient->state == SPOOL_WAITING) {
             struct strbuf d = STRBUF(domain);
-            strbuf_puts(&d, recipient.domain);
+            strbuf_puts(&d, recipient->domain);
         }
     }
     if (domain[0])
@@ -182,8 +182,8 @@ static void show_json(const struct spool_entry *e)
     strbuf_printf(&id_text, "%08X", (unsigned)e->id);
     json_begin();
     json_text("id", id);
-    json_text("sender", envelope.sender);
-    json_text("helo", envelope.helo);
+    json_text("sender", envelope->sender);
+    json_text("helo", envelope->helo);
     json_text("state", entry_state(e));
     json_number("bytes", e->size_bytes);
     json_number("attempts", e->attempts);
@@ -202,7 +202,7 @@ static void show(const struct command_line *c)
     struct spool_entry e;
     if (!named_entry(c, 2, &e))
         return;
-    enum rc rc = spool_read_envelope(e.id, &envelope);
+    enum rc rc = spool_read_envelope(e.id, envelope);
     if (rc != RC_OK)
         say_error("the mail's envelope cannot be read (%s)", rc_name(rc));
     else if (c->json)
@@ -253,8 +253,8 @@ static void drop(const struct command_line *c)
         return;
     enum rc rc = RC_OK;
     for (unsigned i = 0; rc == RC_OK && i < e.recipients; i++) {
-        rc = spool_read_recipient(e.id, i, &recipient);
-        if (rc == RC_OK && recipient.state == SPOOL_WAITING)
+        rc = spool_read_recipient(e.id, i, recipient);
+        if (rc == RC_OK && recipient->state == SPOOL_WAITING)
             rc = spool_outcome(e.id, i, SPOOL_DROPPED, 0, none, SPAN("dropped by the operator"), delivery_now());
     }
     if (rc == RC_OK)
@@ -269,7 +269,7 @@ static void drop(const struct command_line *c)
 static bool waits_for(const struct spool_entry *e, struct span domain)
 {
     for (unsigned i = 0; i < e->recipients; i++)
-        if (read_recipient(e->id, i) && recipient.state == SPOOL_WAITING && span_is(domain, recipient.domain))
+        if (read_recipient(e->id, i) && recipient->state == SPOOL_WAITING && span_is(domain, recipient->domain))
             return true;
     return false;
 }

@@ -253,13 +253,3 @@ enum next_hop_kind delivery_policy(struct span domain, struct next_hop *hop, str
     verdict_for_domain(v, known);
     return hop->kind;
 }
-
-void delivery_explain(struct span domain, struct strbuf *out)
-{
-    static struct list_entry entry; /* large; nothing here yields */
-    static struct verdict verdict;
-    static struct next_hop hop;
-    struct verdict_domain known;
-    (void)delivery_policy(domain, &hop, &known, &entry, &verdict);
-    strbuf_puts(out, verdict.text);
-}

@@ -10,8 +10,6 @@ void delivery_init(void);
  * caller's; *entry and *hop must outlive *known. Does not yield. */
 enum next_hop_kind delivery_policy(struct span domain, struct next_hop *hop, struct verdict_domain *known, struct list_entry *entry,
                                    struct verdict *v);
-/* The same as text: appends the reason chain, one reason a line. */
-void delivery_explain(struct span domain, struct strbuf *out);
 /* Time for the queue's plans: the wall clock, or the time since boot while there is none (then everything planned is due at once when the
  * clock comes). */
 int64_t delivery_now(void);

@@ -8,13 +8,13 @@
 #include "firmware/flash_map.h"
 #include "firmware/identity.h"
 #include "firmware/mail_scan.h"
+#include "firmware/network.h"
 #include "firmware/received.h"
 #include "firmware/relay_rules.h"
 #include "firmware/setting_value.h"
 #include "firmware/spool.h"
 #include "firmware/wallclock.h"
 #include "hal/base/log.h"
-#include "net/dns.h"
 #include "net/tcp.h"
 
 #define PTR_WAIT_MS 3000
@@ -66,8 +66,6 @@ static struct tcp_listener listeners[SERVICES];
 static struct task acceptor;
 static uint8_t acceptor_stack[ACCEPTOR_STACK_BYTES] __attribute__((aligned(16)));
 static struct event slot_free, incoming;
-static struct dns_answer ptr_scratch; /* used under ptr_busy */
-static bool ptr_busy;
 static uint32_t next_sid = 1;
 
 uint64_t intake_size_max(void)
@@ -151,31 +149,6 @@ static void on_rcpt(void *ctx, struct smtp_server *s, const struct smtp_server_r
     }
 }
 
-/* The client's name, if the PTR's name leads back to the address. */
-static void look_up_ptr(struct slot *slot)
-{
-    struct deadline d = deadline_in_ms(PTR_WAIT_MS);
-    char reverse[80];
-    struct strbuf r = STRBUF(reverse), name = STRBUF(slot->ptr);
-    struct ip_addr_any *client = &slot->stream.peer.addr, back;
-    slot->ptr_known = true;
-    if (ptr_busy)
-        return;
-    ptr_busy = true;
-    bool confirmed = false;
-    ip_reverse_name(&r, client);
-    if (dns_lookup(strbuf_span(&r), DNS_PTR, &ptr_scratch, d) == RC_OK && ptr_scratch.count) {
-        strbuf_add(&name, dns_record_data(&ptr_scratch, 0));
-        enum dns_type type = client->family == IP_V6 ? DNS_AAAA : DNS_A;
-        if (dns_lookup(strbuf_span(&name), type, &ptr_scratch, d) == RC_OK)
-            for (unsigned i = 0; i < ptr_scratch.count; i++)
-                confirmed = confirmed || (dns_record_addr(&ptr_scratch, i, &back) && ip_eq(&back, client));
-    }
-    if (!confirmed)
-        slot->ptr[0] = '\0';
-    ptr_busy = false;
-}
-
 static bool plain_ascii(const char *text)
 {
     for (; *text; text++)
@@ -208,8 +181,12 @@ static enum rc write_received(struct slot *slot, const struct smtp_server *s)
 static void on_data(void *ctx, struct smtp_server *s, struct smtp_answer *a)
 {
     struct slot *slot = ctx;
-    if (!slot->ptr_known)
-        look_up_ptr(slot);
+    if (!slot->ptr_known) {
+        struct strbuf ptr = STRBUF(slot->ptr);
+        slot->ptr_known = true;
+        if (network_reverse_name(&slot->stream.peer.addr, &ptr, deadline_in_ms(PTR_WAIT_MS)) != RC_OK)
+            slot->ptr[0] = '\0';
+    }
     mail_scan_init(&slot->scan);
     slot->write_rc = write_received(slot, s);
     slot->data_open = true;

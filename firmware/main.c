@@ -25,7 +25,6 @@
 
 static bool booted;
 
-
 static bool fine(const char *what, enum rc rc)
 {
     if (rc != RC_OK)

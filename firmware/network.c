@@ -18,10 +18,16 @@
 #define SNTP_WAIT_MS 5000
 #define IPV6_CHECK_MS (3600 * 1000)
 #define IPV6_CHECK_WAIT_MS 10000
+#define TURN_WAIT_MS 200    /* for the memory of an answer: a slow resolver must not hold up all mail for a name in Received */
+#define REVERSE_TEXT_MAX 80 /* 32 nibbles and ip6.arpa are 72 */
 
 static struct task sntp_task;
 static uint8_t sntp_stack[PLAN_SNTP_STACK_BYTES] __attribute__((aligned(16)));
-static struct dns_answer sntp_scratch, ipv6_scratch;
+static struct {
+    struct dns_answer answer;
+    bool taken;
+    struct event freed;
+} shared;
 static struct link_params link_in_use;
 static uint32_t resolvers_in_use; /* checksum of the parameters: they are large */
 static struct {
@@ -147,23 +153,54 @@ static bool find_global_ipv6(struct ip_addr_any *out)
     return false;
 }
 
-/* Forward-confirmed reverse DNS of a. */
-static bool reverse_confirmed(const struct ip_addr_any *a)
+/* --- one answer's memory for all who ask seldom --- */
+
+static enum rc shared_take(uint32_t patience_ms)
 {
-    struct deadline d = deadline_in_ms(IPV6_CHECK_WAIT_MS);
-    char reverse[80], name[DOMAIN_TEXT_MAX];
-    struct strbuf r = STRBUF(reverse), n = STRBUF(name);
+    struct deadline d = deadline_in_ms(patience_ms);
+    while (shared.taken) {
+        enum rc rc = task_wait(&shared.freed, d);
+        if (rc != RC_OK)
+            return rc == RC_TIMEOUT ? RC_BUSY : rc;
+    }
+    shared.taken = true;
+    return RC_OK;
+}
+
+static void shared_give(void)
+{
+    shared.taken = false;
+    event_signal(&shared.freed);
+}
+
+/* --- reverse names --- */
+
+static bool leads_back(struct span name, const struct ip_addr_any *a, struct deadline d)
+{
     struct ip_addr_any back;
-    ip_reverse_name(&r, a);
-    if (dns_lookup(strbuf_span(&r), DNS_PTR, &ipv6_scratch, d) != RC_OK || !ipv6_scratch.count)
+    if (dns_lookup(name, a->family == IP_V6 ? DNS_AAAA : DNS_A, &shared.answer, d) != RC_OK)
         return false;
-    strbuf_add(&n, dns_record_data(&ipv6_scratch, 0));
-    if (dns_lookup(strbuf_span(&n), DNS_AAAA, &ipv6_scratch, d) != RC_OK)
-        return false;
-    for (unsigned i = 0; i < ipv6_scratch.count; i++)
-        if (dns_record_addr(&ipv6_scratch, i, &back) && ip_eq(&back, a))
+    for (unsigned i = 0; i < shared.answer.count; i++)
+        if (dns_record_addr(&shared.answer, i, &back) && ip_eq(&back, a))
             return true;
     return false;
+}
+
+enum rc network_reverse_name(const struct ip_addr_any *a, struct strbuf *name, struct deadline d)
+{
+    char reverse[REVERSE_TEXT_MAX];
+    struct strbuf r = STRBUF(reverse);
+    ip_reverse_name(&r, a);
+    strbuf_clear(name);
+    enum rc rc = shared_take(TURN_WAIT_MS);
+    if (rc != RC_OK)
+        return rc;
+    if (dns_lookup(strbuf_span(&r), DNS_PTR, &shared.answer, d) == RC_OK && shared.answer.count)
+        strbuf_add(name, dns_record_data(&shared.answer, 0));
+    if (!name->len || name->overflow || !leads_back(strbuf_span(name), a, d))
+        strbuf_clear(name);
+    shared_give();
+    return name->len ? RC_OK : RC_NOT_FOUND;
 }
 
 bool network_ipv6_sends(void)
@@ -174,9 +211,14 @@ bool network_ipv6_sends(void)
     bool fresh = ipv6.checked_ms && ip_eq(&own, &ipv6.addr) && clock_ms() - ipv6.checked_ms < IPV6_CHECK_MS;
     if (fresh || ipv6.checking)
         return ipv6.fit && fresh;
+    char name[DOMAIN_TEXT_MAX];
+    struct strbuf text = STRBUF(name);
     ipv6.checking = true;
-    bool fit = reverse_confirmed(&own);
+    enum rc rc = network_reverse_name(&own, &text, deadline_in_ms(IPV6_CHECK_WAIT_MS));
     ipv6.checking = false;
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        return false; /* not asked: the next one that wants to know does */
+    bool fit = rc == RC_OK;
     ipv6.addr = own;
     ipv6.checked_ms = clock_ms() ? clock_ms() : 1;
     ipv6.fit = fit;
@@ -192,7 +234,11 @@ static enum rc ask_one(struct span host)
     struct sntp_answer answer;
     unsigned count = 0;
     struct deadline d = deadline_in_ms(SNTP_WAIT_MS);
-    enum rc rc = network_resolve(host, &server.addr, 1, &count, &sntp_scratch, d);
+    enum rc rc = shared_take(SNTP_WAIT_MS);
+    if (rc == RC_OK) {
+        rc = network_resolve(host, &server.addr, 1, &count, &shared.answer, d);
+        shared_give();
+    }
     if (rc == RC_OK && !count)
         rc = RC_NOT_FOUND;
     if (rc == RC_OK)

@@ -3,11 +3,15 @@
 #ifndef FIRMWARE_NETWORK_H
 #define FIRMWARE_NETWORK_H
 
+#include "hal/base/strbuf.h"
 #include "net/link.h"
 
 enum rc network_init(void) MUST_CHECK; /* after settings_load and random_init; starts the SNTP task */
-/* Called once a second by the housekeeping task: follows resolvers that DHCP or the router give. */
+/* Called once a second by the main loop: follows resolvers that DHCP or the router give. */
 void network_follow(void);
+/* The name that the PTR record of a gives, into *name, if that name's addresses lead back to a. RC_OK; RC_NOT_FOUND: none, or not by d;
+ * RC_BUSY: others were asking. On error *name is empty. Yields. */
+enum rc network_reverse_name(const struct ip_addr_any *a, struct strbuf *name, struct deadline d) MUST_CHECK;
 /* True when this IPv6 address has a PTR whose AAAA is the address itself (large receivers refuse others). Looked up once an hour and on
  * change. Yields. */
 bool network_ipv6_sends(void);
