@@ -319,6 +319,8 @@ enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host)
     unsigned addresses = 0;
     struct span name = span_of(host->name);
     attempt_known(&s->known, &s->list_entry, span_of(s->domain), &s->hop);
+    if (s->known.local.present)
+        s->known.local.host = name; /* each host that the operator named is as good as the first */
     verdict_before(&s->verdict, &s->known, name);
     if (!s->verdict.mx_allowed) {
         delivery_status_set(&status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.7.5",
