@@ -66,21 +66,17 @@ static enum rc dns_failed(struct span domain, enum rc rc, struct delivery_status
     return rc;
 }
 
-static void swap_hosts(struct next_hop_host *a, struct next_hop_host *b)
+/* Puts h behind all that are at least as good, so that equal ones keep the order in which they come; the worst falls off the end. */
+static void insert_by_preference(struct next_hop *hop, const struct next_hop_host *h)
 {
-    struct next_hop_host t = *a;
-    *a = *b;
-    *b = t;
-}
-
-/* Shuffles, then sorts stably: hosts of equal preference stay shuffled. */
-static void sort_by_preference(struct next_hop *hop)
-{
-    for (unsigned i = hop->count; i > 1; i--)
-        swap_hosts(&hop->host[i - 1], &hop->host[random_below(i)]);
-    for (unsigned i = 1; i < hop->count; i++)
-        for (unsigned j = i; j > 0 && hop->host[j].preference < hop->host[j - 1].preference; j--)
-            swap_hosts(&hop->host[j], &hop->host[j - 1]);
+    unsigned at = hop->count;
+    while (at > 0 && hop->host[at - 1].preference > h->preference)
+        at--;
+    if (at == NEXT_HOP_HOSTS_MAX)
+        return;
+    unsigned last = hop->count < NEXT_HOP_HOSTS_MAX ? hop->count++ : NEXT_HOP_HOSTS_MAX - 1;
+    memmove(&hop->host[at + 1], &hop->host[at], (last - at) * sizeof hop->host[0]);
+    hop->host[at] = *h;
 }
 
 /* Drops hosts at and after our own preference: mail never comes back to us that way (RFC 5321 5.1). */
@@ -96,18 +92,23 @@ static void cut_at_ourselves(struct next_hop *hop)
         }
 }
 
+/* The best of the records in the order of trying: they are inserted in a random order, so equal preferences end up shuffled. */
 static void take_mx_records(struct next_hop *out, const struct dns_answer *a)
 {
-    for (unsigned i = 0; i < a->count && out->count < NEXT_HOP_HOSTS_MAX; i++) {
-        struct span name = dns_record_data(a, i);
-        struct next_hop_host *h = &out->host[out->count];
-        struct strbuf text = STRBUF(h->name);
-        if (!name.len)
-            continue;
+    unsigned order[DNS_RECORDS_MAX];
+    for (unsigned i = 0; i < a->count; i++) {
+        unsigned j = random_below(i + 1);
+        if (j != i)
+            order[i] = order[j];
+        order[j] = i;
+    }
+    for (unsigned i = 0; i < a->count; i++) {
+        struct span name = dns_record_data(a, order[i]);
+        struct next_hop_host h = { .port = 25, .preference = a->record[order[i]].preference };
+        struct strbuf text = STRBUF(h.name);
         strbuf_add(&text, name);
-        h->preference = a->record[i].preference;
-        h->port = 25;
-        out->count++;
+        if (name.len)
+            insert_by_preference(out, &h);
     }
 }
 
@@ -140,7 +141,6 @@ static enum rc mx_hosts(struct next_hop *out, struct span domain, struct dns_ans
                             (int)domain.len, domain.p);
         return RC_NOT_FOUND;
     }
-    sort_by_preference(out);
     cut_at_ourselves(out);
     if (!out->count) {
         delivery_status_set(status, DELIVERY_WAIT, SCOPE_DOMAIN, 0, "4.4.6",
