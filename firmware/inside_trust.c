@@ -121,6 +121,8 @@ bool inside_pin_check(const char *host, const uint8_t spki_sha256[32])
     if (rc == RC_NOT_FOUND) {
         rc = settings_log_put(key, span_bytes(spki_sha256, PIN_BYTES));
         log_event(LOG_DELIVERY, "pinned", "host=%s rc=%s", host, rc_name(rc));
+        if (rc == RC_OK)
+            alert_clear(ALERT_INSIDE_PIN);
         return rc == RC_OK;
     }
     if (rc == RC_OK && len == PIN_BYTES && memcmp(stored, spki_sha256, PIN_BYTES) == 0) {
