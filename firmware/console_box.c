@@ -420,6 +420,7 @@ void command_time(const struct command_line *c)
         return;
     }
     enum rc rc = wallclock_set(unix_s);
+    event_signal(&spool_changed); /* what is due depends on it */
     if (rc == RC_INVALID) {
         say_error("the time is not within 2020 to 2199");
         return;

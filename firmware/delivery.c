@@ -17,6 +17,7 @@
 #define BATCH_LOOK_AHEAD 64
 #define FIND_HOP_MS 30000
 #define FAULT_WAIT_MS 5000
+#define CLOCK_SLACK_S 60
 
 static struct delivery_slot slots[PLAN_DELIVERY_SESSIONS];
 
@@ -129,7 +130,7 @@ static enum spool_state state_of(enum delivery_result r)
 static void give_up_old(struct delivery_slot *s)
 {
     const struct retry_rules rules = { .life_s = (uint32_t)settings_get_number("mail.life_days") * 86400 };
-    if (!retry_life_over(&rules, s->entry.received, wallclock_trusted() ? wallclock_now() : 0))
+    if (!retry_life_over(&rules, s->entry.received, wallclock_for_giving_up()))
         return;
     for (unsigned i = 0; i < s->count; i++) {
         if (s->status[i].result != DELIVERY_WAIT)
@@ -211,10 +212,26 @@ static enum rc deliver(struct delivery_slot *s)
     return rc == RC_NOT_FOUND ? finish(s) : rc;
 }
 
+/* At boot and when the clock was set back: a mail put off by a clock that ran ahead is due now, not in that far future. */
+static void follow_clock_back(void)
+{
+    static int64_t latest = INT64_MAX;
+    struct spool_entry e = { .id = 0 };
+    int64_t now = delivery_now(), farthest = now + (int64_t)settings_get_number("mail.retry_longest") * 2;
+    bool back = now + CLOCK_SLACK_S < latest;
+    latest = now;
+    while (back && spool_next(e.id, &e))
+        if (e.waiting && !e.busy && e.next_try > farthest) {
+            enum rc rc = spool_defer(e.id, now, e.attempts);
+            log_event(LOG_DELIVERY, "due-again", "id=%08X rc=%s", (unsigned)e.id, rc_name(rc));
+        }
+}
+
 static void worker_main(void *arg)
 {
     struct delivery_slot *s = arg;
     for (;;) {
+        follow_clock_back();
         if (!spool_take_due(delivery_now(), &s->entry)) {
             int64_t due = spool_next_due(), now = delivery_now();
             uint64_t wait_ms = due <= now ? 1000 : due - now > IDLE_CHECK_MS / 1000 ? IDLE_CHECK_MS : (uint64_t)(due - now) * 1000;

@@ -68,6 +68,12 @@ int64_t wallclock_trusted(void)
     return state.floor_s;
 }
 
+int64_t wallclock_for_giving_up(void)
+{
+    int64_t now = wallclock_now(), trusted = state.trusted_s ? wallclock_trusted() : now;
+    return now < trusted ? now : trusted;
+}
+
 enum wallclock_source wallclock_source(void)
 {
     return state.source;
@@ -93,6 +99,10 @@ enum rc wallclock_from_sntp(int64_t unix_s, uint64_t at_us)
             alert_raise(ALERT_TIME_DISAGREES, "the time server differs from the operator's time by more than an hour");
             return RC_REFUSED;
         }
+        if (state.trusted_s)
+            alert_raise(ALERT_TIME_DISAGREES,
+                        "the time server differs from this box's own clock by more than an hour: if its clock is "
+                        "wrong, say 'time set'");
     }
     state.offset_s = offset;
     if (state.source < CLOCK_SNTP)

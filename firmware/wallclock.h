@@ -17,10 +17,14 @@ int64_t wallclock_now(void);
 /* A time that an attacker on the network cannot have moved: the operator's or the RTC's (which only the operator sets), carried on by
  * the monotonic clock, or the floor in flash where that is all there is. What forged time must not end is judged by this. 0: unknown. */
 int64_t wallclock_trusted(void);
+/* The earlier of the clock and the trusted time, where one runs: what a mail's age is judged by, so that a forged time sends nothing back.
+ * A box with neither RTC nor operator has only the clock. 0: unknown. */
+int64_t wallclock_for_giving_up(void);
 enum wallclock_source wallclock_source(void);
 const char *wallclock_source_name(enum wallclock_source s);
-/* An SNTP answer: applied when it is not below the floor; a step over an hour against a running clock is logged. RC_REFUSED below the
- * floor (and an alert). */
+/* An SNTP answer: applied when it is not below the floor; a step over an hour against a running clock is logged, and
+ * against the RTC's or the operator's time raises an alert. RC_REFUSED below the
+ * floor, and when it moves the operator's time by more than an hour (and an alert). */
 enum rc wallclock_from_sntp(int64_t unix_s, uint64_t at_us) MUST_CHECK;
 /* The operator's word: overrides the floor, writes the RTC. RC_INVALID outside 2020..2199; RC_IO: set, but not stored. Yields. */
 enum rc wallclock_set(int64_t unix_s) MUST_CHECK;
