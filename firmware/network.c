@@ -249,9 +249,10 @@ static enum rc ask_one(struct span host)
     return rc;
 }
 
-static enum rc ask_time_servers(void)
+/* *any_named: a time server is known, by setting or by DHCP, which may still be on its way. */
+static enum rc ask_time_servers(bool *any_named)
 {
-    char list[SETTING_VALUE_MAX + 1];
+    static char list[SETTING_VALUE_MAX + 1]; /* of this one task: its stack is small */
     struct strbuf copy = STRBUF(list);
     strbuf_puts(&copy, settings_get("net.ntp"));
     struct link_status link;
@@ -259,7 +260,7 @@ static enum rc ask_time_servers(void)
     if (!copy.len && link.ntp.family != IP_NONE)
         ip_format(&copy, &link.ntp);
     struct span rest = strbuf_span(&copy), host;
-    bool more = rest.len > 0;
+    bool more = *any_named = rest.len > 0;
     enum rc rc = RC_NOT_FOUND;
     while (rc != RC_OK && rc != RC_CANCELLED && setting_list_next(&rest, &more, &host))
         rc = ask_one(host);
@@ -271,9 +272,10 @@ static void sntp_main(void *arg)
     (void)arg;
     uint32_t wait_ms = SNTP_FIRST_MS;
     while (task_sleep_ms(wait_ms) == RC_OK) {
-        enum rc rc = ask_time_servers();
+        bool any_named;
+        enum rc rc = ask_time_servers(&any_named);
         uint32_t next_s = rc == RC_OK ? SNTP_EVERY_S : SNTP_RETRY_S;
-        wait_ms = (next_s + random_below(next_s / 4)) * 1000;
+        wait_ms = any_named ? (next_s + random_below(next_s / 4)) * 1000 : SNTP_FIRST_MS;
     }
 }
 

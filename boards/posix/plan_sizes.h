@@ -15,8 +15,8 @@
 #define PLAN_GIVE_WAY_MS 2000  /* for an idle session to say 421 and end */
 
 /* The box itself */
-#define PLAN_CONSOLE_STACK_BYTES (12 * 1024) /* also boots the box */
-#define PLAN_SNTP_STACK_BYTES (6 * 1024)
+#define PLAN_CONSOLE_STACK_BYTES (32 * 1024) /* also boots the box; the sanitizers widen frames two to three times */
+#define PLAN_SNTP_STACK_BYTES (24 * 1024)
 #define PLAN_SETTINGS_POOL_BYTES (8 * 1024) /* committed settings, and as much for staged ones */
 #define PLAN_LOG_RING_BYTES (24 * 1024)
 
