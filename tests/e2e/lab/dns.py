@@ -9,8 +9,8 @@ from . import net
 
 
 class Dns:
-    def __init__(self, folder):
-        self.folder, self.records, self.process = folder, [], None
+    def __init__(self, folder, ip=net.DNS):
+        self.folder, self.ip, self.records, self.process = folder, ip, [], None
         os.makedirs(folder, exist_ok=True)
         self.serial = 1
 
@@ -40,7 +40,7 @@ class Dns:
 
     def _write(self):
         self.serial += 1
-        lines = ["$TTL 5", f". SOA ns.lab. admin.lab. {self.serial} 3600 600 86400 5", ". NS ns.lab.", f"ns.lab. A {net.DNS}"]
+        lines = ["$TTL 5", f". SOA ns.lab. admin.lab. {self.serial} 3600 600 86400 5", ". NS ns.lab.", f"ns.lab. A {self.ip}"]
         with open(f"{self.folder}/root.zone", "w") as f:
             f.write("\n".join(lines + sorted(set(self.records), key=self.records.index)) + "\n")
 
@@ -58,17 +58,17 @@ class Dns:
         import dns.message
         import dns.query
         try:
-            answer = dns.query.udp(dns.message.make_query(".", "SOA"), net.DNS, timeout=0.5)
+            answer = dns.query.udp(dns.message.make_query(".", "SOA"), self.ip, timeout=0.5)
             return answer.answer[0][0].serial if answer.answer else None
         except (dns.exception.Timeout, OSError):
             return None
 
     def start(self):
-        net.address(net.DNS)
+        net.address(self.ip)
         self._write()
         with open(f"{self.folder}/nsd.conf", "w") as f:
             f.write(f"""server:
-  ip-address: {net.DNS}
+  ip-address: {self.ip}
   username: ""
   chroot: ""
   zonesdir: "{self.folder}"

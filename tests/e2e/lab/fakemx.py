@@ -1,5 +1,6 @@
 """A mail server that misbehaves on demand: a readable script instead of a library, with raw sockets around STARTTLS."""
 
+import base64
 import socket
 import ssl
 import tempfile
@@ -14,12 +15,16 @@ class FakeMx:
     starttls: "offer", "none", "xxxxxxxx", "454", "garbage" (bytes after the 220), "break" (closes after 220)
     replies: {"MAIL": "450 4.3.2 no", ...} for greeting, EHLO, MAIL, RCPT, DATA, END; a list is used up one by one
     cut: step at which the connection is cut ("MAIL", "RCPT", "DATA", "BODY", "END", ...)
-    tls: ssl.TLSVersion to allow at most."""
+    tls: ssl.TLSVersion to allow at most
+    implicit: TLS from the first byte, as on port 465
+    login: (user, password) that AUTH wants; mechanisms go into extensions ("AUTH PLAIN LOGIN"). What was shown stands in .logins."""
 
-    def __init__(self, ip, host, cert=None, starttls="offer", replies=None, cut=None, tls=None, port=25, extensions=(), delay=0):
+    def __init__(self, ip, host, cert=None, starttls="offer", replies=None, cut=None, tls=None, port=25, extensions=(), delay=0,
+                 implicit=False, login=None):
         self.ip, self.host, self.starttls, self.cut, self.delay = net.address(ip), host, starttls, cut, delay
         self.replies = {k: list(v) if isinstance(v, list) else v for k, v in (replies or {}).items()}
         self.extensions = list(extensions)
+        self.implicit, self.login, self.logins = implicit, login, []
         self.mails, self.commands, self.sessions, self.plain_mails, self.tls_mails = [], [], 0, 0, 0
         self.context = None
         if cert:
@@ -77,9 +82,24 @@ class FakeMx:
                       "xxxxxxxx": ["XXXXXXXX"]}.get(self.starttls, [])
         return "\r\n".join("250" + (" " if i == len(words) - 1 else "-") + w for i, w in enumerate(words))
 
+    def _auth(self, conn, words):
+        """PLAIN with its initial response, LOGIN by two questions (RFC 4954, and what everybody calls LOGIN)."""
+        def answer(question):
+            conn.sendall(b"334 " + base64.b64encode(question) + b"\r\n")
+            return base64.b64decode(conn.recv(4096).strip()).decode()
+
+        if words[0].upper() == "PLAIN":
+            shown = tuple(base64.b64decode(words[1]).decode().split("\0")[1:])
+        else:
+            shown = (answer(b"Username:"), answer(b"Password:"))
+        self.logins.append(shown)
+        conn.sendall(b"235 2.7.0 welcome\r\n" if shown == self.login else b"535 5.7.8 wrong user name or password\r\n")
+
     def _dialogue(self, conn):
-        secure, buf = False, b""
+        secure, buf = self.implicit, b""
         time.sleep(self.delay)
+        if self.implicit:
+            conn = self.context.wrap_socket(conn, server_side=True)
         self._reply(conn, "greeting", f"220 {self.host} ESMTP")
         mail = {}
         while True:
@@ -103,6 +123,8 @@ class FakeMx:
                     return
                 conn = self.context.wrap_socket(conn, server_side=True)
                 secure, buf = True, b""
+            elif verb == "AUTH":
+                self._auth(conn, text.split(" ")[1:])
             elif verb == "MAIL":
                 mail = {}
                 if self._reply(conn, "MAIL", "250 2.1.0 ok").startswith("2"):
