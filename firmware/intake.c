@@ -13,12 +13,21 @@
 #include "firmware/relay_rules.h"
 #include "firmware/setting_value.h"
 #include "firmware/spool.h"
+#include "firmware/turned_away.h"
 #include "firmware/wallclock.h"
 #include "hal/base/log.h"
 #include "net/tcp.h"
 
 #define PTR_WAIT_MS 3000
-#define ACCEPTOR_STACK_BYTES 3072
+#define ACCEPTOR_STACK_BYTES (PLAN_SESSION_STACK_BYTES / 2 + 512)
+#define BUSY_WAIT_MS 4000
+#define BUSY_LOOK_MS 250
+/* With all slots taken: how long a session may be idle, chat without a mail, or send a message more slowly than an ISDN line, before
+ * it gives way. A hundred that take turns in 14 slots are through in less than a minute, and turned_away holds back their second turn. */
+#define GIVE_WAY_IDLE_MS 2000
+#define GIVE_WAY_CHAT_MS 8000
+#define GIVE_WAY_DATA_MS 5000
+#define GIVE_WAY_BYTES_PER_S 8000
 #define SIZE_SHARE 3 /* at most a third of the spool for one mail */
 
 enum service_index { ON_25, ON_587, ON_465, SERVICES };
@@ -39,6 +48,7 @@ struct slot {
     enum service_index service;
     uint32_t sid;
     uint64_t started_ms;
+    uint64_t renewed_ms; /* start, or the last mail taken */
     bool trusted, normalise;
     bool ptr_known;
     char ptr[DOMAIN_TEXT_MAX];
@@ -66,6 +76,7 @@ static struct tcp_listener listeners[SERVICES];
 static struct task acceptor;
 static uint8_t acceptor_stack[ACCEPTOR_STACK_BYTES] __attribute__((aligned(16)));
 static struct event slot_free, incoming;
+static struct turned_away turned_away;
 static uint32_t next_sid = 1;
 
 uint64_t intake_size_max(void)
@@ -181,6 +192,7 @@ static enum rc write_received(struct slot *slot, const struct smtp_server *s)
 static void on_data(void *ctx, struct smtp_server *s, struct smtp_answer *a)
 {
     struct slot *slot = ctx;
+    slot->data_open = true; /* first, for the look-up may take seconds in which no newcomer should push this mail out */
     if (!slot->ptr_known) {
         struct strbuf ptr = STRBUF(slot->ptr);
         slot->ptr_known = true;
@@ -189,7 +201,6 @@ static void on_data(void *ctx, struct smtp_server *s, struct smtp_answer *a)
     }
     mail_scan_init(&slot->scan);
     slot->write_rc = write_received(slot, s);
-    slot->data_open = true;
     if (slot->write_rc != RC_OK)
         answer_rc(a, slot->write_rc);
     else
@@ -219,6 +230,7 @@ static void on_done(void *ctx, struct smtp_server *s, struct smtp_answer *a)
     else
         smtp_answer(a, 250, "2.0.0", "queued as %08X", (unsigned)id);
     count(rc == RC_OK ? COUNT_mails_in : COUNT_mails_refused);
+    slot->renewed_ms = clock_ms();
     char from[80];
     struct strbuf sender = STRBUF(from);
     strbuf_add_printable(&sender, span_of(s->mail.sender.null ? "" : s->mail.sender.full), sizeof from - 1);
@@ -299,6 +311,16 @@ static void set_up(struct slot *slot)
         slot->params.limits.errors_max *= 10;
 }
 
+static void turn_away(const struct slot *slot)
+{
+    turned_away_note(&turned_away, &slot->stream.peer.addr, clock_ms());
+}
+
+static bool ended_badly(const struct slot *slot, enum rc rc)
+{
+    return slot->server.mails_taken == 0 && (rc == RC_PROTOCOL || rc == RC_TOO_SLOW || rc == RC_TIMEOUT);
+}
+
 static void session_main(void *arg)
 {
     struct slot *slot = arg;
@@ -318,6 +340,8 @@ static void session_main(void *arg)
     log_event(LOG_INTAKE, "close", "sid=%u peer=%s rc=%s mails=%u errors=%u tls=%s cause=%s", (unsigned)slot->sid, peer,
               rc_name(rc), slot->server.mails_taken, slot->server.errors, slot->facts.established ? slot->facts.version : "none",
               tls_cause_name(slot->facts.cause));
+    if (ended_badly(slot, rc))
+        turn_away(slot);
     slot->used = false;
     event_signal(&slot_free);
 }
@@ -327,16 +351,41 @@ static bool mail_under_way(const struct slot *slot)
     return slot->server.in_data || slot->data_open;
 }
 
-/* The idlest session that may give way, or NULL. */
+/* The idlest session that may give way, or NULL. None is pushed out before it had time for a round trip and for what comes ahead of a
+ * mail; but nobody stays by chatting. */
 static struct slot *idlest(void)
 {
     struct slot *found = NULL;
+    uint64_t most_ms = 0, now = clock_ms();
     for (unsigned i = 0; i < PLAN_INTAKE_SESSIONS; i++) {
         struct slot *slot = &slots[i];
         if (!slot->used || mail_under_way(slot) || slot->task.cancelled)
             continue;
-        if (!found || slot->server.last_activity_ms < found->server.last_activity_ms)
-            found = slot;
+        uint64_t idle_ms = now - slot->server.last_activity_ms;
+        if (idle_ms < GIVE_WAY_IDLE_MS && now - slot->renewed_ms < GIVE_WAY_CHAT_MS)
+            continue;
+        if (found && idle_ms <= most_ms)
+            continue;
+        most_ms = idle_ms;
+        found = slot;
+    }
+    return found;
+}
+
+/* The session whose message comes in the slowest, below GIVE_WAY_BYTES_PER_S, or NULL. */
+static struct slot *slowest(void)
+{
+    struct slot *found = NULL;
+    uint64_t least = GIVE_WAY_BYTES_PER_S, waited_ms;
+    for (unsigned i = 0; i < PLAN_INTAKE_SESSIONS; i++) {
+        struct slot *slot = &slots[i];
+        if (!slot->used || !slot->server.in_data || slot->task.cancelled)
+            continue;
+        uint64_t rate = smtp_server_data_rate(&slot->server, &waited_ms);
+        if (waited_ms < GIVE_WAY_DATA_MS || rate >= least)
+            continue;
+        least = rate;
+        found = slot;
     }
     return found;
 }
@@ -349,22 +398,30 @@ static struct slot *free_slot(void)
     return NULL;
 }
 
-/* A slot for the connection that waits: a free one, or that of a session that gives way. NULL: none. Yields. */
+static void give_way(struct slot *victim)
+{
+    log_event(LOG_INTAKE, "gives-way", "sid=%u in_data=%d", (unsigned)victim->sid, mail_under_way(victim));
+    count(COUNT_sessions_gave_way);
+    turn_away(victim);
+    task_cancel(&victim->task);
+}
+
+/* A slot for the connection that waits: a free one, or that of a session that gives way. NULL: none within BUSY_WAIT_MS. Yields. */
 static struct slot *find_slot(void)
 {
-    struct slot *slot = free_slot();
-    if (slot)
-        return slot;
-    struct slot *victim = idlest();
-    if (!victim)
-        return NULL;
-    log_event(LOG_INTAKE, "gives-way", "sid=%u", (unsigned)victim->sid);
-    count(COUNT_sessions_gave_way);
-    task_cancel(&victim->task);
-    struct deadline d = deadline_in_ms(PLAN_GIVE_WAY_MS);
-    while (!(slot = free_slot()))
-        if (task_wait(&slot_free, d) != RC_OK)
+    struct slot *slot;
+    struct deadline patience = deadline_in_ms(BUSY_WAIT_MS);
+    while (!(slot = free_slot())) {
+        struct slot *victim = idlest();
+        if (!victim)
+            victim = slowest();
+        if (victim)
+            give_way(victim);
+        uint32_t wait_ms = victim ? PLAN_GIVE_WAY_MS : BUSY_LOOK_MS;
+        enum rc rc = task_wait(&slot_free, deadline_earlier(patience, deadline_in_ms(wait_ms)));
+        if (rc == RC_CANCELLED || deadline_passed(patience))
             return free_slot();
+    }
     return slot;
 }
 
@@ -388,6 +445,7 @@ static void take(struct tcp_listener *l, enum service_index service)
     slot->used = true;
     slot->service = service;
     slot->sid = next_sid++;
+    slot->renewed_ms = clock_ms();
     memset(&slot->server, 0, sizeof slot->server);
     slot->server.last_activity_ms = clock_ms();
     count(COUNT_sessions_in);
@@ -409,7 +467,8 @@ static bool admit(void *ctx, const struct ip_endpoint *peer)
     event_signal(&incoming);
     if (setting_cidrs_contain(settings_get("mail.trusted"), &peer->addr))
         return true;
-    if (sessions_of(&peer->addr) < settings_get_number("mail.sessions_per_address"))
+    bool back_too_soon = !free_slot() && turned_away_is(&turned_away, &peer->addr, clock_ms());
+    if (!back_too_soon && sessions_of(&peer->addr) < settings_get_number("mail.sessions_per_address"))
         return true;
     count(COUNT_sessions_refused);
     return false;

@@ -88,6 +88,12 @@ static uint64_t rate_left_ms(const struct smtp_server *s)
     return allowed_ms > s->data_waited_ms ? allowed_ms - s->data_waited_ms : 0;
 }
 
+uint64_t smtp_server_data_rate(const struct smtp_server *s, uint64_t *waited_ms)
+{
+    *waited_ms = s->data_waited_ms + clock_ms() - s->last_activity_ms;
+    return *waited_ms ? s->data_received * 1000 / *waited_ms : UINT64_MAX;
+}
+
 struct deadline smtp_server_patience(const struct smtp_server *s, uint32_t ms)
 {
     if (!s->in_data)

@@ -111,6 +111,10 @@ struct smtp_server {
     char line[2048 + 2]; /* command line bound: RFC 5321 4.5.3.1.4 says 512, extensions and SMTPUTF8 add; longer: 500 */
 };
 
+/* How fast the peer sends its message, in bytes a second of the time spent waiting for it, this moment's wait included. Only for a
+ * session in_data. *waited_ms: that time. */
+uint64_t smtp_server_data_rate(const struct smtp_server *s, uint64_t *waited_ms);
+
 /* Runs the whole session on an open stream and closes it; *s needs no preparation. The result says how it ended: RC_OK on QUIT,
  * RC_CLOSED, RC_TIMEOUT, RC_TOO_SLOW, RC_PROTOCOL (too many errors, bare line ends, injection, talking before the greeting),
  * RC_REFUSED (an answer of the owner closed it), RC_BUSY, RC_CANCELLED (421 was said), RC_TLS (handshake). Yields. */
