@@ -42,8 +42,18 @@ def mail(subject, text="Hello.", sender="someone@sender.example", to="anna@offic
 class Raw:
     """A socket with a buffer: says bytes, reads replies."""
 
-    def __init__(self, box, source=None, port=25, timeout=30, greeting=True):
-        self.sock = socket.create_connection((box.ip, port), timeout, source_address=(net.address(source or net.CLIENTS + "1"), 0))
+    def __init__(self, box, source=None, port=25, timeout=30, greeting=True, early=None):
+        """source, by default an outside address, and box may be IPv6 addresses' owners; early: bytes that travel with the handshake's
+        last segment, before any greeting."""
+        self.source = net.address(source or net.CLIENTS + "1")
+        self.sock = socket.socket(socket.AF_INET6 if ":" in self.source else socket.AF_INET)
+        self.sock.settimeout(timeout)
+        self.sock.bind((self.source, 0))
+        if early:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+        self.sock.connect((box.ip if self.sock.family == socket.AF_INET else box.ip6, port))
+        if early:
+            self.sock.sendall(early)
         self.buf = b""
         if greeting:
             self.greeting = self.reply()
