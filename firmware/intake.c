@@ -28,7 +28,7 @@
 #define GIVE_WAY_CHAT_MS 8000
 #define GIVE_WAY_DATA_MS 5000
 #define GIVE_WAY_BYTES_PER_S 8000
-#define SIZE_SHARE 3 /* at most a third of the spool for one mail */
+#define SIZE_SHARE 2 /* at most half of the spool for one mail */
 
 enum service_index { ON_25, ON_587, ON_465, SERVICES };
 

@@ -25,6 +25,12 @@ def source():
 
 
 @pytest.fixture(scope="module")
+def board():
+    """One board, as the sieges take minutes: posix, whose sanitizers see more."""
+    return os.environ.get("POSTERN_HOSTILE_BOARD", "posix")
+
+
+@pytest.fixture(scope="module")
 def box(make_box, board, office):
     box = make_box(board=board, settings={"mail.normalise": NORMALISED + "0/24", "mail.size_max": "1000000"})
     yield box
@@ -385,9 +391,9 @@ def test_a_mail_that_goes_in_circles_is_refused(box):
 
 
 def test_a_hundred_hops_pass_and_received_in_the_body_does_not_count(box, office):
-    trace = "".join(f"Received: from h{i}.example by h{i + 1}.example; Mon, 25 May 2020 10:00:00 +0000\r\n" for i in range(60))
+    trace = "".join(f"Received: from h{i}.example by h{i + 1}.example; Mon, 25 May 2020 10:00:00 +0000\r\n" for i in range(100))
     s = in_data(box)
-    s.say((trace[: len(trace)] + client.mail(f"hops-{box.board}", trace * 2)).encode() + b".\r\n")
+    s.say((trace + client.mail(f"hops-{box.board}", trace * 2)).encode() + b".\r\n")
     assert s.reply()[0] == 250
     s.close()
 

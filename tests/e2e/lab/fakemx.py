@@ -140,14 +140,17 @@ class FakeMx:
                     continue
                 if self._reply(conn, "DATA", "354 go") != "354":
                     continue
-                while not buf.endswith(b"\r\n.\r\n") and b"\r\n.\r\n" not in buf and buf != b".\r\n":
+                text, scanned = bytearray(buf), 0
+                while not text.startswith(b".\r\n") and text.find(b"\r\n.\r\n", max(0, scanned - 4)) < 0:
+                    scanned = len(text)
                     got = conn.recv(65536)
                     if not got:
                         return
-                    buf += got
+                    text += got
                     if self.cut == "BODY":
                         return
-                body, buf = buf.split(b"\r\n.\r\n", 1) if b"\r\n.\r\n" in buf else (b"", b"")
+                end = text.find(b"\r\n.\r\n")
+                body, buf = (bytes(text[:end]), bytes(text[end + 5:])) if end >= 0 else (b"", b"")
                 if self.cut == "END":
                     return
                 code = self._reply(conn, "END", "250 2.0.0 queued")

@@ -15,7 +15,7 @@ DNS = f"{PREFIX}.0.53"
 OFFICE = f"{PREFIX}.1.1"  # the office's mail server; its network is trusted
 OFFICE_NET = f"{PREFIX}.1.0/24"
 REMOTE = f"{PREFIX}.2."  # mail servers of others: REMOTE + "1", ...
-REMOTE6 = f"{PREFIX6}:2::"
+REMOTE6 = f"{PREFIX6}::2:"
 CLIENTS = f"{PREFIX}.9."  # addresses that outside clients come from
 BRIDGE = "br0"
 

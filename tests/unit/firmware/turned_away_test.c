@@ -33,7 +33,8 @@ static void remembered_for_its_time(void **state)
 static void ipv6_counts_by_network(void **state)
 {
     (void)state;
-    struct ip_addr_any one = address("2001:db8:1:2::1"), neighbour = address("2001:db8:1:2:ffff::9"), other = address("2001:db8:1:3::1");
+    struct ip_addr_any one = address("2001:db8:1:2::1"), neighbour = address("2001:db8:1:2:ffff::9"),
+                       other = address("2001:db8:1:3::1");
     away = (struct turned_away){ .next = 0 };
     turned_away_note(&away, &one, 0);
     assert_true(turned_away_is(&away, &neighbour, 0));
