@@ -17,6 +17,12 @@ HOST = "mail.office.example"
 ANNA = "anna@office.example"
 
 
+@pytest.fixture(scope="module")
+def board():
+    """TLS is the same code on every board; posix has the sanitizers."""
+    return os.environ.get("POSTERN_TLS_BOARD", "posix")
+
+
 @pytest.fixture(scope="module", params=["ecdsa", "rsa"])
 def box(make_box, board, request):
     box = make_box(board=board, cert=pki.good_ca(request.param).issue(HOST, kind=request.param),
