@@ -29,7 +29,7 @@ void base64url_encode(struct strbuf *out, struct span bytes)
     encode(out, bytes, url_safe, false);
 }
 
-static int sextet(char c)
+int base64_sextet(char c)
 {
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
@@ -46,7 +46,7 @@ static bool decode_group(const char *text, size_t bytes, uint8_t *out)
 {
     uint32_t group = 0;
     for (size_t k = 0; k < 4; k++) {
-        int value = k <= bytes ? sextet(text[k]) : 0;
+        int value = k <= bytes ? base64_sextet(text[k]) : 0;
         if (value < 0)
             return false;
         group = group << 6 | (uint32_t)value;

@@ -51,17 +51,6 @@ enum rc pem_block(struct span *rest, struct span *label, struct span *body)
     return RC_INVALID;
 }
 
-static int sextet(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 /* Line ends and blanks may stand anywhere; padding only at the end. */
 enum rc pem_decode(struct span body, uint8_t *out, size_t cap, size_t *len)
 {
@@ -73,7 +62,7 @@ enum rc pem_decode(struct span body, uint8_t *out, size_t cap, size_t *len)
         char c = body.p[i];
         if (c == '\r' || c == '\n' || c == ' ' || c == '\t')
             continue;
-        int v = sextet(c);
+        int v = base64_sextet(c);
         padding += c == '=';
         if ((v < 0 && c != '=') || (v >= 0 && padding) || padding > 2)
             return RC_INVALID;
