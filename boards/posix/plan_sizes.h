@@ -10,6 +10,8 @@
 #define PLAN_SESSION_STACK_BYTES (64 * 1024)
 #define PLAN_INTAKE_ARENA_BYTES (40 * 1024) /* pointers of 64 bits: a tenth more than on the ARM boards */
 #define PLAN_DELIVERY_ARENA_BYTES (44 * 1024)
+#define PLAN_BOX_STACK_BYTES (64 * 1024)
+#define PLAN_BOX_ARENA_BYTES PLAN_DELIVERY_ARENA_BYTES
 #define PLAN_DELIVERY_BATCH 16 /* recipients in one transaction */
 #define PLAN_MX_HOSTS 12       /* of one domain; more are left out: large providers name fewer */
 #define PLAN_GIVE_WAY_MS 2000  /* for an idle session to say 421 and end */
