@@ -1,5 +1,6 @@
 /* ARM generic timer (ARMv7-A architecture manual, B8): the virtual counter is the clock, its comparator ends the sleep. The
  * physical timer's comparator is the hang watch. */
+#include "boards/drivers/cp15.h"
 #include "boards/drivers/hang_watch.h"
 #include "boards/drivers/irq.h"
 #include "boards/drivers/sleep_timer.h"
@@ -12,12 +13,7 @@
 
 static struct ticks ticks;
 
-static uint32_t frequency_hz(void)
-{
-    uint32_t v;
-    __asm__ volatile("mrc p15, 0, %0, c14, c0, 0" : "=r"(v));
-    return v;
-}
+DEFINE_CP15_READ(frequency_hz, 0, "c14, c0, 0")
 
 static uint64_t counter(void)
 {

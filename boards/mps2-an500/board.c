@@ -1,17 +1,14 @@
-/* mps2-an500: brings the devices up in order, sleeps, and resets through the system control block. */
+/* mps2-an500: brings the devices up in order and resets through the system control block. */
 #include "hal/board.h"
 
+#include "boards/drivers/bare_board.h"
 #include "boards/drivers/flash_device.h"
 #include "boards/drivers/fpgaio_clock.h"
-#include "boards/drivers/irq.h"
 #include "boards/drivers/mmio.h"
 #include "boards/drivers/retained.h"
 #include "boards/drivers/semihosting.h"
-#include "boards/drivers/sleep_timer.h"
 #include "boards/drivers/uart.h"
 #include "boards/mps2-an500/mpu.h"
-#include "hal/base/span.h"
-#include "hal/console.h"
 #include "board/board_config.h"
 
 #define SCB_AIRCR 0xe000ed0cu
@@ -27,48 +24,24 @@ void board_main(void)
     firmware_main();
 }
 
-const char *board_name(void)
-{
-    return BOARD_NAME;
-}
-
-static void say(const char *what)
-{
-    struct span s = span_of(what);
-    console_write(s.p, s.len);
-}
-
 static enum rc flash_up(void)
 {
     enum rc rc = flash_device_init();
     if (rc == RC_NOT_FOUND)
-        say("flash: " FLASH_FILE " cannot be opened in QEMU's working directory\r\n");
+        bare_say("flash: " FLASH_FILE " cannot be opened in QEMU's working directory\r\n");
     else if (rc != RC_OK)
-        say("flash: " FLASH_FILE " is not 16 MiB long\r\n");
+        bare_say("flash: " FLASH_FILE " is not 16 MiB long\r\n");
     return rc;
 }
 
 enum rc board_init(void)
 {
-    irq_init();
     fpgaio_clock_init();
-    if (sleep_timer_init() != RC_OK || uart_irq_init(console_poll) != RC_OK) {
-        say("board: timer or console failed\r\n");
+    if (bare_start() != RC_OK)
         return RC_IO;
-    }
     if (semihosting_entropy_init() != RC_OK)
-        say("entropy: " ENTROPY_FILE " cannot be opened\r\n");
+        bare_say("entropy: " ENTROPY_FILE " cannot be opened\r\n");
     return flash_up() == RC_OK ? RC_OK : RC_IO;
-}
-
-void board_idle(struct deadline d)
-{
-    if (flash_busy())
-        return; /* it advances in flash_poll only, without an interrupt */
-    sleep_timer_arm(d);
-    __asm__ volatile("dsb\n wfi" : : : "memory");
-    sleep_timer_disarm();
-    irq_service();
 }
 
 void board_reset(void)

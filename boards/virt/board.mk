@@ -2,7 +2,7 @@
 BOARD_CROSS := arm-none-eabi-
 BOARD_CFLAGS := -mcpu=cortex-a7 -mthumb -mfloat-abi=soft -Os -g
 BOARD_LDFLAGS := -T boards/virt/virt.ld
-BOARD_DRIVERS := switch_arm.S cfi_nor.c console_uart.c crash.c flash_queue.c generic_timer.c gicv2.c i6300esb.c libc_stubs.c \
+BOARD_DRIVERS := switch_arm.S bare_board.c cfi_nor.c console_uart.c crash.c flash_queue.c generic_timer.c gicv2.c i6300esb.c libc_stubs.c \
 	pl011.c pl031.c reset.c ticks.c virtio_mmio.c virtio_net.c virtio_rng.c
 # A NOR bank is exactly 64 MiB.
 BOARD_CODE_IMAGE_BYTES := 67108864

@@ -1,39 +1,17 @@
 /* Exceptions of virt: all are fatal; the only FIQ is the hang watch's. start.S has kept the registers and calls on the crash stack. */
 #include <stdint.h>
 
+#include "boards/drivers/cp15.h"
 #include "boards/drivers/crash.h"
 
 enum trap { TRAP_UNDEFINED, TRAP_PREFETCH, TRAP_DATA, TRAP_SVC, TRAP_IRQ, TRAP_FIQ, TRAP_COUNT };
 
 void trap_report(enum trap kind, const struct crash_registers *regs) __attribute__((noreturn));
 
-static uint32_t dfsr(void)
-{
-    uint32_t v;
-    __asm__ volatile("mrc p15, 0, %0, c5, c0, 0" : "=r"(v));
-    return v;
-}
-
-static uint32_t dfar(void)
-{
-    uint32_t v;
-    __asm__ volatile("mrc p15, 0, %0, c6, c0, 0" : "=r"(v));
-    return v;
-}
-
-static uint32_t ifsr(void)
-{
-    uint32_t v;
-    __asm__ volatile("mrc p15, 0, %0, c5, c0, 1" : "=r"(v));
-    return v;
-}
-
-static uint32_t ifar(void)
-{
-    uint32_t v;
-    __asm__ volatile("mrc p15, 0, %0, c6, c0, 2" : "=r"(v));
-    return v;
-}
+DEFINE_CP15_READ(dfsr, 0, "c5, c0, 0")
+DEFINE_CP15_READ(dfar, 0, "c6, c0, 0")
+DEFINE_CP15_READ(ifsr, 0, "c5, c0, 1")
+DEFINE_CP15_READ(ifar, 0, "c6, c0, 2")
 
 void trap_report(enum trap kind, const struct crash_registers *regs)
 {
