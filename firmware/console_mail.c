@@ -261,11 +261,12 @@ static bool paste(struct strbuf *text)
 static void cert_import(bool ca)
 {
     char words[200], *memory = identity_pem_take();
-    struct strbuf text = strbuf_on(memory, IDENTITY_PEM_BYTES), why = STRBUF(words);
+    struct strbuf why = STRBUF(words);
     if (!memory) {
         say_error("another certificate is just being put in");
         return;
     }
+    struct strbuf text = strbuf_on(memory, IDENTITY_PEM_BYTES);
     if (paste(&text)) {
         enum rc rc = ca ? inside_trust_import(memory, text.len, &why)
                         : identity_import(strbuf_span(&text), strbuf_span(&text), &why);
