@@ -59,7 +59,7 @@ static enum rc read_fixed_part(struct image *i)
     i->size_bytes = get_le64(h + 48);
     i->section_count = get_le32(h + 56);
     i->signature_room_bytes = get_le32(h + 60);
-    bool ok = kind >= IMAGE_LIST && kind <= IMAGE_KEYRING && take_board(i, h + 8) && i->created >= 0 && i->expires >= 0 &&
+    bool ok = kind >= IMAGE_LIST && kind <= IMAGE_DELTA && take_board(i, h + 8) && i->created >= 0 && i->expires >= 0 &&
               i->size_bytes <= i->reader->size_bytes && i->section_count >= 1 && i->section_count <= IMAGE_SECTIONS_MAX &&
               i->signature_room_bytes >= IMAGE_SIGNATURE_HEAD_BYTES && i->signature_room_bytes <= IMAGE_SIGNATURE_ROOM_MAX;
     return ok ? RC_OK : RC_CORRUPT;

@@ -6,8 +6,8 @@
 
 #include "hal/base/reader.h"
 
-enum image_kind { IMAGE_LIST = 1, IMAGE_FIRMWARE = 2, IMAGE_KEYRING = 3 };
-enum image_section { IMAGE_POLICIES = 1, IMAGE_ROOTS = 2, IMAGE_ANCHORS = 3, IMAGE_CODE = 4, IMAGE_KEYS = 5 };
+enum image_kind { IMAGE_LIST = 1, IMAGE_FIRMWARE = 2, IMAGE_KEYRING = 3, IMAGE_DELTA = 4 };
+enum image_section { IMAGE_POLICIES = 1, IMAGE_ROOTS = 2, IMAGE_ANCHORS = 3, IMAGE_CODE = 4, IMAGE_KEYS = 5, IMAGE_PATCH = 6 };
 #define IMAGE_SECTIONS_MAX 8
 
 /* Sizes of the format (IMAGE.md), shared with what writes it. */
