@@ -420,3 +420,70 @@ enum rc list_next(struct list_iterator *it, struct list_entry *out)
     it->position++;
     return read_policy(l, policy, span_bytes(it->name, name.len), out);
 }
+
+/* --- searching: a walk that leaves out what does not match --- */
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* Places the walk so that the next name is the first that is not before *wanted. */
+static enum rc walk_from(struct list_iterator *it, const struct key *wanted)
+{
+    uint32_t block;
+    enum rc rc = find_block(it->list, wanted, &block);
+    if (rc == RC_NOT_FOUND)
+        return RC_OK;
+    it->position = rc == RC_OK ? block * NAMES_A_BLOCK : 0;
+    return rc;
+}
+
+enum rc list_search(struct list_search *s, const struct list *l, enum list_match match, struct span text)
+{
+    memset(s, 0, sizeof *s);
+    list_iterate(&s->it, l);
+    if (text.len == 0 || text.len > DOMAIN_MAX)
+        return RC_INVALID;
+    for (size_t i = 0; i < text.len; i++)
+        s->text[i] = lower(text.p[i]);
+    s->text_len = text.len;
+    s->match = match;
+    struct key wanted;
+    if (match != LIST_WITHIN || !key_of_domain(&wanted, span_bytes(s->text, s->text_len)))
+        return RC_OK;
+    return walk_from(&s->it, &wanted);
+}
+
+static bool matches(const struct list_search *s)
+{
+    struct span name = span_of(s->it.name), text = span_bytes(s->text, s->text_len);
+    if (s->match == LIST_WITHIN)
+        return domain_is_within(name, text);
+    size_t places = s->match == LIST_STARTING ? 1 : name.len;
+    for (size_t i = 0; i < places && i + text.len <= name.len; i++) {
+        if (memcmp(name.p + i, text.p, text.len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether all that is within the text stands before the name at hand. */
+static bool gone_by(const struct list_search *s)
+{
+    struct key name, text;
+    return s->match == LIST_WITHIN && key_of_domain(&name, span_of(s->it.name)) &&
+           key_of_domain(&text, span_bytes(s->text, s->text_len)) && key_cmp(&name, &text) > 0;
+}
+
+enum rc list_search_next(struct list_search *s, struct list_entry *out)
+{
+    for (unsigned i = 0; i < LIST_SEARCH_STEP; i++) {
+        enum rc rc = list_next(&s->it, out);
+        if (rc != RC_OK || matches(s))
+            return rc;
+        if (gone_by(s))
+            return RC_NOT_FOUND;
+    }
+    return RC_BUSY;
+}

@@ -50,4 +50,26 @@ struct list_iterator {
 void list_iterate(struct list_iterator *it, const struct list *l);
 enum rc list_next(struct list_iterator *it, struct list_entry *out) MUST_CHECK;
 
+/* Walks those names only that match a text. Yields nothing and never takes longer than LIST_SEARCH_STEP names: a box that has other work
+ * does it between two calls. */
+enum list_match {
+    LIST_CONTAINING, /* the text stands anywhere in the name */
+    LIST_STARTING,   /* the name begins with the text, as written: "mail" gives mail.example.com */
+    LIST_WITHIN,     /* the text is a domain: it and all below it, found without walking what stands before */
+};
+#define LIST_SEARCH_STEP 256
+
+struct list_search {
+    struct list_iterator it; /* it.name: the name found */
+    enum list_match match;
+    size_t text_len;
+    char text[DOMAIN_TEXT_MAX];
+};
+/* The text is taken in lower case; one that cannot occur in a name matches nothing. RC_INVALID: it is empty or longer than a name.
+ * LIST_WITHIN reads the list: RC_CORRUPT, RC_IO. */
+enum rc list_search(struct list_search *s, const struct list *l, enum list_match match, struct span text) MUST_CHECK;
+/* RC_OK: s->it.name and *out are a name that matches. RC_BUSY: LIST_SEARCH_STEP names went by without one, call again. RC_NOT_FOUND: no
+ * more. RC_CORRUPT, RC_IO. */
+enum rc list_search_next(struct list_search *s, struct list_entry *out) MUST_CHECK;
+
 #endif

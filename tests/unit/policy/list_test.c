@@ -75,6 +75,14 @@ static void make_small(void)
     finish();
 }
 
+static size_t span_count(struct span text, char c)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < text.len; i++)
+        count += text.p[i] == c;
+    return count;
+}
+
 static void expect_entry(const struct list_source_domain *d, const struct list_entry *e)
 {
     assert_int_equal(e->mode, d->mode);
@@ -240,6 +248,62 @@ static void a_name_twice_is_refused(void **state)
     assert_int_equal(list_write(&f.source, &f.image, NULL), RC_INVALID);
 }
 
+/* --- searching --- */
+
+/* The names found, with a space after each. */
+static const char *found_by(enum list_match match, const char *text)
+{
+    static char memory[4096];
+    struct strbuf names = STRBUF(memory);
+    struct list_search s;
+    struct list_entry e;
+    enum rc rc = list_search(&s, &f.list, match, span_of(text));
+    assert_int_equal(rc, RC_OK);
+    while ((rc = list_search_next(&s, &e)) == RC_OK || rc == RC_BUSY) {
+        if (rc == RC_BUSY)
+            continue;
+        strbuf_puts(&names, s.it.name);
+        strbuf_putc(&names, ' ');
+        assert_in_range(e.mx_count, 1, LIST_MX_MAX);
+    }
+    assert_int_equal(rc, RC_NOT_FOUND);
+    return names.p;
+}
+
+static void a_search_gives_what_matches(void **state)
+{
+    (void)state;
+    make_small();
+    assert_string_equal(found_by(LIST_CONTAINING, "host12"), "host126.example.de ");
+    assert_string_equal(found_by(LIST_CONTAINING, "EXAMPLE-A"), "example-a.com ");
+    assert_string_equal(found_by(LIST_CONTAINING, "nothing"), "");
+    assert_string_equal(found_by(LIST_CONTAINING, "st7."), "host7.example.com ");
+    assert_string_equal(found_by(LIST_STARTING, "a."), "a.example.com ");
+    assert_string_equal(found_by(LIST_STARTING, "example"), "example.com example-a.com ");
+    assert_string_equal(found_by(LIST_STARTING, "xample"), "");
+    assert_string_equal(found_by(LIST_WITHIN, "example-a.com"), "example-a.com ");
+    assert_string_equal(found_by(LIST_WITHIN, "a.example.com"), "a.example.com ");
+    assert_string_equal(found_by(LIST_WITHIN, "b.example.com"), "");
+    assert_string_equal(found_by(LIST_WITHIN, "aaa"), "");
+    assert_string_equal(found_by(LIST_WITHIN, "zzz"), "");
+    assert_int_equal(span_count(span_of(found_by(LIST_WITHIN, "de")), ' '), 12);
+    assert_int_equal(span_count(span_of(found_by(LIST_WITHIN, "example.com")), ' '), 24 + 2);
+    assert_int_equal(span_count(span_of(found_by(LIST_CONTAINING, "e")), ' '), 39);
+}
+
+static void a_search_for_no_name_is_refused(void **state)
+{
+    (void)state;
+    make_small();
+    char endless[DOMAIN_MAX + 1];
+    memset(endless, 'x', sizeof endless);
+    struct list_search s;
+    assert_int_equal(list_search(&s, &f.list, LIST_CONTAINING, SPAN("")), RC_INVALID);
+    assert_int_equal(list_search(&s, &f.list, LIST_STARTING, span_bytes(endless, sizeof endless)), RC_INVALID);
+    assert_string_equal(found_by(LIST_CONTAINING, "\x80"), "");
+    assert_string_equal(found_by(LIST_WITHIN, "a,b"), "");
+}
+
 /* --- damage --- */
 
 static bool is_plain(const char *text)
@@ -398,6 +462,8 @@ int main(void)
         cmocka_unit_test_teardown(sizes_around_a_block, tear_down),
         cmocka_unit_test_teardown(a_policy_as_large_as_allowed, tear_down),
         cmocka_unit_test_teardown(a_name_twice_is_refused, tear_down),
+        cmocka_unit_test_teardown(a_search_gives_what_matches, tear_down),
+        cmocka_unit_test_teardown(a_search_for_no_name_is_refused, tear_down),
         cmocka_unit_test_teardown(flipped_bytes_give_an_error_or_an_answer, tear_down),
         cmocka_unit_test_teardown(a_flip_in_the_header_is_seen, tear_down),
         cmocka_unit_test_teardown(entries_that_break_a_rule_are_corrupt, tear_down),

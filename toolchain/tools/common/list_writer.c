@@ -13,13 +13,21 @@ struct record { /* a policy, relative to its domain */
     size_t next_same_hash; /* index + 1; 0: none */
 };
 
+struct check { /* the image, read back */
+    struct list list;
+    struct list_iterator it;
+};
+
 struct writer {
     struct record *records;
     size_t record_count, record_cap;
     size_t *hash_heads; /* index + 1 of the first record with that hash */
     size_t hash_size;
-    size_t *record_of; /* a domain's record */
+    size_t domains, enforce;
+    size_t done; /* entries before the one at hand, in this pass */
+    char before[DOMAIN_TEXT_MAX];
     struct byte_buffer block_index, names, policy_index, policies;
+    struct check check;
 };
 
 /* --- order --- */
@@ -73,9 +81,23 @@ static void encode_policy(const struct list_source_domain *d, struct byte_buffer
     }
 }
 
+static void rehash(struct writer *w, size_t size)
+{
+    free(w->hash_heads);
+    w->hash_heads = tool_alloc(size, sizeof *w->hash_heads);
+    w->hash_size = size;
+    for (size_t i = 0; i < w->record_count; i++) {
+        size_t slot = crc32_update(0, w->records[i].bytes.p, w->records[i].bytes.len) % size;
+        w->records[i].next_same_hash = w->hash_heads[slot];
+        w->hash_heads[slot] = i + 1;
+    }
+}
+
 /* The record that equals bytes, which are taken over or freed. */
 static size_t intern(struct writer *w, struct byte_buffer bytes)
 {
+    if (w->record_count >= w->hash_size)
+        rehash(w, w->hash_size * 2 + 1023);
     size_t slot = crc32_update(0, bytes.p, bytes.len) % w->hash_size;
     for (size_t i = w->hash_heads[slot]; i != 0; i = w->records[i - 1].next_same_hash) {
         if (span_eq(byte_buffer_span(&w->records[i - 1].bytes), byte_buffer_span(&bytes))) {
@@ -100,15 +122,42 @@ static int by_uses(const void *a, const void *b)
     return span_cmp(byte_buffer_span(&x->bytes), byte_buffer_span(&y->bytes));
 }
 
-static void collect_policies(struct writer *w, const struct list_source *s)
+/* Goes over the entries: RC_OK at their end. */
+static enum rc each_entry(struct writer *w, const struct list_input *in,
+                          enum rc (*step)(struct writer *w, const struct list_source_domain *d))
 {
-    for (size_t i = 0; i < s->count; i++) {
-        struct byte_buffer bytes = { NULL, 0, 0 };
-        encode_policy(&s->domains[i], &bytes);
-        w->record_of[i] = intern(w, bytes);
-        w->records[w->record_of[i]].uses++;
+    struct list_source_domain d;
+    enum rc rc = in->rewind(in->ctx);
+    w->done = 0;
+    while (rc == RC_OK && (rc = in->next(in->ctx, &d)) == RC_OK) {
+        rc = step(w, &d);
+        w->done++;
     }
-    if (s->count == 0)
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+static size_t record_of(struct writer *w, const struct list_source_domain *d)
+{
+    struct byte_buffer bytes = { NULL, 0, 0 };
+    encode_policy(d, &bytes);
+    return intern(w, bytes);
+}
+
+static enum rc count_entry(struct writer *w, const struct list_source_domain *d)
+{
+    if (w->done > 0 && list_name_cmp(w->before, d->name) >= 0)
+        return RC_INVALID;
+    memcpy(w->before, d->name, strlen(d->name) + 1);
+    size_t record = record_of(w, d);
+    w->records[record].uses++;
+    w->domains++;
+    w->enforce += d->mode == LIST_ENFORCE;
+    return RC_OK;
+}
+
+static void number_policies(struct writer *w)
+{
+    if (w->record_count == 0)
         return;
     struct record **sorted = tool_alloc(w->record_count, sizeof *sorted);
     for (size_t i = 0; i < w->record_count; i++)
@@ -124,31 +173,28 @@ static void collect_policies(struct writer *w, const struct list_source *s)
 
 /* --- names --- */
 
-static void encode_names(struct writer *w, const struct list_source *s)
+static enum rc write_entry(struct writer *w, const struct list_source_domain *d)
 {
-    char key[DOMAIN_TEXT_MAX], before[DOMAIN_TEXT_MAX] = "";
-    for (size_t i = 0; i < s->count; i++) {
-        if (i % NAMES_A_BLOCK == 0) {
-            byte_buffer_u32(&w->block_index, (uint32_t)w->names.len);
-            before[0] = '\0';
-        }
-        make_key(s->domains[i].name, key);
-        size_t shared = 0, len = strlen(key);
-        while (shared < len && before[shared] == key[shared])
-            shared++;
-        byte_buffer_u8(&w->names, (uint8_t)shared);
-        byte_buffer_u8(&w->names, (uint8_t)(len - shared));
-        byte_buffer_add(&w->names, key + shared, len - shared);
-        byte_buffer_varint(&w->names, w->records[w->record_of[i]].number);
-        memcpy(before, key, len + 1);
+    char key[DOMAIN_TEXT_MAX];
+    if (w->done % NAMES_A_BLOCK == 0) {
+        byte_buffer_u32(&w->block_index, (uint32_t)w->names.len);
+        w->before[0] = '\0';
     }
+    make_key(d->name, key);
+    size_t shared = 0, len = strlen(key);
+    while (shared < len && w->before[shared] == key[shared])
+        shared++;
+    byte_buffer_u8(&w->names, (uint8_t)shared);
+    byte_buffer_u8(&w->names, (uint8_t)(len - shared));
+    byte_buffer_add(&w->names, key + shared, len - shared);
+    byte_buffer_varint(&w->names, w->records[record_of(w, d)].number);
+    memcpy(w->before, key, len + 1);
+    return RC_OK;
 }
 
-static void encode_header(const struct writer *w, const struct list_source *s, struct byte_buffer *out)
+static void encode_header(const struct writer *w, const struct list_input *s, struct byte_buffer *out)
 {
-    size_t enforce = 0, author_len = strlen(s->author);
-    for (size_t i = 0; i < s->count; i++)
-        enforce += s->domains[i].mode == LIST_ENFORCE;
+    size_t author_len = strlen(s->author);
     byte_buffer_add(out, "PLST", 4);
     byte_buffer_u8(out, FORMAT);
     byte_buffer_u8(out, 0);
@@ -156,8 +202,8 @@ static void encode_header(const struct writer *w, const struct list_source *s, s
     byte_buffer_u8(out, (uint8_t)author_len);
     byte_buffer_u64(out, (uint64_t)s->timestamp);
     byte_buffer_u64(out, (uint64_t)s->expires);
-    byte_buffer_u32(out, (uint32_t)s->count);
-    byte_buffer_u32(out, (uint32_t)enforce);
+    byte_buffer_u32(out, (uint32_t)w->domains);
+    byte_buffer_u32(out, (uint32_t)w->enforce);
     byte_buffer_u32(out, (uint32_t)w->record_count);
     byte_buffer_u32(out, (uint32_t)w->names.len);
     byte_buffer_u32(out, (uint32_t)w->policies.len);
@@ -173,7 +219,7 @@ static void append(struct byte_buffer *out, const struct byte_buffer *part, size
     *size = part->len;
 }
 
-static void assemble(const struct writer *w, const struct list_source *s, struct byte_buffer *out, struct list_sizes *sizes)
+static void assemble(const struct writer *w, const struct list_input *s, struct byte_buffer *out, struct list_sizes *sizes)
 {
     encode_header(w, s, out);
     sizes->header = out->len;
@@ -190,7 +236,6 @@ static void writer_free(struct writer *w)
         byte_buffer_free(&w->records[i].bytes);
     free(w->records);
     free(w->hash_heads);
-    free(w->record_of);
     byte_buffer_free(&w->block_index);
     byte_buffer_free(&w->names);
     byte_buffer_free(&w->policy_index);
@@ -210,42 +255,74 @@ static bool same_entry(const struct list_source_domain *d, const struct list_ent
     return true;
 }
 
-static bool reads_back(const struct list_source *s, struct span image)
+static enum rc check_entry(struct writer *w, const struct list_source_domain *d)
+{
+    struct list_entry e;
+    if (list_next(&w->check.it, &e) != RC_OK || strcmp(w->check.it.name, d->name) != 0 || !same_entry(d, &e))
+        return RC_CORRUPT;
+    if (list_find(&w->check.list, span_of(d->name), &e) != RC_OK || !same_entry(d, &e))
+        return RC_CORRUPT;
+    return RC_OK;
+}
+
+static enum rc read_back(struct writer *w, const struct list_input *in, struct span image)
 {
     struct reader r = reader_on_span(&image);
-    struct list l;
-    struct list_iterator it;
     struct list_entry e;
-    if (list_open(&l, &r) != RC_OK)
-        return false;
-    list_iterate(&it, &l);
-    for (size_t i = 0; i < s->count; i++) {
-        const struct list_source_domain *d = &s->domains[i];
-        if (list_next(&it, &e) != RC_OK || strcmp(it.name, d->name) != 0 || !same_entry(d, &e))
-            return false;
-        if (list_find(&l, span_of(d->name), &e) != RC_OK || !same_entry(d, &e))
-            return false;
+    if (list_open(&w->check.list, &r) != RC_OK)
+        return RC_CORRUPT;
+    list_iterate(&w->check.it, &w->check.list);
+    enum rc rc = each_entry(w, in, check_entry);
+    return rc == RC_OK && list_next(&w->check.it, &e) != RC_NOT_FOUND ? RC_CORRUPT : rc;
+}
+
+enum rc list_write_sorted(const struct list_input *in, struct byte_buffer *out, struct list_sizes *sizes)
+{
+    struct list_sizes unwanted;
+    struct writer w = { .hash_size = 0 };
+    enum rc rc = each_entry(&w, in, count_entry);
+    if (rc == RC_OK) {
+        number_policies(&w);
+        rc = each_entry(&w, in, write_entry);
     }
-    return list_next(&it, &e) == RC_NOT_FOUND;
+    if (rc == RC_OK) {
+        assemble(&w, in, out, sizes != NULL ? sizes : &unwanted);
+        rc = read_back(&w, in, byte_buffer_span(out));
+    }
+    writer_free(&w);
+    return rc;
+}
+
+/* --- entries in memory --- */
+
+struct array_input {
+    const struct list_source *source;
+    size_t next;
+};
+
+static enum rc array_rewind(void *ctx)
+{
+    struct array_input *a = ctx;
+    a->next = 0;
+    return RC_OK;
+}
+
+static enum rc array_next(void *ctx, struct list_source_domain *out)
+{
+    struct array_input *a = ctx;
+    if (a->next == a->source->count)
+        return RC_NOT_FOUND;
+    *out = a->source->domains[a->next++];
+    return RC_OK;
 }
 
 enum rc list_write(struct list_source *s, struct byte_buffer *out, struct list_sizes *sizes)
 {
+    struct array_input a = { s, 0 };
+    struct list_input in = { s->timestamp, s->expires, s->author, &a, array_rewind, array_next };
     if (s->count > 0)
         qsort(s->domains, s->count, sizeof *s->domains, by_key);
-    for (size_t i = 1; i < s->count; i++) {
-        if (strcmp(s->domains[i - 1].name, s->domains[i].name) == 0)
-            return RC_INVALID;
-    }
-    struct writer w = { .hash_size = s->count * 2 + 1 };
-    struct list_sizes unwanted;
-    w.hash_heads = tool_alloc(w.hash_size, sizeof *w.hash_heads);
-    w.record_of = tool_alloc(s->count, sizeof *w.record_of);
-    collect_policies(&w, s);
-    encode_names(&w, s);
-    assemble(&w, s, out, sizes != NULL ? sizes : &unwanted);
-    writer_free(&w);
-    return reads_back(s, byte_buffer_span(out)) ? RC_OK : RC_CORRUPT;
+    return list_write_sorted(&in, out, sizes);
 }
 
 void list_source_free(struct list_source *s)

@@ -19,12 +19,25 @@ struct list_source {
     size_t count;
 };
 
+/* The same entries from somewhere that need not hold them all: a file sorted outside of memory, say. */
+struct list_input {
+    int64_t timestamp, expires;
+    const char *author; /* shorter than LIST_AUTHOR_MAX, printable ASCII */
+    void *ctx;
+    enum rc (*rewind)(void *ctx); /* to before the first; called before each pass over the entries, of which there are several */
+    /* The next one, in the order of list_name_cmp. *out is a view until the next call. RC_NOT_FOUND at the end; anything else ends
+     * list_write_sorted with that code. The entries must be the same in each pass. */
+    enum rc (*next)(void *ctx, struct list_source_domain *out);
+};
+
 struct list_sizes { /* bytes of the parts, for people who compare encodings */
     size_t header, block_index, names, policy_index, policies, all;
 };
 
-/* RC_INVALID: a name comes twice. The result is read back and compared with the source: RC_CORRUPT would be a fault of the writer. sizes
- * may be NULL. */
+/* In memory that grows with the image and the distinct policies, not with the entries. RC_INVALID: entries not in order, or one name
+ * twice. The result is read back and compared with the input: RC_CORRUPT would be a fault of the writer. sizes may be NULL. */
+enum rc list_write_sorted(const struct list_input *in, struct byte_buffer *out, struct list_sizes *sizes) MUST_CHECK;
+/* Sorts and writes entries that are in memory. RC_INVALID: a name comes twice. */
 enum rc list_write(struct list_source *s, struct byte_buffer *out, struct list_sizes *sizes) MUST_CHECK;
 /* Bytewise order of keys, as in the list: names from the TLD down. */
 int list_name_cmp(const char *a, const char *b);
