@@ -5,6 +5,7 @@
 #include "hal/base/datetime.h"
 #include "hal/base/domain.h"
 #include "hal/base/utf8.h"
+#include "net/url.h"
 
 typedef enum rc (*checker)(const struct setting_def *def, struct span v, struct strbuf *out, struct strbuf *why);
 
@@ -237,9 +238,8 @@ static enum rc check_domain(const struct setting_def *def, struct span v, struct
 static enum rc check_url(const struct setting_def *def, struct span v, struct strbuf *out, struct strbuf *why)
 {
     (void)def;
-    if (!span_starts_nocase(v, "https://") || v.len <= 8 || span_find(v, 0, ' ') != SIZE_MAX)
-        return refuse(why, "is not an https:// address");
-    strbuf_add(out, v);
+    if (!span_starts_nocase(v, "https://") || url_canonical(v, out) != RC_OK)
+        return refuse(why, "is not an https:// address of at most 511 characters");
     return RC_OK;
 }
 
