@@ -7,22 +7,34 @@
 #include "hal/base/log.h"
 #include "policy/roots.h"
 
-static struct {
+static struct slot {
     struct flash_area area;
+    struct span head; /* while an update is checked: the first bytes, which are not in flash yet */
     struct reader reader, policies, roots_reader;
     struct reader_part policies_part, roots_part;
     struct image image;
     struct list list;
     struct roots roots;
     bool usable, has_list, has_roots;
+    unsigned takers;
 } slot[2];
 
 static int active = -1;
 
+static unsigned spare(void)
+{
+    return active == 0 ? 1 : 0;
+}
+
 static enum rc slot_read(void *ctx, uint64_t offset, void *out, size_t len)
 {
-    const struct flash_area *area = ctx;
-    return flash_read(area->addr + offset, out, len);
+    const struct slot *s = ctx;
+    size_t held = offset < s->head.len ? s->head.len - (size_t)offset : 0;
+    if (held > len)
+        held = len;
+    if (held > 0)
+        memcpy(out, s->head.p + offset, held);
+    return len > held ? flash_read(s->area.addr + offset + held, (uint8_t *)out + held, len - held) : RC_OK;
 }
 
 static void pause_for_others(void)
@@ -31,40 +43,41 @@ static void pause_for_others(void)
         return; /* cancelled: the hash goes on, the next wait of the caller ends it */
 }
 
-static enum rc open_sections(unsigned n)
+/* Every section, also those that this firmware does not know. */
+static enum rc check_hashes(const struct image *i)
 {
-    enum rc rc = image_section_reader(&slot[n].image, IMAGE_POLICIES, &slot[n].policies, &slot[n].policies_part);
-    if (rc == RC_OK) {
-        rc = image_section_check(&slot[n].image, IMAGE_POLICIES, pause_for_others);
-        if (rc == RC_OK)
-            rc = list_open(&slot[n].list, &slot[n].policies);
-        if (rc != RC_OK)
-            return rc;
-        slot[n].has_list = true;
-    } else if (rc != RC_NOT_FOUND) {
-        return rc;
-    }
-    rc = image_section_reader(&slot[n].image, IMAGE_ROOTS, &slot[n].roots_reader, &slot[n].roots_part);
-    if (rc == RC_NOT_FOUND)
-        return RC_OK;
-    if (rc == RC_OK)
-        rc = image_section_check(&slot[n].image, IMAGE_ROOTS, pause_for_others);
-    if (rc == RC_OK)
-        rc = roots_open(&slot[n].roots, &slot[n].roots_reader);
-    slot[n].has_roots = rc == RC_OK;
+    enum rc rc = RC_OK;
+    for (unsigned n = 0; rc == RC_OK && n < i->section_count; n++)
+        rc = image_section_check(i, (enum image_section)i->section[n].type, pause_for_others);
     return rc;
 }
 
-static enum rc open_slot(unsigned n, const struct flash_area *area)
+static enum rc open_sections(struct slot *s)
 {
-    slot[n].area = *area;
-    slot[n].reader = (struct reader){ slot_read, &slot[n].area, area->size_bytes };
+    enum rc rc = image_section_reader(&s->image, IMAGE_POLICIES, &s->policies, &s->policies_part);
+    if (rc == RC_OK)
+        rc = list_open(&s->list, &s->policies);
+    s->has_list = rc == RC_OK;
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        return rc;
+    rc = image_section_reader(&s->image, IMAGE_ROOTS, &s->roots_reader, &s->roots_part);
+    if (rc == RC_OK)
+        rc = roots_open(&s->roots, &s->roots_reader);
+    s->has_roots = rc == RC_OK;
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+static enum rc open_slot(unsigned n)
+{
+    slot[n].reader = (struct reader){ slot_read, &slot[n], slot[n].area.size_bytes };
     slot[n].usable = slot[n].has_list = slot[n].has_roots = false;
     enum rc rc = image_open(&slot[n].image, &slot[n].reader);
     if (rc == RC_OK && slot[n].image.kind != IMAGE_LIST)
         rc = RC_CORRUPT;
     if (rc == RC_OK)
-        rc = open_sections(n);
+        rc = check_hashes(&slot[n].image);
+    if (rc == RC_OK)
+        rc = open_sections(&slot[n]);
     slot[n].usable = rc == RC_OK;
     return rc;
 }
@@ -74,7 +87,8 @@ void list_store_init(const struct flash_map *map)
     bool damaged = false;
     active = -1;
     for (unsigned n = 0; n < 2; n++) {
-        enum rc rc = open_slot(n, &map->list[n]);
+        slot[n] = (struct slot){ .area = map->list[n] };
+        enum rc rc = open_slot(n);
         damaged = damaged || (rc != RC_OK && rc != RC_NOT_FOUND);
         log_event(LOG_LIST, "slot", "slot=%c rc=%s version=%llu domains=%u", 'A' + n, rc_name(rc),
                   (unsigned long long)slot[n].image.version, slot[n].has_list ? (unsigned)slot[n].list.info.domains : 0);
@@ -88,6 +102,73 @@ void list_store_init(const struct flash_map *map)
         alert_raise(ALERT_LIST_NONE, "no preload list and no CA roots on this box: promised encryption cannot be enforced");
     list_store_check_expiry();
 }
+
+const struct list *list_store_take(void)
+{
+    const struct list *l = list_store_list();
+    if (l)
+        slot[active].takers++;
+    return l;
+}
+
+void list_store_give(const struct list *l)
+{
+    for (unsigned n = 0; n < 2; n++)
+        slot[n].takers -= l == &slot[n].list;
+}
+
+/* --- the spare slot, for an update --- */
+
+const struct flash_area *list_store_spare_area(void)
+{
+    return &slot[spare()].area;
+}
+
+bool list_store_spare_taken(void)
+{
+    return slot[spare()].takers > 0;
+}
+
+void list_store_spare_drop(void)
+{
+    struct slot *s = &slot[spare()];
+    s->usable = s->has_list = s->has_roots = false;
+    s->head = span_of("");
+}
+
+enum rc list_store_spare_check(struct span head)
+{
+    slot[spare()].head = head;
+    return open_slot(spare());
+}
+
+static bool head_is_in_flash(const struct slot *s)
+{
+    uint8_t b[64];
+    for (size_t at = 0, n; at < s->head.len; at += n) {
+        n = s->head.len - at < sizeof b ? s->head.len - at : sizeof b;
+        if (flash_read(s->area.addr + at, b, n) != RC_OK || memcmp(b, s->head.p + at, n) != 0)
+            return false;
+    }
+    return true;
+}
+
+enum rc list_store_spare_use(void)
+{
+    struct slot *s = &slot[spare()];
+    if (!s->usable || !head_is_in_flash(s)) {
+        list_store_spare_drop();
+        return RC_IO;
+    }
+    s->head = span_of("");
+    active = (int)spare();
+    alert_clear(ALERT_LIST_NONE);
+    alert_clear(ALERT_LIST_DAMAGED);
+    list_store_check_expiry();
+    return RC_OK;
+}
+
+/* --- */
 
 const struct list *list_store_list(void)
 {

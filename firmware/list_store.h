@@ -10,8 +10,11 @@
 
 /* At boot: checks both slots whole (hash over every section) and takes the newest good one. Raises alerts. Yields. */
 void list_store_init(const struct flash_map *map);
-/* The active list, or NULL. A view until the next activation. */
+/* The active list, or NULL. A view as long as the caller does not yield. */
 const struct list *list_store_list(void);
+/* The active list for somebody who reads it over yields: its slot is not overwritten until it is given back. NULL: there is none. */
+const struct list *list_store_take(void);
+void list_store_give(const struct list *l); /* NULL is allowed */
 const struct image *list_store_image(void); /* NULL when there is none */
 char list_store_slot(void);                 /* 'A', 'B', or '-' */
 unsigned list_store_roots(void);            /* how many CA roots there are */
@@ -23,6 +26,16 @@ uint8_t *list_store_root_memory(void);
 
 /* What the list says of a domain now: fills v->list. *entry is the caller's memory and must outlive *v. Judges expiry by trusted time. */
 void list_store_look_up(struct span domain, struct list_entry *entry, struct verdict_domain *v);
+/* --- The spare slot, for list_update alone --- */
+const struct flash_area *list_store_spare_area(void);
+bool list_store_spare_taken(void); /* its former list is still read by somebody */
+void list_store_spare_drop(void);  /* forgets what it holds: it is about to be erased */
+/* Checks what was programmed there whole, as at boot, with head in place of the slot's first bytes. head stays the caller's until
+ * list_store_spare_use or _drop. RC_NOT_FOUND, RC_CORRUPT, RC_IO. Yields. */
+enum rc list_store_spare_check(struct span head) MUST_CHECK;
+/* The head is in flash too: reads it back, and the spare slot becomes the active one. RC_IO: it differs; nothing has changed. */
+enum rc list_store_spare_use(void) MUST_CHECK;
+
 /* Raises and clears the expiry alert; called every minute or so. */
 void list_store_check_expiry(void);
 

@@ -66,7 +66,7 @@ const char *list_update_words(void); /* the last end in words; a view until the 
 /* Where the list in use came from, e.g. "serial", and when it came (0: unknown), kept over a restart. "" when not known: the first image. */
 const char *list_update_origin(int64_t *when);
 
-/* At boot, after list_store_init. */
+/* At boot, after list_store_init; forgets everything, the fetcher too. */
 void list_update_init(void);
 
 /* Who fetches when the operator says `list update`. fetch asks it to run soon, and returns NULL, or why it cannot, in words. */

@@ -5,7 +5,7 @@
 #include "firmware/flash_map.h"
 #include "firmware/identity.h"
 #include "firmware/intake.h"
-#include "firmware/list_store.h"
+#include "firmware/list_update.h"
 #include "firmware/log_ring.h"
 #include "firmware/network.h"
 #include "firmware/settings.h"
@@ -45,6 +45,7 @@ static void open_flash(void)
     settings_load();
     wallclock_init();
     list_store_init(&map);
+    list_update_init();
     if (!fine("spool", spool_open(map.spool.addr, map.spool.size_bytes)))
         alert_raise(ALERT_FLASH, "the spool cannot be opened: no mail is taken");
 }

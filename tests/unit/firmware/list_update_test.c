@@ -1,0 +1,449 @@
+/* firmware/list_update on simulated flash: whole images and what is wrong with others, one at a time, and what the slots hold afterwards. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "firmware/alerts.h"
+#include "firmware/list_update.h"
+#include "firmware/settings_log.h"
+#include "tests/support/flash_sim.h"
+#include "tests/support/list_image.h"
+#include "toolchain/tools/common/delta_writer.h"
+#include "toolchain/tools/common/image_writer.h"
+
+#define BLOCK 4096
+#define SETTINGS_BYTES (8 * BLOCK)
+#define SLOT_BYTES (5 * BLOCK)
+#define OLD 1600000001
+#define NEW 1600086401
+
+static struct byte_buffer old, new;
+static uint32_t ticket;
+static struct list_update_view view;
+
+static const struct flash_map map = { .settings = { 0, SETTINGS_BYTES },
+                                      .list = { { SETTINGS_BYTES, SLOT_BYTES }, { SETTINGS_BYTES + SLOT_BYTES, SLOT_BYTES } } };
+
+static void boot(void)
+{
+    assert_int_equal(settings_log_open(map.settings.addr, map.settings.size_bytes), RC_OK);
+    list_store_init(&map);
+    list_update_init();
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    flash_sim_init(SETTINGS_BYTES + 2 * SLOT_BYTES, BLOCK, 4);
+    task_set_poll(flash_poll);
+    list_image_make(&old, OLD, 60, 0);
+    list_image_make(&new, NEW, 200, 7);
+    flash_sim_poke(map.list[0].addr, old.p, old.len);
+    boot();
+    assert_int_equal(list_store_slot(), 'A');
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    list_update_abandon(ticket, NULL);
+    byte_buffer_free(&old);
+    byte_buffer_free(&new);
+    assert_string_equal(flash_sim_violation(), "");
+    flash_sim_free();
+    return 0;
+}
+
+static void begin(void)
+{
+    assert_int_equal(list_update_begin("serial", &ticket), RC_OK);
+}
+
+static enum rc write_range(size_t from, size_t to, size_t step)
+{
+    enum rc rc = RC_OK;
+    for (size_t at = from; rc == RC_OK && at < to; at += step)
+        rc = list_update_write(ticket, span_bytes(new.p + at, to - at < step ? to - at : step));
+    return rc;
+}
+
+static void expect_words(const char *part)
+{
+    if (!strstr(list_update_words(), part))
+        fail_msg("the words are \"%s\", without \"%s\"", list_update_words(), part);
+}
+
+/* After whatever went wrong: the old list is used, also after a restart, and a good update works. */
+static void expect_old_then_update(void)
+{
+    assert_int_equal(list_store_image()->version, OLD);
+    boot();
+    assert_int_equal(list_store_image()->version, OLD);
+    assert_null(alert_text(ALERT_LIST_DAMAGED));
+    byte_buffer_free(&new);
+    list_image_make(&new, NEW, 200, 7);
+    begin();
+    assert_int_equal(write_range(0, new.len, 1000), RC_OK);
+    assert_int_equal(list_update_finish(ticket), RC_OK);
+    assert_int_equal(list_store_image()->version, NEW);
+}
+
+static void the_new_list_is_used_at_once(void **state)
+{
+    static const size_t steps[] = { 1, 7, 512, 1024, 100000 };
+    (void)state;
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        struct list_entry entry;
+        byte_buffer_free(&new);
+        list_image_make(&new, NEW + i, 100 + 40 * (unsigned)i, 7);
+        begin();
+        assert_int_equal(write_range(0, new.len, steps[i]), RC_OK);
+        assert_int_equal(list_update_position(ticket), new.len);
+        assert_int_equal(list_update_finish(ticket), RC_OK);
+        assert_int_equal(list_store_slot(), i % 2 ? 'A' : 'B');
+        assert_int_equal(list_store_image()->version, NEW + i);
+        assert_int_equal(list_find(list_store_list(), SPAN("d101.example"), &entry), i ? RC_OK : RC_NOT_FOUND);
+        assert_int_equal(list_find(list_store_list(), SPAN("d70.example"), &entry), RC_NOT_FOUND);
+        assert_memory_equal(flash_sim_bytes() + map.list[1 - i % 2].addr, new.p, new.len);
+        list_update_look(&view);
+        assert_true(view.good);
+        assert_int_equal(view.state, LIST_UPDATE_IDLE);
+    }
+}
+
+static void origin_outlives_a_restart(void **state)
+{
+    int64_t when;
+    (void)state;
+    assert_string_equal(list_update_origin(&when), "");
+    begin();
+    assert_int_equal(write_range(0, new.len, 512), RC_OK);
+    assert_int_equal(list_update_finish(ticket), RC_OK);
+    assert_string_equal(list_update_origin(&when), "serial");
+    boot();
+    assert_int_equal(list_store_slot(), 'B');
+    assert_int_equal(list_store_image()->version, NEW);
+    assert_string_equal(list_update_origin(&when), "serial");
+}
+
+static void a_head_is_judged_before_flash_is_touched(void **state)
+{
+    (void)state;
+    uint64_t before = flash_sim_operations();
+    begin();
+    assert_int_equal(write_range(0, 1024, 1024), RC_OK);
+    list_update_look(&view);
+    assert_int_equal(view.state, LIST_UPDATE_WRITING);
+    assert_int_equal(view.size_bytes, new.len);
+    assert_int_equal(view.version, NEW);
+    list_update_abandon(ticket, "thought better of it");
+    expect_words("thought better");
+    begin();
+    assert_int_equal(list_update_write(ticket, span_bytes(old.p, old.len)), RC_REFUSED);
+    expect_words("in use already");
+    list_update_look(&view);
+    assert_true(view.current);
+    assert_int_equal(view.state, LIST_UPDATE_IDLE);
+    list_image_make(&new, OLD - 1, 5, 0); /* behind the other one */
+    begin();
+    assert_int_equal(list_update_write(ticket, span_bytes(new.p + new.len - 4096, 100)), RC_CORRUPT);
+    assert_int_equal(list_update_write(ticket, span_bytes(new.p, 1)), RC_CANCELLED);
+    assert_int_equal(flash_sim_operations(), before);
+    expect_old_then_update();
+}
+
+static void older_is_refused(void **state)
+{
+    (void)state;
+    byte_buffer_free(&new);
+    list_image_make(&new, OLD - 1, 5, 0);
+    begin();
+    assert_int_equal(write_range(0, new.len, 300), RC_REFUSED);
+    expect_words("older");
+    expect_old_then_update();
+}
+
+static void no_image_and_other_kinds(void **state)
+{
+    (void)state;
+    begin();
+    assert_int_equal(list_update_write(ticket, SPAN("<html>")), RC_OK); /* may be anything yet */
+    for (unsigned i = 0; i < 8; i++)
+        assert_int_equal(list_update_write(ticket, SPAN("404 Not")), RC_OK);
+    assert_int_equal(list_update_write(ticket, SPAN("found")), RC_CORRUPT);
+    expect_words("not an image");
+    new.p[6] = IMAGE_FIRMWARE;
+    begin();
+    assert_int_equal(write_range(0, new.len, 4096), RC_CORRUPT); /* its CRC tells */
+    expect_words("damaged");
+    expect_old_then_update();
+}
+
+static void too_large_for_the_slot(void **state)
+{
+    (void)state;
+    byte_buffer_free(&new);
+    list_image_make(&new, NEW, 9000, 0);
+    assert_true(new.len > SLOT_BYTES);
+    begin();
+    assert_int_equal(write_range(0, new.len, 4096), RC_TOO_LONG);
+    assert_int_equal(list_update_begin("page", &ticket), RC_OK);
+    assert_int_equal(list_update_prepare(ticket, SLOT_BYTES + 1), RC_TOO_LONG);
+    list_update_abandon(ticket, NULL);
+    expect_old_then_update();
+}
+
+static void every_section_counts(void **state)
+{
+    (void)state;
+    const size_t places[] = { 1100, new.len / 2, new.len - 1 };
+    for (size_t i = 0; i < 3; i++) {
+        new.p[places[i]] ^= 0x10;
+        begin();
+        assert_int_equal(write_range(0, new.len, 512), RC_OK);
+        assert_int_equal(list_update_finish(ticket), RC_CORRUPT);
+        assert_int_equal(flash_sim_bytes()[map.list[1].addr], 0xff);
+        new.p[places[i]] ^= 0x10;
+    }
+    expect_old_then_update();
+}
+
+static void too_few_and_too_many_bytes(void **state)
+{
+    (void)state;
+    begin();
+    assert_int_equal(write_range(0, new.len - 1, 512), RC_OK);
+    assert_int_equal(list_update_finish(ticket), RC_INVALID);
+    assert_int_equal(write_range(new.len - 1, new.len, 1), RC_OK);
+    assert_int_equal(list_update_write(ticket, SPAN("x")), RC_CORRUPT);
+    expect_words("more bytes");
+    expect_old_then_update();
+}
+
+static void one_at_a_time(void **state)
+{
+    uint32_t other = 0;
+    (void)state;
+    begin();
+    assert_int_equal(write_range(0, new.len / 2, 512), RC_OK);
+    assert_int_equal(list_update_begin("page", &other), RC_BUSY);
+    assert_int_equal(list_update_write(other, SPAN("x")), RC_CANCELLED);
+    assert_int_equal(list_update_finish(ticket + 1), RC_CANCELLED);
+    list_update_abandon(ticket + 1, "not mine");
+    assert_int_equal(list_update_position(ticket), new.len / 2);
+    list_update_note("http://elsewhere", false, "nobody there");
+    list_update_look(&view);
+    assert_string_equal(view.source, "serial");
+    assert_int_equal(write_range(new.len / 2, new.len, 512), RC_OK);
+    assert_int_equal(list_update_finish(ticket), RC_OK);
+    list_update_note("http://elsewhere", false, "nobody %s", "there");
+    expect_words("nobody there");
+}
+
+static void a_list_that_is_read_is_not_overwritten(void **state)
+{
+    (void)state;
+    begin();
+    assert_int_equal(write_range(0, new.len, 512), RC_OK);
+    const struct list *reading = list_store_take();
+    assert_int_equal(list_update_finish(ticket), RC_OK);
+    struct list_entry entry;
+    assert_int_equal(list_find(reading, SPAN("d0.example"), &entry), RC_OK); /* the old one has it, the new one not */
+    byte_buffer_free(&new);
+    list_image_make(&new, NEW + 1, 5, 0);
+    begin();
+    assert_true(list_store_spare_taken());
+    list_store_give(reading);
+    assert_false(list_store_spare_taken());
+    assert_int_equal(write_range(0, new.len, 512), RC_OK);
+    assert_int_equal(list_update_finish(ticket), RC_OK);
+}
+
+static void flash_that_fails_is_told(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n < 4; n++) {
+        begin();
+        flash_sim_fail(n == 1 ? FLASH_ERASE : FLASH_PROGRAM, n);
+        enum rc rc = write_range(0, new.len, 512);
+        assert_int_equal(rc == RC_OK ? list_update_finish(ticket) : rc, RC_IO);
+        expect_words("flash");
+        flash_sim_fail(FLASH_ERASE, 0);
+        flash_sim_fail(FLASH_PROGRAM, 0);
+    }
+    expect_old_then_update();
+}
+
+static void nothing_waits_once_prepared(void **state)
+{
+    (void)state;
+    begin();
+    assert_int_equal(list_update_prepare(ticket, new.len), RC_OK);
+    uint64_t erases = flash_sim_count(FLASH_ERASE);
+    assert_int_equal(write_range(0, new.len, 72), RC_OK);
+    assert_int_equal(flash_sim_count(FLASH_ERASE), erases);
+    assert_int_equal(list_update_finish(ticket), RC_OK);
+}
+
+static struct byte_buffer patch;
+
+/* Puts the delta in the new image's place, which stays in `full` until the end of the test. */
+static void use_delta(struct byte_buffer *full)
+{
+    assert_int_equal(delta_image_write(byte_buffer_span(&old), byte_buffer_span(&new), &patch), RC_OK);
+    *full = new;
+    new = patch;
+    patch = (struct byte_buffer){ NULL, 0, 0 };
+}
+
+static void a_delta_makes_the_full_image(void **state)
+{
+    static const size_t steps[] = { 1, 13, 1024, 100000 };
+    (void)state;
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        struct byte_buffer full;
+        byte_buffer_free(&new);
+        list_image_make(&new, NEW + i, 61 + (unsigned)i, 5);
+        use_delta(&full);
+        assert_true(new.len < full.len);
+        begin();
+        assert_int_equal(write_range(0, new.len, steps[i]), RC_OK);
+        list_update_look(&view);
+        assert_true(view.delta);
+        assert_int_equal(view.size_bytes, new.len);
+        assert_int_equal(list_update_finish(ticket), RC_OK);
+        assert_int_equal(list_store_image()->version, NEW + i);
+        assert_memory_equal(flash_sim_bytes() + map.list[1 - i % 2].addr, full.p, full.len);
+        byte_buffer_free(&old);
+        old = full;
+    }
+}
+
+static void a_delta_for_another_base_is_refused(void **state)
+{
+    struct byte_buffer full;
+    (void)state;
+    byte_buffer_free(&old);
+    list_image_make(&old, OLD, 59, 0);
+    use_delta(&full);
+    begin();
+    assert_int_equal(write_range(0, new.len, 512), RC_REFUSED);
+    expect_words("for another list");
+    byte_buffer_free(&full);
+    expect_old_then_update();
+}
+
+static void a_damaged_delta_changes_nothing(void **state)
+{
+    struct byte_buffer full;
+    (void)state;
+    use_delta(&full);
+    for (size_t at = 0; at < new.len; at += at < 2300 ? 29 : 7) {
+        new.p[at] ^= 0x04;
+        begin();
+        enum rc rc = write_range(0, new.len, 700);
+        if (rc == RC_OK)
+            rc = list_update_finish(ticket);
+        bool beside_the_patch = at >= 64 + 56 + 12 &&
+                                at < 64 + 56 + 848 + 8; /* room for signatures, and what fills up to the section */
+        if (rc == RC_OK && !beside_the_patch)
+            fail_msg("a bit at %zu does not matter", at);
+        list_update_abandon(ticket, NULL);
+        if (rc == RC_OK) { /* put to use: back to the old one */
+            const uint8_t zeros[64] = { 0 };
+            flash_sim_poke(map.list[1].addr, zeros, sizeof zeros);
+            boot();
+            alert_clear(ALERT_LIST_DAMAGED);
+        }
+        assert_int_equal(list_store_image()->version, OLD);
+        new.p[at] ^= 0x04;
+    }
+    byte_buffer_free(&full);
+    expect_old_then_update();
+}
+
+static void a_delta_that_is_cut_short(void **state)
+{
+    struct byte_buffer full;
+    (void)state;
+    use_delta(&full);
+    begin();
+    assert_int_equal(write_range(0, new.len - 1, 512), RC_OK);
+    assert_int_equal(list_update_finish(ticket), RC_INVALID);
+    list_update_abandon(ticket, "the line broke");
+    byte_buffer_free(&full);
+    expect_old_then_update();
+}
+
+static void a_delta_may_make_lists_only(void **state)
+{
+    struct byte_buffer full, twice = { NULL, 0, 0 };
+    (void)state;
+    use_delta(&full);
+    /* A patch whose target is the delta itself: its head is literal. */
+    const uint8_t header[8] = { 'P', 'D', 'L', 'T', 1, 0, 0, 0 };
+    struct byte_buffer inner = { NULL, 0, 0 };
+    uint8_t hash[32];
+    assert_int_equal(image_manifest_hash(list_store_image(), hash), RC_OK);
+    byte_buffer_add(&inner, header, sizeof header);
+    byte_buffer_add(&inner, hash, 32);
+    byte_buffer_add(&inner, hash, 32);
+    byte_buffer_u64(&inner, new.len);
+    byte_buffer_varint(&inner, (uint32_t) new.len << 1);
+    byte_buffer_add(&inner, new.p, new.len);
+    const struct image_source_section section = { IMAGE_PATCH, byte_buffer_span(&inner) };
+    const struct image_source s = { IMAGE_DELTA, "any", NEW, 1, 0, &section, 1 };
+    assert_int_equal(image_write(&s, &twice), RC_OK);
+    byte_buffer_free(&new);
+    new = twice;
+    begin();
+    assert_int_equal(write_range(0, new.len, 512), RC_REFUSED);
+    expect_words("is a delta, not a list");
+    byte_buffer_free(&inner);
+    byte_buffer_free(&full);
+    expect_old_then_update();
+}
+
+static const char *runs_soon(void)
+{
+    return NULL;
+}
+
+static void fetching_is_asked_for(void **state)
+{
+    (void)state;
+    assert_non_null(list_update_fetch());
+    list_update_set_fetch(runs_soon);
+    assert_null(list_update_fetch());
+    list_update_set_fetch(NULL);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_new_list_is_used_at_once),
+        TEST(origin_outlives_a_restart),
+        TEST(a_head_is_judged_before_flash_is_touched),
+        TEST(older_is_refused),
+        TEST(no_image_and_other_kinds),
+        TEST(too_large_for_the_slot),
+        TEST(every_section_counts),
+        TEST(too_few_and_too_many_bytes),
+        TEST(one_at_a_time),
+        TEST(a_list_that_is_read_is_not_overwritten),
+        TEST(flash_that_fails_is_told),
+        TEST(nothing_waits_once_prepared),
+        TEST(a_delta_makes_the_full_image),
+        TEST(a_delta_for_another_base_is_refused),
+        TEST(a_damaged_delta_changes_nothing),
+        TEST(a_delta_that_is_cut_short),
+        TEST(a_delta_may_make_lists_only),
+        TEST(fetching_is_asked_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
