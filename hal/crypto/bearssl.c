@@ -1,6 +1,7 @@
 /* The one file that includes BearSSL. */
 #include <bearssl.h>
 
+#include "hal/crypto/ecdsa.h"
 #include "hal/crypto/sha256.h"
 
 _Static_assert(sizeof(br_sha256_context) <= sizeof(struct sha256), "struct sha256 is too small");
@@ -50,4 +51,40 @@ bool secret_eq(const void *a, const void *b, size_t len)
     for (size_t i = 0; i < len; i++)
         difference |= x[i] ^ y[i];
     return difference == 0;
+}
+
+/* p256_m31: 9.3 KB of code, 11.6 M instructions and 2.1 KB of stack a verification on Cortex-M7. prime_i31 would save 3.6 KB of code and
+ * take 27.9 M and 3.6 KB. */
+bool ecdsa_p256_verify(const uint8_t public_xy[P256_PUBLIC_BYTES], const uint8_t hash[32],
+                       const uint8_t signature[P256_SIGNATURE_BYTES])
+{
+    uint8_t point[1 + P256_PUBLIC_BYTES] = { 0x04 };
+    memcpy(point + 1, public_xy, P256_PUBLIC_BYTES);
+    br_ec_public_key key = { BR_EC_secp256r1, point, sizeof point };
+    return br_ecdsa_i31_vrfy_raw(&br_ec_p256_m31, hash, 32, &key, signature, P256_SIGNATURE_BYTES) == 1;
+}
+
+bool ecdsa_p256_sign(const uint8_t private_key[P256_PRIVATE_BYTES], const uint8_t hash[32], uint8_t signature[P256_SIGNATURE_BYTES])
+{
+    uint8_t x[P256_PRIVATE_BYTES];
+    memcpy(x, private_key, sizeof x);
+    br_ec_private_key key = { BR_EC_secp256r1, x, sizeof x };
+    size_t len = br_ecdsa_i31_sign_raw(&br_ec_p256_m31, &br_sha256_vtable, hash, &key, signature);
+    return len == P256_SIGNATURE_BYTES;
+}
+
+bool ecdsa_p256_public(const uint8_t private_key[P256_PRIVATE_BYTES], uint8_t public_xy[P256_PUBLIC_BYTES])
+{
+    static const uint8_t zero[P256_PRIVATE_BYTES];
+    size_t order_len;
+    const uint8_t *order = br_ec_p256_m31.order(BR_EC_secp256r1, &order_len);
+    if (memcmp(private_key, zero, sizeof zero) == 0 || memcmp(private_key, order, order_len) >= 0)
+        return false;
+    uint8_t x[P256_PRIVATE_BYTES], point[BR_EC_KBUF_PUB_MAX_SIZE];
+    memcpy(x, private_key, sizeof x);
+    br_ec_private_key key = { BR_EC_secp256r1, x, sizeof x };
+    if (br_ec_compute_pub(&br_ec_p256_m31, NULL, point, &key) != 1 + P256_PUBLIC_BYTES)
+        return false;
+    memcpy(public_xy, point + 1, P256_PUBLIC_BYTES);
+    return true;
 }
