@@ -28,6 +28,7 @@ struct keyring {
 
 enum rc keyring_open(struct keyring *k, struct span bytes) MUST_CHECK; /* RC_CORRUPT; *k is then zeroed: it trusts nobody */
 const uint8_t *keyring_key(const struct keyring *k, unsigned n);       /* KEYRING_KEY_BYTES; n below key_count */
+unsigned keyring_count(uint16_t keys);                                 /* how many bits are set */
 /* SHA-256 of the point 04 x y: what signatures and people call the key. */
 void keyring_key_id(const uint8_t key[KEYRING_KEY_BYTES], uint8_t out[32]);
 const char *keyring_role_name(enum keyring_role role); /* "root", "list", "firmware" */

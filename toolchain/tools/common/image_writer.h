@@ -1,9 +1,10 @@
-/* Writes the container of policy/IMAGE.md, and the roots section. */
+/* Writes the container of policy/IMAGE.md and signs it; writes the roots, keys and anchors sections. */
 #ifndef TOOLS_IMAGE_WRITER_H
 #define TOOLS_IMAGE_WRITER_H
 
 #include "hal/base/strbuf.h"
 #include "policy/image.h"
+#include "policy/keyring.h"
 #include "toolchain/tools/common/byte_buffer.h"
 
 struct image_source_section {
@@ -22,6 +23,22 @@ struct image_source {
 
 /* An image with no signatures and room for IMAGE_SIGNATURES_MAX. RC_INVALID: a member is out of its range or a type comes twice. */
 enum rc image_write(const struct image_source *s, struct byte_buffer *out) MUST_CHECK;
+
+/* Adds a signature in the room of an image that begins at bytes and is whole. The same key and image always give the same bytes.
+ * RC_INVALID: no image, or the key is none; RC_BUSY: this key has signed it already; RC_FULL: no room. Nothing changed then. */
+enum rc image_sign(uint8_t *bytes, size_t len, const uint8_t private_key[32]) MUST_CHECK;
+
+struct keyring_source {
+    uint64_t version;
+    struct keyring_source_key {
+        enum keyring_role role;
+        uint8_t public_xy[KEYRING_KEY_BYTES];
+    } key[KEYRING_KEYS_MAX];
+    unsigned count;
+    unsigned threshold[KEYRING_ROLES];
+};
+/* The keys section. RC_INVALID: what keyring_open refuses. */
+enum rc keyring_write(const struct keyring_source *s, struct byte_buffer *out) MUST_CHECK;
 
 /* The roots section from a file of PEM certificates; the same certificate twice counts once. RC_INVALID with the reason in why: not PEM,
  * not a certificate, one over ROOT_DER_MAX, none or over ROOTS_MAX. */
