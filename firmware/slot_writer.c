@@ -1,7 +1,10 @@
-/* Order is what makes it safe: first block erased and synced, the rest erased and programmed, synced, head programmed, synced. */
+/* Order is what makes it safe: first block erased; synced; the rest erased and programmed, and the head but for its first bytes; synced;
+ * these bytes; synced. */
 #include "firmware/slot_writer.h"
 
 #include <string.h>
+
+#define FIRST_BYTES IMAGE_MANIFEST_BYTES /* ones there mean that the slot is empty */
 
 void slot_writer_init(struct slot_writer *w, const struct flash_area *area)
 {
@@ -64,16 +67,20 @@ enum rc slot_writer_put(struct slot_writer *w, struct span bytes)
 
 enum rc slot_writer_flush(struct slot_writer *w)
 {
-    enum rc rc = program_chunk(w);
-    return rc == RC_OK ? flash_sync() : rc;
+    return program_chunk(w);
 }
 
+/* The manifest's first bytes last of all, which its CRC guards: a slot that begins has all the rest, signatures too. */
 enum rc slot_writer_finish(struct slot_writer *w)
 {
     uint32_t len = (w->head_len + SLOT_UNIT_BYTES - 1) / SLOT_UNIT_BYTES * SLOT_UNIT_BYTES;
     memset(w->head + w->head_len, 0xff, len - w->head_len);
     enum rc rc = slot_writer_erase(w, len);
+    if (rc == RC_OK && len > FIRST_BYTES)
+        rc = flash_program(w->area.addr + FIRST_BYTES, w->head + FIRST_BYTES, len - FIRST_BYTES);
     if (rc == RC_OK)
-        rc = flash_program(w->area.addr, w->head, len);
+        rc = flash_sync();
+    if (rc == RC_OK)
+        rc = flash_program(w->area.addr, w->head, FIRST_BYTES);
     return rc == RC_OK ? flash_sync() : rc;
 }

@@ -27,13 +27,13 @@ void slot_writer_init(struct slot_writer *w, const struct flash_area *area);
  * RC_INVALID: the flash's word. Yields. */
 enum rc slot_writer_erase(struct slot_writer *w, uint64_t size_bytes) MUST_CHECK;
 /* The image's first head_len bytes lie in w->head and are not programmed now; at is then behind them. A multiple of SLOT_UNIT_BYTES up to
- * SLOT_HEAD_MAX, or all of the image. */
+ * SLOT_HEAD_MAX, or all of the image; at least IMAGE_MANIFEST_BYTES. */
 void slot_writer_hold_head(struct slot_writer *w, uint32_t head_len);
 /* The next bytes after the head. Yields. As slot_writer_erase. */
 enum rc slot_writer_put(struct slot_writer *w, struct span bytes) MUST_CHECK;
-/* All but the head is programmed and durable. Yields. */
+/* All but the head is programmed, not yet durable. Yields. */
 enum rc slot_writer_flush(struct slot_writer *w) MUST_CHECK;
-/* Programs the head, durably. Yields. */
+/* Programs the head; all is durable then. Yields. */
 enum rc slot_writer_finish(struct slot_writer *w) MUST_CHECK;
 
 #endif
