@@ -167,6 +167,13 @@ FAULTS = {
     "too many": ({"a.example": policy(mxs=[f"mx{i}.a.example" for i in range(33)])}, {}, "a.example: 33 patterns"),
     "too long": ({"a.example": policy(mxs=[f"{'x' * 60}{i}.a.example" for i in range(20)])}, {}, "a.example: 20 patterns"),
     "long label": ({"a.example": policy(mxs=[f"{'x' * 64}.a.example"])}, {}, "a.example: pattern"),
+    "mode and alias": ({"a.example": {"policy-alias": "p", **GOOD}}, {"aliases": {"p": GOOD}}, "a.example: has a policy of its own and"),
+    "mxs not a list but an object": ({"a.example": policy(mxs={"mx.a.example": 1})}, {}, 'a.example: "mxs" is not a list'),
+    "alias twice": ({"a.example": GOOD}, {"text": ('"q": {', '"p": {')}, 'alias "p" is defined twice, first in line 1'),
+    "policies a list": ({}, {"policies": [1]}, 'top level: "policies" is not an object'),
+    "aliases a list": ({}, {"aliases": []}, 'top level: "policy-aliases" is not an object'),
+    "an endless value": ({"a.example": {"mode": "enforce", "mxs": ["x" * 200000]}}, {}, "a.example: takes more than 131072 bytes"),
+    "an endless author": ({}, {"author": "x" * 200000}, "top level: takes more than 131072 bytes"),
     "not an object": ({"a.example": "enforce"}, {}, "a.example: not an object"),
     "no mail domain": ({"a b.example": GOOD}, {}, '"a b.example": not a mail domain'),
     "empty domain": ({"": GOOD}, {}, '"": not a mail domain'),
@@ -195,7 +202,13 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_faults_are_named(tmp_path, name):
     policies, head, words = FAULTS[name]
-    _, result = compile_policies(tmp_path, policies, code=1, **head)
+    if name == "alias twice":
+        text = json.dumps({**HEAD, "policy-aliases": {"p": GOOD, "q": GOOD}, "policies": policies})
+        _, result = compile_text(tmp_path, text.replace(*head["text"]), code=1)
+    elif name == "policies a list":
+        _, result = compile_text(tmp_path, json.dumps({**HEAD, **head}), code=1)
+    else:
+        _, result = compile_policies(tmp_path, policies, code=1, **head)
     lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert any(words in line for line in lines), result.stderr
     assert all(str(tmp_path / "policy.json") in line for line in lines)
@@ -221,10 +234,20 @@ def test_very_many_faults_are_counted(tmp_path):
         ("{", "line 1, column"),
         ("", "line 1, column 1"),
         ("[1, 2]", "not a JSON object"),
-        ('{"a": 1} {"b": 2}', "line 1, column 10"),
+        ('{"timestamp": 1} {"b": 2}', "line 1, column 18: not JSON: something follows"),
+        ('{"timestamp": 1,}', "line 1, column 17: not JSON: a name is missing"),
+        ('{"timestamp": 1 "expires": 2}', "line 1, column 17: not JSON: a comma"),
+        ('{"policies": {"a.example" 1}}', "line 1, column 27: not JSON: a colon"),
+        ('{"policies": {"a.example": {"mode": tru}}}', "line 1, column 37: not JSON at: tru"),
+        ('{"policies": {"a.example": {\n "mxs": ["mx.example.com",]}}}', "line 2, column 27: not JSON at: ]"),
+        ('{"author": "two\nlines"}', "line 1, column 16: a control character"),
+        ('{"author": "no end', "line 1, column 19: a string does not end at the end of the file"),
+        (b'{"author": "\xc3\xa9\xff"}', "line 1, column 14: bytes that are not UTF-8"),
+        (b'{"author": "\xc0\x80"}', "line 1, column 13: bytes that are not UTF-8"),
+        (b'{"author": "\xed\xa0\x80"}', "bytes that are not UTF-8"),
         ('{"policies": {"bank.example\\u0000.evil.example": 1}}', "line 1, column 28: a NUL character"),
         (b'{"a": "x\x00"}', "line 1, column 9: a NUL character"),
-        ("[" * 100000, "not JSON"),
+        ('{"policies": {"a.example": ' + "[" * 100000, "line 1, column 92: not JSON that is wanted here: nested too deep"),
     ],
 )
 def test_bad_json_says_where(tmp_path, text, place):
@@ -244,23 +267,107 @@ def test_a_key_given_twice(tmp_path):
     assert "a.example: is given twice" in result.stderr
 
 
-def test_what_is_not_known_is_a_warning(tmp_path):
-    _, result = compile_policies(tmp_path, {"a.example": {**GOOD, "mta-sts": True}}, comment="x")
-    assert 'a.example: "mta-sts" is not known' in result.stderr
+def test_what_is_not_known(tmp_path):
+    target, result = compile_policies(tmp_path, {"a.example": {**GOOD, "mta-sts": True}}, comment="x", code=1)
+    assert 'error: ' in result.stderr and 'a.example: "mta-sts" is not known' in result.stderr
     assert 'top level: "comment" is not known' in result.stderr
+    result = run("compile", "--lenient", tmp_path / "policy.json", "-o", target)
+    assert 'warning: ' in result.stderr and 'a.example: "mta-sts" is not known' in result.stderr
+    assert set(entries(run("show", target).stdout)) == {"a.example"}
+
+
+def test_faults_name_their_line(tmp_path):
+    top = {**HEAD, "policy-aliases": {"p": GOOD, "q": policy(mode="x")},
+           "policies": {"a.example": policy(mxs=[]), "b.example": {"policy-alias": "r"}, "B.example": {"policy-alias": "p"}}}
+    text = json.dumps(top, indent=1)
+    _, result = compile_text(tmp_path, text, code=1)
+    at = {word: 1 + text[: text.index(word)].count("\n") for word in ('"q"', '"a.example"', '"b.example"', '"B.example"')}
+    for words in (f'line {at[chr(34) + "q" + chr(34)]}: alias "q": mode', f"line {at[chr(34) + 'a.example' + chr(34)]}: a.example",
+                  f"line {at[chr(34) + 'b.example' + chr(34)]}: b.example: there is no alias",
+                  f"line {at[chr(34) + 'B.example' + chr(34)]}: b.example: is given twice, first in line {at[chr(34) + 'b.example' + chr(34)]}"):
+        assert words in result.stderr, result.stderr
+    assert len(result.stderr.splitlines()) == 4
+
+
+def test_aliases_may_come_last(tmp_path):
+    top = {"policies": {"a.example": {"policy-alias": "p"}, "b.example": GOOD}, "policy-aliases": {"p": policy(mode="testing")}, **HEAD}
+    target, _ = compile_text(tmp_path, json.dumps(top))
+    assert entries(run("show", target).stdout)["a.example"] == ("testing", GOOD["mxs"])
+
+
+def test_the_timestamp_never_goes_back(tmp_path):
+    target, _ = compile_policies(tmp_path, {"a.example": GOOD})
+    before = target.read_bytes()
+    source, older = tmp_path / "policy.json", tmp_path / "older.json"
+    older.write_text(json.dumps({**HEAD, "timestamp": "2020-05-20T10:25:11-07:00", "policies": {}}))
+    result = run("compile", older, "-o", target, code=1)
+    assert "timestamp: 2020-05-20T17:25:11Z goes back behind 2020-05-20T17:25:12Z" in result.stderr
+    assert target.read_bytes() == before
+    run("compile", source, "-o", target)  # the same again is no step back
+    other = tmp_path / "other.list"
+    for previous in (target, source):
+        assert "goes back" in run("compile", older, "--previous", previous, "-o", other, code=1).stderr
+        assert not other.exists()
+    run("compile", source, "--previous", older, "-o", other)
+
+
+def test_what_is_no_list_is_not_written_over(tmp_path):
+    source = tmp_path / "policy.json"
+    source.write_text(json.dumps({**HEAD, "policies": {}}))
+    before = source.read_text()
+    assert "is not a compiled list" in run("compile", source, "-o", source, code=1).stderr
+    assert source.read_text() == before
+    assert "not a regular file" in run("compile", source, "-o", "/dev/null", code=1).stderr
+    assert Path("/dev/null").is_char_device()
+
+
+def test_progress_only_when_wanted(tmp_path):
+    policies = {f"d{i}.example": GOOD for i in range(3000)}
+    target, result = compile_policies(tmp_path, policies)
+    assert result.stderr == ""
+    result = run("compile", "--progress", tmp_path / "policy.json", "-o", target)
+    assert "reading, bytes: " in result.stderr and result.stderr.endswith("\n\x1b[K")
+
+
+def test_from_the_standard_input(tmp_path):
+    text = json.dumps({**HEAD, "policies": {"a.example": GOOD, "b.example": policy(mode=None)}})
+    args = [TOOL, "compile", "-", "-o", tmp_path / "out.list"]
+    result = subprocess.run(args, input=text, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1 and "error: -: line 1: b.example" in result.stderr
+    text = text.replace("b.example", "b.example").replace('{"mxs"', '{"mode": "testing", "mxs"')
+    assert subprocess.run(args, input=text, capture_output=True, text=True, timeout=60).returncode == 0
+    assert set(entries(run("show", tmp_path / "out.list").stdout)) == {"a.example", "b.example"}
 
 
 def test_diff(tmp_path):
-    old, _ = compile_policies(tmp_path, {"a.example": GOOD, "b.example": GOOD, "c.example": GOOD})
+    old, _ = compile_policies(tmp_path, {"a.example": GOOD, "b.example": GOOD, "c.example": GOOD, "e.example": GOOD, "f.example": GOOD})
     old = old.rename(tmp_path / "old.list")
-    new, _ = compile_policies(tmp_path, {"a.example": GOOD, "b.example": policy(mode="testing"), "d.example": GOOD})
-    assert run("diff", old, old).stdout == ""
-    assert run("diff", old, new, code=1).stdout.splitlines() == [
-        "- b.example enforce mx.example.com .example.net",
-        "+ b.example testing mx.example.com .example.net",
+    (tmp_path / "policy.json").rename(tmp_path / "old.json")
+    new, _ = compile_policies(tmp_path, {
+        "a.example": GOOD, "b.example": policy(mode="testing"), "d.example": GOOD,
+        "e.example": policy(mxs=["mx.example.com", "mx.example.org"]), "f.example": policy(mxs=GOOD["mxs"][::-1])})
+    want = [
+        "~ b.example enforce->testing",
         "- c.example enforce mx.example.com .example.net",
         "+ d.example enforce mx.example.com .example.net",
+        "~ e.example -.example.net +mx.example.org",
+        "~ f.example order of patterns",
+        "# 1 added, 1 removed, 3 changed",
     ]
+    for a in (old, tmp_path / "old.json"):
+        assert run("diff", a, old).stdout == ""
+        for b in (new, tmp_path / "policy.json"):
+            assert run("diff", a, b, code=1).stdout.splitlines() == want
+    later, _ = compile_policies(tmp_path, {"a.example": GOOD}, timestamp="2020-05-21T00:00:00Z", author="Else")
+    lines = run("diff", old, later, code=1).stdout.splitlines()
+    assert lines[0] == "# published 2020-05-20T17:25:12Z -> 2020-05-21T00:00:00Z" and "# author Somebody -> Else" in lines
+    assert "damaged" in damaged_diff(tmp_path, old).stderr
+
+
+def damaged_diff(tmp_path, old):
+    broken = tmp_path / "broken.list"
+    broken.write_bytes(old.read_bytes()[:-1])
+    return run("diff", old, broken, code=2)
 
 
 def test_export_for_postfix(tmp_path):
@@ -276,6 +383,13 @@ def test_find_by_text(tmp_path):
     target, _ = compile_policies(tmp_path, {"mail.a.example": GOOD, "b.example": GOOD})
     assert set(entries(run("find", target, "--text", "mail").stdout)) == {"mail.a.example"}
     run("find", target, "--text", "nothing", code=1)
+    assert set(entries(run("find", target, "--prefix", "B").stdout)) == {"b.example"}
+    run("find", target, "--prefix", "example", code=1)
+    assert set(entries(run("find", target, "--within", "A.example.").stdout)) == {"mail.a.example"}
+    assert set(entries(run("find", target, "--within", "example").stdout)) == {"mail.a.example", "b.example"}
+    assert "usage:" in run("find", target, "--txt", "a", code=2).stderr
+    assert "cannot be" in run("find", target, "--text", "", code=1).stderr
+    assert set(entries(run("find", tmp_path / "policy.json", "b.example").stdout)) == {"b.example"}
 
 
 def test_verify_sees_differences_and_damage(tmp_path):
@@ -283,7 +397,13 @@ def test_verify_sees_differences_and_damage(tmp_path):
     other = tmp_path / "other.json"
     other.write_text(json.dumps({**HEAD, "policies": {"a.example": GOOD, "b.example": policy(mode="testing")}}))
     assert "1 domains differ" not in run("verify", target).stderr
-    assert "domains differ" in run("verify", target, "--against", other, code=1).stderr
+    assert "line 1: b.example is another policy in the list" in run("verify", target, "--against", other, code=1).stderr
+    other.write_text(json.dumps({**HEAD, "policies": {"a.example": GOOD, "c.example": GOOD}}))
+    assert "c.example is not in the list" in run("verify", target, "--against", other, code=1).stderr
+    other.write_text(json.dumps({**HEAD, "policies": {"a.example": GOOD}}))
+    assert "1 domains, the list has 2" in run("verify", target, "--against", other, code=1).stderr
+    other.write_text(json.dumps({**HEAD, "author": "Else", "policies": {"a.example": GOOD, "b.example": GOOD}}))
+    assert "author differs" in run("verify", target, "--against", other, code=1).stderr
     whole = target.read_bytes()
     target.write_bytes(whole[:-1])
     assert "damaged" in run("verify", target, code=1).stderr

@@ -1,420 +1,319 @@
 #include "toolchain/tools/common/policy_json.h"
 
-#include <math.h>
-#include <stdarg.h>
+#include "hal/base/bytes.h"
+#include "hal/base/crc32.h"
+#include "toolchain/tools/common/json_split.h"
+#include "toolchain/tools/common/order_key.h"
 
-#include <cJSON.h>
+#define TICK_DOMAINS 1024
 
-#include "hal/base/datetime.h"
-
-#define VERSION "0.1"
-#define SHOWN_MAX 100 /* of a name or value from the file, in a message */
-
-static const double last_date = 253402300799.0; /* 9999-12-31T23:59:59Z */
-
-struct alias {
-    const char *name;
-    struct list_source_domain policy; /* name is NULL */
-    bool good;
-};
+/* A record of the sort: line (4), then 0, mode, count and the patterns with their NULs, or 1 and the alias's number (2). */
+enum record_kind { RECORD_POLICY = 0, RECORD_ALIAS = 1 };
+#define RECORD_HEAD_BYTES 7
 
 struct parse {
-    struct policy_json_report *report;
-    struct list_source *out;
-    struct alias *aliases;
-    size_t alias_count;
+    struct policy_json *out;
+    struct policy_report *report;
+    struct json_split json;
+    void (*tick)(uint64_t bytes);
+    unsigned seen; /* bits of enum top_member */
 };
 
-/* --- messages --- */
+enum top_member { TOP_TIMESTAMP, TOP_EXPIRES, TOP_VERSION, TOP_AUTHOR, TOP_ALIASES, TOP_POLICIES, TOP_COUNT };
+static const char *const top_name[TOP_COUNT] = { "timestamp", "expires", "version", "author", "policy-aliases", "policies" };
 
-static void say(struct policy_json_report *r, const char *level, unsigned *count, const char *format, va_list ap)
+/* A value that comes next; NULL and told when it is too long. */
+static enum rc take_value(struct parse *p, const char *where, cJSON **value)
 {
-    ++*count;
-    if (r->errors + r->warnings > POLICY_JSON_MESSAGES_MAX)
-        return;
-    char line[1024];
-    struct strbuf b = STRBUF(line);
-    strbuf_printf(&b, "%s: %s: ", level, r->file);
-    strbuf_vprintf(&b, format, ap);
-    byte_buffer_add(&r->messages, b.p, b.len);
-    byte_buffer_u8(&r->messages, '\n');
+    enum rc rc = json_split_value(&p->json, value);
+    if (rc != RC_TOO_LONG)
+        return rc;
+    policy_error(p->report, "%s: takes more than %d bytes", where, JSON_VALUE_MAX);
+    return RC_OK;
 }
 
-__attribute__((format(printf, 2, 3))) static void error(struct policy_json_report *r, const char *format, ...)
+/* --- aliases --- */
+
+/* The alias of that name, made when it is new; NULL and told when there are too many. */
+static struct policy_alias *alias_of(struct parse *p, const char *name, size_t *number)
 {
-    va_list ap;
-    va_start(ap, format);
-    say(r, "error", &r->errors, format, ap);
-    va_end(ap);
-}
-
-__attribute__((format(printf, 2, 3))) static void warn(struct policy_json_report *r, const char *format, ...)
-{
-    va_list ap;
-    va_start(ap, format);
-    say(r, "warning", &r->warnings, format, ap);
-    va_end(ap);
-}
-
-struct shown {
-    char text[SHOWN_MAX + 8];
-};
-
-/* Text from the file as it may stand in a message: printable, in its length. */
-static struct shown show(const char *text)
-{
-    struct shown s = { "" };
-    struct strbuf b = STRBUF(s.text);
-    strbuf_add_printable(&b, span_of(text), SHOWN_MAX);
-    return s;
-}
-
-/* --- JSON --- */
-
-static void error_at(struct policy_json_report *r, struct span text, size_t at, const char *what)
-{
-    unsigned line = 1, column = 1;
-    for (size_t i = 0; i < at && i < text.len; i++) {
-        column = text.p[i] == '\n' ? 1 : column + 1;
-        line += text.p[i] == '\n';
+    struct policy_json *out = p->out;
+    size_t *head = &out->alias_heads[crc32_update(0, name, strlen(name)) % (sizeof out->alias_heads / sizeof out->alias_heads[0])];
+    for (size_t i = *head; i != 0; i = out->aliases[i - 1]->next_same_hash) {
+        *number = i - 1;
+        if (strcmp(out->aliases[i - 1]->name, name) == 0)
+            return out->aliases[i - 1];
     }
-    char near[64];
-    struct strbuf b = STRBUF(near);
-    strbuf_add_printable(&b, span_sub(text, at, 24), sizeof near - 8);
-    error(r, "line %u, column %u: %s%s%s", line, column, what, b.len > 0 ? " at: " : " at the end of the file", near);
-}
-
-/* A NUL, written or escaped, would end a name early for a reader of C strings: "bank.example\u0000.evil". */
-static bool has_nul(struct policy_json_report *r, struct span text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.p[i] == '\0' || span_starts(span_from(text, i), "\\u0000")) {
-            error_at(r, text, i, "a NUL character");
-            return true;
-        }
-        if (text.p[i] == '\\')
-            i++;
-    }
-    return false;
-}
-
-static cJSON *parse_json(struct policy_json_report *r, struct span text)
-{
-    const char *end = text.p;
-    if (has_nul(r, text))
-        return NULL;
-    char *copy = tool_copy(text); /* NUL-terminated, so that what follows the object is seen as an error */
-    cJSON *root = cJSON_ParseWithLengthOpts(copy, text.len + 1, &end, true);
-    if (root == NULL)
-        error_at(r, text, (size_t)(end - copy), "not JSON");
-    else if (!cJSON_IsObject(root))
-        error(r, "not a JSON object");
-    free(copy);
-    if (root != NULL && !cJSON_IsObject(root)) {
-        cJSON_Delete(root);
+    if (out->alias_count == POLICY_ALIASES_MAX) {
+        policy_error(p->report, "alias \"%s\": more than %d aliases", policy_show(name).text, POLICY_ALIASES_MAX);
         return NULL;
     }
-    return root;
+    if (out->aliases == NULL)
+        out->aliases = tool_alloc(POLICY_ALIASES_MAX, sizeof *out->aliases);
+    struct policy_alias *a = tool_alloc(1, sizeof *a);
+    a->name = tool_copy(span_of(name));
+    a->next_same_hash = *head;
+    *number = out->alias_count;
+    out->aliases[out->alias_count++] = a;
+    *head = out->alias_count;
+    return a;
 }
 
-/* The member of that name; twice is an error, as two readers might take different ones. */
-static const cJSON *member(struct parse *p, const cJSON *object, const char *where, const char *name)
+static enum rc read_alias(struct parse *p, const char *name, unsigned line)
 {
-    const cJSON *item, *found = NULL;
-    cJSON_ArrayForEach(item, object)
-    {
-        if (strcmp(item->string, name) != 0)
-            continue;
-        if (found != NULL)
-            error(p->report, "%s: \"%s\" is given twice", where, name);
-        found = item;
+    cJSON *value = NULL;
+    size_t number;
+    char where[POLICY_SHOWN_MAX + 32];
+    snprintf(where, sizeof where, "alias \"%s\"", policy_show(name).text);
+    enum rc rc = take_value(p, where, &value);
+    p->report->line = line;
+    struct policy_alias *a = rc == RC_OK && value != NULL ? alias_of(p, name, &number) : NULL;
+    if (a != NULL && a->line > 0) {
+        policy_error(p->report, "%s is defined twice, first in line %u", where, a->line);
+    } else if (a != NULL) {
+        a->line = line;
+        a->good = policy_rule_policy(p->report, value, where, &a->policy);
     }
-    return found;
+    cJSON_Delete(value);
+    return rc;
 }
 
-static void warn_of_others(struct parse *p, const cJSON *object, const char *where, const char *const *known)
+/* --- domains --- */
+
+static enum rc add_record(struct parse *p, const char *domain, unsigned line, const struct policy *policy, size_t alias)
 {
-    const cJSON *item;
-    cJSON_ArrayForEach(item, object)
-    {
-        const char *const *k = known;
-        while (*k != NULL && strcmp(*k, item->string) != 0)
-            k++;
-        if (*k == NULL)
-            warn(p->report, "%s: \"%s\" is not known and is left out", where, show(item->string).text);
+    char key[DOMAIN_TEXT_MAX];
+    uint8_t record[RECORD_HEAD_BYTES + LIST_MX_BYTES] = { 0 };
+    size_t len = RECORD_HEAD_BYTES;
+    put_le32(record, line);
+    record[4] = policy != NULL ? RECORD_POLICY : RECORD_ALIAS;
+    if (policy != NULL) {
+        record[5] = (uint8_t)policy->mode;
+        record[6] = (uint8_t)policy->mx_count;
+        memcpy(record + len, policy->text, policy->text_len);
+        len += policy->text_len;
+    } else {
+        put_le16(record + 5, (uint16_t)alias);
     }
+    order_key_of_name(domain, key);
+    if (++p->out->count % TICK_DOMAINS == 0 && p->tick != NULL)
+        p->tick(p->json.taken_bytes);
+    return external_sort_add(p->out->sorted, span_of(key), span_bytes(record, len));
+}
+
+/* A faulty entry is kept too, for its name may come twice; it is never given to anybody, as the file is refused. */
+static enum rc judge_domain(struct parse *p, const char *name, unsigned line, const cJSON *value)
+{
+    char memory[DOMAIN_TEXT_MAX];
+    struct strbuf domain = STRBUF(memory);
+    struct policy policy = { .mx_count = 0 };
+    struct policy_shown where = policy_show(name);
+    const char *alias;
+    size_t number = 0;
+    if (!policy_rule_domain(p->report, name, &domain))
+        return RC_OK;
+    if (!policy_rule_reference(p->report, value, where.text, &alias))
+        return add_record(p, memory, line, &policy, 0);
+    if (alias == NULL) {
+        (void)policy_rule_policy(p->report, value, where.text, &policy);
+        return add_record(p, memory, line, &policy, 0);
+    }
+    if (alias_of(p, alias, &number) == NULL)
+        return RC_OK;
+    return add_record(p, memory, line, NULL, number);
+}
+
+static enum rc read_domain(struct parse *p, const char *name, unsigned line)
+{
+    cJSON *value = NULL;
+    enum rc rc = take_value(p, policy_show(name).text, &value);
+    p->report->line = line;
+    if (rc == RC_OK && value != NULL)
+        rc = judge_domain(p, name, line, value);
+    cJSON_Delete(value);
+    return rc;
 }
 
 /* --- top level --- */
 
-static int64_t read_time(struct parse *p, const cJSON *root, const char *name)
+static enum rc read_members(struct parse *p, const char *name, enum rc (*read)(struct parse *p, const char *name, unsigned line))
 {
-    const cJSON *item = member(p, root, "top level", name);
-    int64_t unix_s = 0;
-    uint64_t number;
-    if (item == NULL)
-        error(p->report, "top level: \"%s\" is missing", name);
-    else if (cJSON_IsNumber(item) && item->valuedouble >= 1 && item->valuedouble <= last_date &&
-             floor(item->valuedouble) == item->valuedouble)
-        unix_s = (int64_t)item->valuedouble;
-    else if (cJSON_IsString(item) && span_to_u64(span_of(item->valuestring), &number) && number >= 1 && (double)number <= last_date)
-        unix_s = (int64_t)number;
-    else if (!cJSON_IsString(item) || rfc3339_parse(span_of(item->valuestring), &unix_s) != RC_OK || unix_s < 1)
-        error(p->report, "%s: neither an RFC 3339 date and time (2020-05-20T10:25:12-07:00) nor whole seconds since 1970: %s", name,
-              cJSON_IsString(item) ? show(item->valuestring).text : "not text");
-    return unix_s;
+    char *member;
+    unsigned line;
+    enum rc rc = json_split_object(&p->json);
+    if (rc == RC_NOT_FOUND) {
+        cJSON *value = NULL;
+        policy_error(p->report, "top level: \"%s\" is not an object", name);
+        rc = take_value(p, name, &value);
+        cJSON_Delete(value);
+        return rc;
+    }
+    while (rc == RC_OK && (rc = json_split_member(&p->json, &member, &line)) == RC_OK) {
+        p->report->line = line;
+        rc = read(p, member, line);
+        free(member);
+    }
+    p->report->line = 0;
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
-static void read_author(struct parse *p, const cJSON *root)
+static enum rc read_scalar(struct parse *p, enum top_member m, const char *name)
 {
-    const cJSON *item = member(p, root, "top level", "author");
-    struct strbuf author = STRBUF(p->out->author);
-    if (item != NULL && !cJSON_IsString(item))
-        error(p->report, "author: not text");
-    if (item == NULL || !cJSON_IsString(item))
-        return;
-    strbuf_add_printable(&author, span_of(item->valuestring), LIST_AUTHOR_MAX - 1);
-    if (strcmp(author.p, item->valuestring) != 0)
-        warn(p->report, "author: shortened, or characters escaped: %s", author.p);
-}
-
-static void read_top(struct parse *p, const cJSON *root)
-{
-    static const char *const known[] = { "timestamp", "expires", "version", "author", "policy-aliases", "policies", NULL };
-    warn_of_others(p, root, "top level", known);
-    unsigned before = p->report->errors;
-    p->out->timestamp = read_time(p, root, "timestamp");
-    p->out->expires = read_time(p, root, "expires");
-    if (p->report->errors == before && p->out->expires < p->out->timestamp)
-        error(p->report, "expires: before the timestamp");
-    const cJSON *version = member(p, root, "top level", "version");
-    if (version == NULL)
-        error(p->report, "top level: \"version\" is missing");
-    else if (!cJSON_IsString(version) || strcmp(version->valuestring, VERSION) != 0)
-        error(p->report, "version: %s is not the version \"" VERSION "\" that this tool reads",
-              cJSON_IsString(version) ? show(version->valuestring).text : "what is given");
-    read_author(p, root);
-}
-
-/* --- one policy --- */
-
-static bool read_mode(struct parse *p, const cJSON *policy, const char *where, enum list_mode *mode)
-{
-    const cJSON *item = member(p, policy, where, "mode");
-    if (item == NULL) {
-        error(p->report, "%s: \"mode\" is missing", where);
-        return false;
-    }
-    const char *text = cJSON_IsString(item) ? item->valuestring : "";
-    *mode = strcmp(text, "enforce") == 0 ? LIST_ENFORCE : LIST_TESTING;
-    if (*mode == LIST_TESTING && strcmp(text, "testing") != 0) {
-        error(p->report, "%s: mode \"%s\" is neither \"testing\" nor \"enforce\"", where, show(text).text);
-        return false;
-    }
-    return true;
-}
-
-/* Canonical pattern into out. The rules say why they refuse, in the words of the one who wrote the pattern. */
-static bool fold_pattern(struct parse *p, const char *where, const char *text, struct strbuf *out)
-{
-    char memory[DOMAIN_TEXT_MAX];
-    struct strbuf host = STRBUF(memory);
-    bool suffix = text[0] == '.';
-    const char *wrong = NULL;
-    if (strchr(text, '*') != NULL)
-        wrong = "a star has no meaning here; write \".example.com\" for any one host under example.com";
-    else if (domain_canonical(span_of(text + suffix), &host) != RC_OK)
-        wrong = "not a host name: labels have 1 to 63 letters, digits and hyphens";
-    else if (domain_labels(strbuf_span(&host)) < 2)
-        wrong = suffix ? "a suffix of one label would match whole top-level domains" : "a host name has at least two labels";
-    else if (!domain_is_hostname(strbuf_span(&host)))
-        wrong = "not a host name: no label begins or ends with a hyphen, and the last one is not a number";
-    if (wrong != NULL) {
-        error(p->report, "%s: pattern \"%s\": %s", where, show(text).text, wrong);
-        return false;
-    }
-    strbuf_puts(out, suffix ? "." : "");
-    strbuf_add(out, strbuf_span(&host));
-    return true;
-}
-
-static bool has_pattern(const struct list_source_domain *d, const char *pattern)
-{
-    for (unsigned i = 0; i < d->mx_count; i++) {
-        if (strcmp(d->mx[i], pattern) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool read_patterns(struct parse *p, const cJSON *policy, const char *where, struct list_source_domain *out)
-{
-    const cJSON *mxs = member(p, policy, where, "mxs"), *item;
-    if (!cJSON_IsArray(mxs) || cJSON_GetArraySize(mxs) == 0) {
-        error(p->report, "%s: \"mxs\" is %s", where, mxs == NULL ? "missing" : "not a list with at least one host");
-        return false;
-    }
-    unsigned before = p->report->errors;
-    size_t bytes = 0;
-    out->mx = tool_alloc((size_t)cJSON_GetArraySize(mxs), sizeof *out->mx);
-    cJSON_ArrayForEach(item, mxs)
-    {
-        char memory[DOMAIN_TEXT_MAX + 1];
-        struct strbuf pattern = STRBUF(memory);
-        if (!cJSON_IsString(item))
-            error(p->report, "%s: \"mxs\" holds something that is not text", where);
-        else if (fold_pattern(p, where, item->valuestring, &pattern) && has_pattern(out, pattern.p))
-            warn(p->report, "%s: pattern \"%s\" is given twice", where, pattern.p);
-        else if (pattern.len > 0) {
-            out->mx[out->mx_count++] = tool_copy(strbuf_span(&pattern));
-            bytes += pattern.len + 1;
-        }
-    }
-    if (out->mx_count > LIST_MX_MAX || bytes > LIST_MX_BYTES)
-        error(p->report, "%s: %u patterns of %zu bytes; a policy has at most %d of %d", where, out->mx_count, bytes, LIST_MX_MAX,
-              LIST_MX_BYTES);
-    return p->report->errors == before;
-}
-
-static void free_policy(struct list_source_domain *d)
-{
-    for (unsigned i = 0; i < d->mx_count; i++)
-        free(d->mx[i]);
-    free(d->mx);
-    free(d->name);
-}
-
-static bool read_policy(struct parse *p, const cJSON *policy, const char *where, struct list_source_domain *out)
-{
-    static const char *const known[] = { "mode", "mxs", NULL };
-    if (!cJSON_IsObject(policy)) {
-        error(p->report, "%s: not an object", where);
-        return false;
-    }
-    warn_of_others(p, policy, where, known);
-    bool mode_good = read_mode(p, policy, where, &out->mode);
-    return read_patterns(p, policy, where, out) && mode_good;
-}
-
-/* --- aliases and domains --- */
-
-static void read_aliases(struct parse *p, const cJSON *root)
-{
-    const cJSON *aliases = member(p, root, "top level", "policy-aliases"), *item;
-    if (aliases == NULL)
-        return;
-    if (!cJSON_IsObject(aliases)) {
-        error(p->report, "policy-aliases: not an object");
-        return;
-    }
-    p->aliases = tool_alloc((size_t)cJSON_GetArraySize(aliases), sizeof *p->aliases);
-    cJSON_ArrayForEach(item, aliases)
-    {
-        char where[SHOWN_MAX + 32];
-        struct alias *a = &p->aliases[p->alias_count];
-        snprintf(where, sizeof where, "alias \"%s\"", show(item->string).text);
-        for (size_t i = 0; i < p->alias_count; i++) {
-            if (strcmp(p->aliases[i].name, item->string) == 0)
-                error(p->report, "%s is defined twice", where);
-        }
-        a->name = item->string;
-        p->alias_count++;
-        a->good = read_policy(p, item, where, &a->policy);
-    }
-}
-
-static bool copy_alias(struct parse *p, const cJSON *reference, const char *where, struct list_source_domain *out)
-{
-    if (!cJSON_IsString(reference)) {
-        error(p->report, "%s: \"policy-alias\" is not text", where);
-        return false;
-    }
-    for (size_t i = 0; i < p->alias_count; i++) {
-        const struct alias *a = &p->aliases[i];
-        if (strcmp(a->name, reference->valuestring) != 0)
-            continue;
-        out->mode = a->policy.mode;
-        out->mx = tool_alloc(a->policy.mx_count, sizeof *out->mx);
-        for (; out->mx_count < a->policy.mx_count; out->mx_count++)
-            out->mx[out->mx_count] = tool_copy(span_of(a->policy.mx[out->mx_count]));
-        return a->good; /* a faulty alias was told where it stands */
-    }
-    error(p->report, "%s: there is no alias \"%s\"", where, show(reference->valuestring).text);
-    return false;
-}
-
-static bool read_domain(struct parse *p, const cJSON *item, struct list_source_domain *out)
-{
-    char memory[DOMAIN_TEXT_MAX];
-    struct strbuf name = STRBUF(memory);
-    struct shown where = show(item->string);
-    if (domain_canonical(span_of(item->string), &name) != RC_OK || !domain_is_hostname(strbuf_span(&name)) ||
-        domain_labels(strbuf_span(&name)) < 2) {
-        error(p->report, "\"%s\": not a mail domain", where.text);
-        return false;
-    }
-    out->name = tool_copy(strbuf_span(&name));
-    const cJSON *alias = cJSON_IsObject(item) ? member(p, item, where.text, "policy-alias") : NULL;
-    if (alias == NULL)
-        return read_policy(p, item, where.text, out);
-    static const char *const known[] = { "policy-alias", NULL };
-    warn_of_others(p, item, where.text, known);
-    return copy_alias(p, alias, where.text, out);
-}
-
-static int by_name(const void *a, const void *b)
-{
-    const struct list_source_domain *x = a, *y = b;
-    return list_name_cmp(x->name, y->name);
-}
-
-static void refuse_doubles(struct parse *p)
-{
-    struct list_source *s = p->out;
-    if (s->count > 1)
-        qsort(s->domains, s->count, sizeof *s->domains, by_name);
-    for (size_t i = 1; i < s->count; i++) {
-        if (strcmp(s->domains[i - 1].name, s->domains[i].name) == 0)
-            error(p->report, "%s: is given twice (names are compared in lower case, with international ones as A-labels)",
-                  s->domains[i].name);
-    }
-}
-
-static void read_domains(struct parse *p, const cJSON *root)
-{
-    const cJSON *policies = member(p, root, "top level", "policies"), *item;
-    if (!cJSON_IsObject(policies)) {
-        error(p->report, "top level: \"policies\" is %s", policies == NULL ? "missing" : "not an object");
-        return;
-    }
-    p->out->domains = tool_alloc((size_t)cJSON_GetArraySize(policies), sizeof *p->out->domains);
-    cJSON_ArrayForEach(item, policies)
-    {
-        struct list_source_domain d = { .name = NULL };
-        if (read_domain(p, item, &d) || d.name != NULL)
-            p->out->domains[p->out->count++] = d;
+    cJSON *value = NULL;
+    enum rc rc = take_value(p, "top level", &value);
+    if (rc == RC_OK && value != NULL) {
+        if (m == TOP_TIMESTAMP)
+            (void)policy_rule_time(p->report, value, name, &p->out->timestamp);
+        else if (m == TOP_EXPIRES)
+            (void)policy_rule_time(p->report, value, name, &p->out->expires);
+        else if (m == TOP_VERSION)
+            (void)policy_rule_version(p->report, value);
+        else if (m == TOP_AUTHOR)
+            (void)policy_rule_author(p->report, value, p->out->author);
         else
-            free_policy(&d);
+            policy_rule_unknown(p->report, "top level", name);
     }
-    refuse_doubles(p);
+    cJSON_Delete(value);
+    return rc;
 }
 
-enum rc policy_json_read(struct span text, struct list_source *out, struct policy_json_report *report)
+static enum rc read_top_member(struct parse *p, const char *name, unsigned line)
+{
+    unsigned m = 0;
+    while (m < TOP_COUNT && strcmp(top_name[m], name) != 0)
+        m++;
+    p->report->line = line;
+    if (m < TOP_COUNT && p->seen & 1u << m)
+        policy_error(p->report, "top level: \"%s\" is given twice", name);
+    p->seen |= 1u << m;
+    if (m == TOP_ALIASES)
+        return read_members(p, name, read_alias);
+    if (m == TOP_POLICIES)
+        return read_members(p, name, read_domain);
+    return read_scalar(p, m, name);
+}
+
+static enum rc read_all(struct parse *p)
+{
+    char *name;
+    unsigned line;
+    enum rc rc = json_split_object(&p->json);
+    if (rc == RC_NOT_FOUND) {
+        policy_error(p->report, "not a JSON object");
+        return RC_INVALID;
+    }
+    while (rc == RC_OK && (rc = json_split_member(&p->json, &name, &line)) == RC_OK) {
+        rc = read_top_member(p, name, line);
+        free(name);
+    }
+    rc = rc == RC_NOT_FOUND ? json_split_finish(&p->json) : rc;
+    p->report->line = 0;
+    if (p->json.error[0] != '\0')
+        policy_error(p->report, "%s", p->json.error);
+    return rc;
+}
+
+static void check_top(struct parse *p)
+{
+    static const enum top_member needed[] = { TOP_TIMESTAMP, TOP_EXPIRES, TOP_VERSION, TOP_POLICIES };
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+        if (!(p->seen & 1u << needed[i]))
+            policy_error(p->report, "top level: \"%s\" is missing", top_name[needed[i]]);
+    }
+    if (p->out->timestamp > 0 && p->out->expires > 0 && p->out->expires < p->out->timestamp)
+        policy_error(p->report, "expires: before the timestamp");
+}
+
+/* What can only be seen when all was read: names that come twice, aliases that are not there. */
+static enum rc check_sorted(struct parse *p)
+{
+    struct policy_json *out = p->out;
+    struct list_source_domain d;
+    char before[DOMAIN_TEXT_MAX] = "";
+    unsigned before_line = 0;
+    enum rc rc = policy_json_rewind(out);
+    while (rc == RC_OK && (rc = policy_json_next(out, &d)) == RC_OK) {
+        p->report->line = out->line;
+        if (strcmp(before, out->name) == 0)
+            policy_error(
+                p->report,
+                "%s: is given twice, first in line %u (names are compared in lower case, with international ones as A-labels)",
+                out->name, before_line);
+        if (out->alias != NULL && out->alias->line == 0)
+            policy_error(p->report, "%s: there is no alias \"%s\"", out->name, policy_show(out->alias->name).text);
+        memcpy(before, out->name, strlen(out->name) + 1);
+        before_line = out->line;
+    }
+    p->report->line = 0;
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+/* --- what the caller sees --- */
+
+enum rc policy_json_open(struct policy_json *out, FILE *file, struct policy_report *report, void (*tick)(uint64_t bytes))
 {
     memset(out, 0, sizeof *out);
-    struct parse p = { .report = report, .out = out };
-    cJSON *root = parse_json(report, text);
-    if (root == NULL)
-        return RC_INVALID;
-    read_top(&p, root);
-    read_aliases(&p, root);
-    read_domains(&p, root);
-    for (size_t i = 0; i < p.alias_count; i++)
-        free_policy(&p.aliases[i].policy);
-    free(p.aliases);
-    cJSON_Delete(root);
-    if (report->errors == 0)
-        return RC_OK;
-    list_source_free(out);
-    return RC_INVALID;
+    struct parse *p = tool_alloc(1, sizeof *p);
+    *p = (struct parse){ .out = out, .report = report, .tick = tick };
+    out->sorted = external_sort_new(EXTERNAL_SORT_MEMORY);
+    json_split_start(&p->json, file);
+    enum rc rc = read_all(p);
+    if (rc == RC_OK) {
+        check_top(p);
+        rc = check_sorted(p);
+    }
+    json_split_free(&p->json);
+    free(p);
+    if (rc == RC_OK && report->errors > 0)
+        rc = RC_INVALID;
+    if (rc != RC_OK)
+        policy_json_close(out);
+    return rc;
+}
+
+void policy_json_close(struct policy_json *p)
+{
+    for (size_t i = 0; i < p->alias_count; i++) {
+        free(p->aliases[i]->name);
+        free(p->aliases[i]);
+    }
+    free(p->aliases);
+    external_sort_free(p->sorted);
+    memset(p, 0, sizeof *p);
+}
+
+enum rc policy_json_rewind(void *ctx)
+{
+    struct policy_json *p = ctx;
+    return external_sort_rewind(p->sorted);
+}
+
+static void fill_policy(struct policy *out, const uint8_t *record, struct span texts)
+{
+    out->mode = (enum list_mode)record[5];
+    out->mx_count = 0;
+    out->text_len = 0;
+    while (texts.len > 0) {
+        size_t len = strnlen(texts.p, texts.len);
+        (void)policy_add_mx(out, span_sub(texts, 0, len)); /* it was checked when the record was made */
+        texts = span_from(texts, len + 1);
+    }
+}
+
+enum rc policy_json_next(void *ctx, struct list_source_domain *out)
+{
+    struct policy_json *p = ctx;
+    struct sort_record r;
+    enum rc rc = external_sort_next(p->sorted, &r);
+    if (rc != RC_OK)
+        return rc;
+    const uint8_t *record = (const uint8_t *)r.value.p;
+    order_key_to_name(r.key, p->name);
+    p->line = get_le32(record);
+    p->alias = record[4] == RECORD_ALIAS ? p->aliases[get_le16(record + 5)] : NULL;
+    if (p->alias == NULL)
+        fill_policy(&p->policy, record, span_from(r.value, RECORD_HEAD_BYTES));
+    struct policy *policy = p->alias != NULL ? (struct policy *)&p->alias->policy : &p->policy;
+    *out = (struct list_source_domain){ .name = p->name, .mode = policy->mode, .mx = policy->mx, .mx_count = policy->mx_count };
+    return RC_OK;
 }

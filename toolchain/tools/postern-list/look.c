@@ -22,18 +22,45 @@ int command_show(int argc, char **argv)
     return whole ? 0 : 1;
 }
 
-struct text_search {
-    const char *text;
-    unsigned found;
-};
+/* --- find --- */
 
-static void print_if_contained(void *ctx, const char *name, const struct list_entry *e)
+/* -1: not one of the options that name a way to match. */
+static int match_of(const char *option)
 {
-    struct text_search *s = ctx;
-    if (strstr(name, s->text) == NULL)
-        return;
-    s->found++;
-    print_entry("", name, e);
+    static const struct {
+        const char *option;
+        enum list_match match;
+    } ways[] = { { "--text", LIST_CONTAINING }, { "--prefix", LIST_STARTING }, { "--within", LIST_WITHIN } };
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        if (strcmp(option, ways[i].option) == 0)
+            return (int)ways[i].match;
+    }
+    return -1;
+}
+
+static int find_matching(const struct list *l, enum list_match match, const char *text)
+{
+    struct list_search s;
+    struct list_entry e;
+    char memory[DOMAIN_TEXT_MAX];
+    struct strbuf domain = STRBUF(memory);
+    struct span wanted = span_of(text);
+    unsigned found = 0;
+    if (match == LIST_WITHIN && domain_canonical(wanted, &domain) == RC_OK)
+        wanted = strbuf_span(&domain);
+    enum rc rc = list_search(&s, l, match, wanted);
+    if (rc == RC_INVALID)
+        return fail("%s: cannot be in a domain's name", text);
+    while (rc == RC_OK || rc == RC_BUSY) {
+        rc = list_search_next(&s, &e);
+        if (rc == RC_OK) {
+            print_entry("", s.it.name, &e);
+            found++;
+        }
+    }
+    if (rc != RC_NOT_FOUND)
+        return fail("the list is damaged (%s)", rc_name(rc));
+    return found > 0 ? 0 : 1;
 }
 
 static int find_one(const struct list *l, const char *text)
@@ -58,17 +85,14 @@ int command_find(int argc, char **argv)
     struct loaded l;
     if (argc < 3)
         return bad_usage();
-    bool by_text = strcmp(argv[2], "--text") == 0;
-    if (by_text && argc != 4)
+    int match = match_of(argv[2]), result = 0;
+    if (match >= 0 ? argc != 4 : argv[2][0] == '-')
         return bad_usage();
     if (!load(&l, argv[1]))
         return 1;
-    int result = 0;
-    if (by_text) {
-        struct text_search s = { argv[3], 0 };
-        result = walk(&l.list, print_if_contained, &s) && s.found > 0 ? 0 : 1;
-    }
-    for (int i = 2; !by_text && i < argc; i++)
+    if (match >= 0)
+        result = find_matching(&l.list, (enum list_match)match, argv[3]);
+    for (int i = 2; match < 0 && i < argc; i++)
         result |= find_one(&l.list, argv[i]);
     byte_buffer_free(&l.file);
     return result;

@@ -7,11 +7,12 @@ static const char usage[] = "usage: postern-list COMMAND ...\n"
                             "  compile IN -o OUT        make a list from a policy.json as published by STARTTLS Everywhere\n"
                             "  show LIST                every domain with its mode and its patterns, in the list's order\n"
                             "  find LIST DOMAIN...      the policy of each domain; ends in 1 when one is not listed\n"
-                            "  find LIST --text TEXT    every domain that contains TEXT\n"
+                            "  find LIST --text TEXT    every domain that contains TEXT; --prefix, --within DOMAIN\n"
                             "  stats LIST               how many domains, and the bits that each takes\n"
                             "  verify LIST [--against IN]  check the whole list, and that it says the same as a policy.json\n"
                             "  diff OLD NEW             what came, went and changed; ends in 1 when they differ\n"
-                            "  export --postfix LIST    a table for Postfix's smtp_tls_policy_maps\n";
+                            "  export --postfix LIST    a table for Postfix's smtp_tls_policy_maps\n"
+                            "LIST, OLD and NEW are compiled lists, list images or policy.json files.\n";
 
 int fail(const char *format, ...)
 {
