@@ -125,6 +125,13 @@ static void say_queue(void)
         q.messages == 1 ? "" : "s", q.held, q.damaged, age, (unsigned)q.oldest_id);
 }
 
+static void say_spool(void)
+{
+    struct spool_info s;
+    spool_info(&s);
+    say("spool        %llu of %llu KB free", (unsigned long long)(s.free_bytes / 1024), (unsigned long long)(s.size_bytes / 1024));
+}
+
 static void say_clock(void)
 {
     char now[40], up[32];
@@ -166,6 +173,7 @@ static void status_text(void)
     say_list();
     say_next_hops();
     say_queue();
+    say_spool();
     say("mail         %llu in, %llu delivered (%llu verified, %llu encrypted, %llu plain), %llu held back by policy, %llu bounced",
         (unsigned long long)counter_value(COUNT_mails_in), (unsigned long long)counter_value(COUNT_delivered),
         (unsigned long long)counter_value(COUNT_out_verified), (unsigned long long)counter_value(COUNT_out_encrypted),
@@ -225,12 +233,16 @@ static void json_list(void)
 static void json_queue(void)
 {
     struct status_queue q;
+    struct spool_info s;
     status_queue(&q);
+    spool_info(&s);
     json_object("queue");
     json_number("messages", q.messages);
     json_number("held", q.held);
     json_number("damaged", q.damaged);
     json_time("oldest", q.oldest);
+    json_number("spool_bytes", (int64_t)s.size_bytes);
+    json_number("spool_free_bytes", (int64_t)s.free_bytes);
     json_close();
 }
 

@@ -252,7 +252,7 @@ static void drop(const struct command_line *c)
     if (!confirm(c, "the mail will be gone, and its sender is not told: drop it?"))
         return;
     enum rc rc = RC_OK;
-    for (unsigned i = 0; rc == RC_OK && i < e.recipients; i++) {
+    for (unsigned i = 0; rc == RC_OK && !e.damaged && i < e.recipients; i++) { /* of a damaged one nobody is tried any more */
         rc = spool_read_recipient(e.id, i, recipient);
         if (rc == RC_OK && recipient->state == SPOOL_WAITING)
             rc = spool_outcome(e.id, i, SPOOL_DROPPED, 0, none, SPAN("dropped by the operator"), delivery_now());

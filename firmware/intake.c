@@ -13,6 +13,7 @@
 #include "firmware/relay_rules.h"
 #include "firmware/setting_value.h"
 #include "firmware/spool.h"
+#include "firmware/spool_watch.h"
 #include "firmware/turned_away.h"
 #include "firmware/wallclock.h"
 #include "hal/base/log.h"
@@ -89,12 +90,15 @@ uint64_t intake_size_max(void)
 
 /* --- what the dialogue asks --- */
 
-static void answer_rc(struct smtp_answer *a, enum rc rc)
+/* A failure of the spool, about a mail of so many bytes as far as known. */
+static void answer_rc(struct smtp_answer *a, enum rc rc, uint64_t bytes)
 {
-    if (rc == RC_FULL)
+    if (rc == RC_FULL) {
+        spool_watch_refused(bytes);
         smtp_answer(a, 452, "4.3.1", "no room for this mail now, try again later");
-    else
+    } else {
         smtp_answer(a, 451, "4.3.0", "the mail could not be stored (%s), try again later", rc_name(rc));
+    }
 }
 
 static void on_mail(void *ctx, struct smtp_server *s, const struct smtp_server_mail *m, struct smtp_answer *a)
@@ -105,8 +109,8 @@ static void on_mail(void *ctx, struct smtp_server *s, const struct smtp_server_m
     spool_info(&spool);
     if (slot->service != ON_25 && !slot->trusted)
         smtp_answer(a, 550, "5.7.1", "submission is for the networks named in mail.trusted");
-    else if (m->declared_bytes > spool.free_bytes)
-        answer_rc(a, RC_FULL);
+    else if (spool.free_bytes == 0 || m->declared_bytes > spool.free_bytes)
+        answer_rc(a, RC_FULL, m->declared_bytes);
     else
         smtp_answer(a, 250, "2.1.0", "sender ok");
 }
@@ -152,7 +156,7 @@ static void on_rcpt(void *ctx, struct smtp_server *s, const struct smtp_server_r
             rc = spool_add_recipient(&slot->writer, to);
         copy_text(slot->recipient, sizeof slot->recipient, to->address);
         if (rc != RC_OK)
-            answer_rc(a, rc);
+            answer_rc(a, rc, s->mail.declared_bytes);
     }
     if (a->code >= 400) {
         count(COUNT_rcpt_refused);
@@ -202,7 +206,7 @@ static void on_data(void *ctx, struct smtp_server *s, struct smtp_answer *a)
     mail_scan_init(&slot->scan);
     slot->write_rc = write_received(slot, s);
     if (slot->write_rc != RC_OK)
-        answer_rc(a, slot->write_rc);
+        answer_rc(a, slot->write_rc, s->mail.declared_bytes);
     else
         smtp_answer(a, 354, "", "go ahead, end with a line of one dot");
 }
@@ -215,6 +219,8 @@ static enum rc on_write(void *ctx, struct span bytes)
         slot->write_rc = RC_REFUSED;
     if (slot->write_rc == RC_OK)
         slot->write_rc = spool_write(&slot->writer, bytes);
+    if (slot->write_rc == RC_FULL)
+        spool_watch_refused(slot->writer.body_bytes);
     return slot->write_rc;
 }
 
@@ -226,7 +232,7 @@ static void on_done(void *ctx, struct smtp_server *s, struct smtp_answer *a)
     slot->data_open = false;
     enum rc rc = spool_commit(&slot->writer, &id);
     if (rc != RC_OK)
-        answer_rc(a, rc);
+        answer_rc(a, rc, bytes);
     else
         smtp_answer(a, 250, "2.0.0", "queued as %08X", (unsigned)id);
     count(rc == RC_OK ? COUNT_mails_in : COUNT_mails_refused);

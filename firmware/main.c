@@ -11,6 +11,7 @@
 #include "firmware/settings.h"
 #include "firmware/settings_log.h"
 #include "firmware/spool.h"
+#include "firmware/spool_watch.h"
 #include "firmware/version.h"
 #include "firmware/wallclock.h"
 #include "hal/base/log.h"
@@ -83,6 +84,7 @@ static struct deadline keep_house(void)
         return booted ? next : deadline_never();
     next = deadline_in_ms(HOUSEKEEPING_MS);
     network_follow();
+    spool_watch();
     if (++second % LIST_CHECK_EVERY == 0)
         list_store_check_expiry();
     return next;

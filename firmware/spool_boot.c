@@ -42,6 +42,7 @@ static struct {
     unsigned gap_count;
     bool redundant; /* copies beside their originals */
     bool bad_settled;
+    bool bad_status;   /* torn while it was written or zeroed */
     bool lost_records; /* bit rot has taken a header */
 } boot;
 
@@ -88,6 +89,30 @@ static bool commit_checks(const struct log_record *r)
     return log_payload(r, &payload) == RC_OK && commit_decode(payload, &c);
 }
 
+static bool is_zeroed(const struct log_record *r)
+{
+    uint8_t piece[64];
+    uint32_t len = record_bytes(r->h.payload_len) - RECORD_HEADER_BYTES;
+    for (uint32_t at = 0; at < len; at += sizeof piece) {
+        uint32_t n = len - at < sizeof piece ? len - at : sizeof piece;
+        if (flash_read(r->addr + RECORD_HEADER_BYTES + at, piece, n) != RC_OK)
+            return true;
+        for (uint32_t i = 0; i < n; i++)
+            if (piece[i] != 0)
+                return false;
+    }
+    return true;
+}
+
+/* A status record of which nothing can be read, or of which something could although it counts for nothing. */
+static bool is_torn_status(const struct log_record *r)
+{
+    struct span payload;
+    if (!record_is_status(r->h.type) || r->h.type == RECORD_SETTLED)
+        return false;
+    return r->dead ? !is_zeroed(r) : log_payload(r, &payload) == RC_CORRUPT;
+}
+
 static void note_status(const struct log_record *r)
 {
     struct span payload;
@@ -114,6 +139,7 @@ static void note_record(const struct log_record *r)
             boot.gaps[i].closed = true;
             boot.gaps[i].next_stamp = r->h.stamp;
         }
+    boot.bad_status = boot.bad_status || is_torn_status(r);
     if (r->dead)
         return;
     spool.segment[segment_find(r->place.seq)].live_bytes += record_bytes(r->h.payload_len);
@@ -261,6 +287,8 @@ static bool wants_zeroing(const struct log_record *r)
         return true;
     if (r->h.type == RECORD_SETTLED)
         return !r->dead && boot.bad_settled && log_payload(r, &payload) != RC_OK;
+    if (boot.bad_status && is_torn_status(r))
+        return true;
     const struct suspect *s = suspect_find(r->h.id);
     return s != NULL && (s->marks & DISCARD) != 0 && (!r->dead || (s->marks & SETTLED) != 0);
 }
@@ -289,7 +317,7 @@ static void zero_settled(void)
 
 static enum rc end_interrupted(void)
 {
-    if (boot.count == 0 && !boot.redundant && !boot.bad_settled && boot.gap_count == 0)
+    if (boot.count == 0 && !boot.redundant && !boot.bad_settled && !boot.bad_status && boot.gap_count == 0)
         return RC_OK;
     zero_discarded();
     enum rc rc = flash_sync();

@@ -81,7 +81,7 @@ static bool holds_busy(unsigned i)
     return false;
 }
 
-static int choose_victim(void)
+static int least_alive(void)
 {
     int best = -1;
     for (unsigned i = 0; i < spool.segments; i++)
@@ -89,8 +89,6 @@ static int choose_victim(void)
             best = (int)i;
     return best;
 }
-
-/* --- copying --- */
 
 /* A status record that a newer one has made worthless is left behind. */
 static bool is_superseded(const struct log_record *r)
@@ -105,6 +103,41 @@ static bool is_superseded(const struct log_record *r)
     struct span payload;
     return message_outcome(r->h.id, r->h.index, &newest, &payload) == RC_OK && newest.h.serial > r->h.serial;
 }
+
+/* Bytes that a copy of the segment would carry. */
+static uint32_t weigh(unsigned i)
+{
+    struct log_cursor c = log_from(spool.segment[i].seq, 0);
+    struct log_record r;
+    uint32_t bytes = 0;
+    unsigned steps = 0;
+    while (log_next(&c, &r) == RC_OK && r.place.seq == spool.segment[i].seq) {
+        if (!r.dead && !is_superseded(&r))
+            bytes += record_bytes(r.h.payload_len);
+        log_pause(&steps);
+    }
+    return bytes;
+}
+
+/* Looks into segments that seem full of what lives: much of it may be status records that newer ones have replaced. The first one
+ * with something to gain does. */
+static int first_light(void)
+{
+    for (unsigned i = 0; i < spool.segments; i++) {
+        const struct segment *s = &spool.segment[i];
+        if (s->state == SEGMENT_USED && !s->worn && (int)i != spool.head && weigh(i) <= segment_usable() / 4 * 3 && !holds_busy(i))
+            return (int)i;
+    }
+    return -1;
+}
+
+static int choose_victim(void)
+{
+    int i = least_alive();
+    return i >= 0 ? i : first_light();
+}
+
+/* --- copying --- */
 
 /* Adds one record to the buffer, with its payload as it is: damage stays visible. */
 static enum rc take(const struct log_record *r, size_t *used)

@@ -37,7 +37,7 @@ struct segment {
 };
 
 /* Who wants room: what follows may go deeper into the reserve. */
-enum room_class { ROOM_INTAKE, ROOM_SYSTEM /* outcomes, own mail */, ROOM_CLEANER };
+enum room_class { ROOM_INTAKE, ROOM_OWN /* bounces, reports: half of it */, ROOM_SYSTEM /* outcomes */, ROOM_CLEANER };
 
 struct log_record {
     struct record_header h;
@@ -112,8 +112,9 @@ int segment_reclaimable(void); /* or -1 */
 bool segment_label_next(void); /* labels or finds out a free segment without a label; false: there is none. Yields */
 void segment_worn(unsigned i); /* an operation failed: close it, mark it bad on flash. Yields */
 bool segment_may_append(enum room_class class);
-uint64_t spool_free_for_intake(void); /* spool_write.c */
-void spool_settled_flush(void);       /* spool_status.c: zeros the SETTLED records that are due. Yields */
+unsigned segments_kept_from(enum room_class class); /* free ones that stay for those who may go deeper */
+uint64_t spool_free_for_intake(void);               /* spool_write.c */
+void spool_settled_flush(void);                     /* spool_status.c: zeros the SETTLED records that are due. Yields */
 
 /* --- the log (spool_log.c) --- */
 /* Appends whole records, headers encoded with seed 0; a BODY record may be split. On return the buffer is used up. *last: place of the last record; first: place of an ENVELOPE, set when one passes and written into
@@ -158,6 +159,10 @@ enum rc message_kill_chain(uint32_t id, struct spool_place newest) MUST_CHECK;
 enum rc message_find(uint32_t id, uint8_t type, uint32_t index, struct spool_place hint, struct log_record *r) MUST_CHECK;
 /* The newest OUTCOME of a recipient: RC_NOT_FOUND none. payload as log_payload. */
 enum rc message_outcome(uint32_t id, uint32_t index, struct log_record *r, struct span *payload) MUST_CHECK;
+/* The status record of id at a place, with its payload as log_payload. RC_CORRUPT: there is none. */
+enum rc message_status_at(uint32_t id, struct spool_place at, struct log_record *r, struct status_payload *s) MUST_CHECK;
+/* Whether a newer status record of the same message makes an older one worthless. */
+bool message_replaces(const struct log_record *newer, const struct log_record *older);
 /* Whether all of a message is there and checks. */
 enum rc message_verify(uint32_t id, const struct commit_payload *c) MUST_CHECK;
 /* Being written or settled just now: neither copied nor loaded into the window. */

@@ -50,8 +50,7 @@ enum rc message_kill(uint32_t id, struct spool_place from, bool to_commit)
     return result;
 }
 
-/* The status record of id at a place, with its payload. RC_CORRUPT: there is none. */
-static enum rc status_at(uint32_t id, struct spool_place at, struct log_record *r, struct status_payload *s)
+enum rc message_status_at(uint32_t id, struct spool_place at, struct log_record *r, struct status_payload *s)
 {
     struct span payload;
     if (log_record_at(at, r) != RC_OK || r->h.id != id || r->dead || !record_is_status(r->h.type) ||
@@ -61,13 +60,19 @@ static enum rc status_at(uint32_t id, struct spool_place at, struct log_record *
     return back ? RC_OK : RC_CORRUPT; /* back means back: no loop */
 }
 
+bool message_replaces(const struct log_record *newer, const struct log_record *older)
+{
+    bool same = newer->h.type == RECORD_OUTCOME && newer->h.index == older->h.index;
+    return older->h.serial < newer->h.serial && (older->h.type != RECORD_OUTCOME || same) && older->h.type != RECORD_SETTLED;
+}
+
 enum rc message_kill_chain(uint32_t id, struct spool_place newest)
 {
     struct log_record r;
     struct status_payload s;
     enum rc rc = RC_OK;
     for (struct spool_place at = newest; rc == RC_OK && at.seq != 0; at = s.prev) {
-        rc = status_at(id, at, &r, &s);
+        rc = message_status_at(id, at, &r, &s);
         if (rc == RC_OK)
             rc = log_kill(&r);
     }
@@ -126,7 +131,7 @@ static enum rc outcome_by_chain(uint32_t id, uint32_t index, struct spool_place 
 {
     struct status_payload s;
     for (; at.seq != 0; at = s.prev) {
-        enum rc rc = status_at(id, at, r, &s);
+        enum rc rc = message_status_at(id, at, r, &s);
         if (rc != RC_OK)
             return rc;
         if (r->h.type == RECORD_OUTCOME && r->h.index == index)

@@ -193,21 +193,29 @@ enum rc segment_reclaim(unsigned i)
 /* --- opening --- */
 
 /* Free segments that stay for others: one for the compaction that gets out of any corner, and the reserve. */
-static unsigned keep_free(enum room_class class)
+unsigned segments_kept_from(enum room_class class)
 {
-    if (class == ROOM_CLEANER)
-        return 0;
-    return class == ROOM_INTAKE ? spool.reserve_segments + 1 : 1;
+    switch (class) {
+    case ROOM_INTAKE:
+        return spool.reserve_segments + 1;
+    case ROOM_OWN:
+        return spool.reserve_segments / 2 + 1;
+    case ROOM_SYSTEM:
+        return 1;
+    case ROOM_CLEANER:
+        break;
+    }
+    return 0;
 }
 
 bool segment_may_append(enum room_class class)
 {
-    return segments_free() >= keep_free(class);
+    return segments_free() >= segments_kept_from(class);
 }
 
 static bool may_open(enum room_class class)
 {
-    return segments_free() > keep_free(class);
+    return segments_free() > segments_kept_from(class);
 }
 
 /* The least worn free segment; among equals a random one. */

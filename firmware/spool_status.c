@@ -4,11 +4,18 @@
 
 #include "hal/base/log.h"
 
+#define STALE_MAX 3 /* a deferral, a hold, an older result of the same recipient */
+
 /* A change under way: the entry is locked, its new state not yet in RAM. */
 struct change {
     struct window_entry *w;
     struct record_header h;
     struct status_payload s;
+    struct stale {
+        struct spool_place place;
+        uint32_t serial;
+    } stale[STALE_MAX]; /* what it makes worthless */
+    unsigned stale_count;
 };
 
 static enum rc change_begin(struct change *c, uint32_t id, uint8_t type, uint32_t index)
@@ -57,10 +64,39 @@ static enum rc change_write(struct change *c, struct spool_place *place)
     return rc;
 }
 
+/* Leaves out of the chain what the new record makes worthless: the queue state before it, and an older result of the same recipient if
+ * that comes next. */
+static void leave_stale(struct change *c)
+{
+    struct log_record r;
+    struct status_payload s;
+    const struct log_record newer = { .h = { .type = c->h.type, .index = c->h.index, .serial = UINT32_MAX } };
+    while (c->stale_count < STALE_MAX && message_status_at(c->h.id, c->s.prev, &r, &s) == RC_OK && message_replaces(&newer, &r)) {
+        c->stale[c->stale_count++] = (struct stale){ r.place, r.h.serial };
+        c->s.prev = s.prev;
+    }
+}
+
+/* Zeros it, so that a long wait does not fill the log. What compaction has moved meanwhile stays until it is left behind. */
+static void kill_stale(const struct change *c)
+{
+    if (c->stale_count == 0)
+        return;
+    kill_begin();
+    for (unsigned i = 0; i < c->stale_count; i++) {
+        struct log_record r;
+        if (log_record_at(c->stale[i].place, &r) == RC_OK && r.h.id == c->h.id && r.h.serial == c->stale[i].serial && !r.dead &&
+            log_kill(&r) != RC_OK)
+            log_event_at(LOG_WARN, LOG_SPOOL, "kill-failed", "id=%u", (unsigned)c->h.id);
+    }
+    kill_end();
+}
+
 /* Writes it and takes it over into the window. */
 static enum rc change_commit(struct change *c)
 {
     struct spool_place place;
+    leave_stale(c);
     enum rc rc = change_write(c, &place);
     if (rc == RC_OK) {
         struct spool_entry *e = &c->w->e;
@@ -70,6 +106,7 @@ static enum rc change_commit(struct change *c)
         e->next_try = c->s.next_try;
         e->held = c->s.held;
         e->damaged = c->s.damaged;
+        kill_stale(c);
     }
     change_end(c);
     return rc;

@@ -179,13 +179,31 @@ static void apply_copy(const struct log_record *r)
         w->first = r->place;
 }
 
+/* A cut may have undone the zeros over what a newer status record had replaced: nobody would come by there again. */
+static void kill_replaced(const struct log_record *by, struct spool_place from)
+{
+    struct log_record r;
+    struct status_payload s;
+    kill_begin();
+    while (message_status_at(by->h.id, from, &r, &s) == RC_OK && message_replaces(by, &r)) {
+        from = s.prev;
+        if (log_kill(&r) != RC_OK)
+            log_event_at(LOG_WARN, LOG_SPOOL, "kill-failed", "id=%u", (unsigned)r.h.id);
+    }
+    kill_end();
+}
+
 static void apply_status(const struct log_record *r)
 {
     struct window_entry *w = window_find(r->h.id);
     struct span payload;
     struct status_payload s;
-    if (w != NULL && !w->locked && log_payload(r, &payload) == RC_OK && status_decode(payload, &s))
-        window_apply(w, r, &s);
+    if (w == NULL || w->locked || log_payload(r, &payload) != RC_OK || !status_decode(payload, &s))
+        return;
+    struct spool_place before = w->status;
+    window_apply(w, r, &s);
+    if (w->loading && before.seq != 0 && place_is(w->status, r->place) && !place_is(before, r->place))
+        kill_replaced(r, before);
 }
 
 static void apply_statuses(void)

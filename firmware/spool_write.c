@@ -12,12 +12,12 @@ struct event spool_changed;
 
 static enum room_class class_of(const struct spool_writer *w)
 {
-    return w->own ? ROOM_SYSTEM : ROOM_INTAKE;
+    return w->own ? ROOM_OWN : ROOM_INTAKE;
 }
 
 static uint64_t room_bytes(bool own)
 {
-    unsigned keep = own ? 1 : spool.reserve_segments + 1, free_now = segments_free();
+    unsigned keep = segments_kept_from(own ? ROOM_OWN : ROOM_INTAKE), free_now = segments_free();
     uint64_t bytes = free_now > keep ? (uint64_t)(free_now - keep) * segment_usable() : 0;
     if (spool.head >= 0 && free_now >= keep)
         bytes += spool.segment_bytes - spool.head_off;

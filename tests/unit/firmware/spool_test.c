@@ -196,6 +196,50 @@ static void full_refuses_and_recovers(void **state)
         check_message(id[i], i, 1, 30000);
 }
 
+/* Days of retries of a queue that fills the box: what they write is worth nothing as soon as the next one is written, and must not use up
+ * the room that outcomes need. Nor may own mail take it. */
+static void a_full_spool_goes_on_trying(void **state)
+{
+    (void)state;
+    uint32_t id[64], own;
+    unsigned n = 0;
+    while (n < 64 && put(n, 2, 30000, &id[n]) == RC_OK)
+        n++;
+    enum rc rc = RC_OK;
+    for (unsigned i = 0; rc == RC_OK && i < 64; i++) {
+        struct spool_envelope e = envelope(i);
+        struct spool_recipient r = recipient(i, 0);
+        struct spool_writer w;
+        e.origin = SPOOL_OWN;
+        rc = spool_begin(&w, chunk, &e, 0);
+        if (rc == RC_OK)
+            rc = spool_add_recipient(&w, &r);
+        if (rc == RC_OK)
+            rc = write_body(&w, i, 9000);
+        if (rc == RC_OK)
+            rc = spool_commit(&w, &own);
+        else
+            spool_abort(&w);
+    }
+    assert_int_equal(rc, RC_FULL);
+    char text[SPOOL_TEXT_MAX + 1] = { 0 };
+    memset(text, 'x', SPOOL_TEXT_MAX);
+    for (unsigned try = 1; try <= 150; try++)
+        for (unsigned i = 0; i < n; i++) {
+            assert_int_equal(spool_outcome(id[i], 0, SPOOL_WAITING, 451, (uint8_t[]){ 4, 0, 0 }, span_of(text), try), RC_OK);
+            assert_int_equal(spool_outcome(id[i], 1, SPOOL_WAITING, 451, (uint8_t[]){ 4, 0, 0 }, span_of(text), try), RC_OK);
+            assert_int_equal(spool_defer(id[i], try, (uint16_t)try), RC_OK);
+        }
+    reboot(0);
+    for (unsigned i = 0; i < n; i++) {
+        struct spool_entry e;
+        check_message(id[i], i, 2, 30000);
+        assert_true(spool_lookup(id[i], &e) && e.attempts == 150 && e.waiting == 2);
+        settle(id[i], 2);
+    }
+    must_put(70, 1, 30000);
+}
+
 static void full_without_a_size_fails_later(void **state)
 {
     (void)state;
@@ -276,6 +320,7 @@ int main(void)
         TEST(an_aborted_mail_leaves_nothing),
         TEST(ids_never_repeat),
         TEST(full_refuses_and_recovers),
+        TEST(a_full_spool_goes_on_trying),
         TEST(full_without_a_size_fails_later),
         TEST(compaction_keeps_the_old_and_makes_room),
         TEST(wear_is_spread),
