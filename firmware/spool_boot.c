@@ -247,6 +247,31 @@ static void close_gaps(void)
     }
 }
 
+/* Nothing acknowledged lies behind blank space, but parts of records that a cut has torn may: they are zeroed, for what they tell. */
+static void clear_behind(unsigned i)
+{
+    static const uint8_t zeros[SPOOL_UNIT];
+    const struct segment *s = &spool.segment[i];
+    for (uint32_t off = s->end; off < spool.segment_bytes; off += SPOOL_UNIT) {
+        uint8_t unit[SPOOL_UNIT];
+        struct record_header h;
+        if (flash_read(segment_addr(i) + off, unit, sizeof unit) != RC_OK)
+            return;
+        enum header_state state = record_header_decode(unit, &h, 0);
+        if (state == HEADER_BLANK || state == HEADER_ZERO)
+            continue;
+        if (flash_program(segment_addr(i) + off, zeros, sizeof zeros) != RC_OK)
+            log_event_at(LOG_WARN, LOG_SPOOL, "kill-failed", "at=0x%llx", (unsigned long long)(segment_addr(i) + off));
+    }
+}
+
+static void clear_behind_all(void)
+{
+    for (unsigned i = 0; i < spool.segments; i++)
+        if (spool.segment[i].state == SEGMENT_USED && !spool.segment[i].worn)
+            clear_behind(i);
+}
+
 /* Never loses what may have been acknowledged: with any sign of that, the rest is kept and shown. */
 static void decide(void)
 {
@@ -395,6 +420,7 @@ static enum rc recover(void)
         spool.salt = random_u32() | 1;
     first_pass();
     close_gaps();
+    clear_behind_all();
     decide();
     enum rc rc = end_interrupted();
     size_t n = kept_entries(kept);

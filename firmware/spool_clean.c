@@ -244,8 +244,9 @@ enum rc spool_make_room(void)
 
 static void housekeep(void)
 {
-    while (segment_label_next())
-        ;
+    while (segment_look_next())
+        if (task_yield() != RC_OK)
+            return;
     for (int i = segment_reclaimable(); i >= 0; i = segment_reclaimable())
         if (segment_reclaim((unsigned)i) != RC_OK)
             break;

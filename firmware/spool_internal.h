@@ -33,6 +33,7 @@ struct segment {
     uint32_t end;
     uint8_t state;
     bool wear_lost; /* the count did not survive: the highest one known stands in */
+    bool looked;    /* FREE: all of it is known to be erased */
     bool worn;      /* USED, but an operation failed in it: nothing more is written, and it is not used again */
 };
 
@@ -109,7 +110,8 @@ enum rc segment_open_head(enum room_class class) MUST_CHECK; /* a new head. RC_F
 /* Retires (durably), erases and labels a segment without live records. Yields. */
 enum rc segment_reclaim(unsigned i) MUST_CHECK;
 int segment_reclaimable(void); /* or -1 */
-bool segment_label_next(void); /* labels or finds out a free segment without a label; false: there is none. Yields */
+/* Looks through a free segment that was not looked at since boot, and labels one without a label; false: there is none. Yields */
+bool segment_look_next(void);
 void segment_worn(unsigned i); /* an operation failed: close it, mark it bad on flash. Yields */
 bool segment_may_append(enum room_class class);
 unsigned segments_kept_from(enum room_class class); /* free ones that stay for those who may go deeper */

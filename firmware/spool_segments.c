@@ -182,6 +182,7 @@ enum rc segment_reclaim(unsigned i)
         return rc;
     s->wear = (s->wear_lost ? spool.wear_guess : s->wear) + 1;
     s->wear_lost = false;
+    s->looked = true;
     rc = label(i);
     s->state = SEGMENT_FREE;
     if (rc != RC_OK)
@@ -268,6 +269,7 @@ static enum rc label_blank(unsigned i)
         s->state = SEGMENT_DIRTY;
         return RC_BUSY;
     }
+    s->looked = true;
     if (!s->wear_lost)
         return RC_OK;
     s->state = SEGMENT_BUSY;
@@ -280,10 +282,10 @@ static enum rc label_blank(unsigned i)
     return rc == RC_OK ? RC_OK : RC_BUSY;
 }
 
-bool segment_label_next(void)
+bool segment_look_next(void)
 {
     for (unsigned i = 0; i < spool.segments; i++)
-        if (spool.segment[i].state == SEGMENT_FREE && spool.segment[i].wear_lost)
+        if (spool.segment[i].state == SEGMENT_FREE && (spool.segment[i].wear_lost || !spool.segment[i].looked))
             return label_blank(i) == RC_OK || spool.segment[i].state == SEGMENT_DIRTY;
     return false;
 }
