@@ -302,7 +302,9 @@ static enum try_result try_address(struct delivery_slot *s, const struct next_ho
                   rc_name(rc));
         return rc == RC_CANCELLED ? TRY_CANCELLED : TRY_NEXT;
     }
-    return talk(s, host, plaintext);
+    enum try_result result = talk(s, host, plaintext);
+    slot_use_note(&delivery_memory, &s->arena);
+    return result;
 }
 
 static bool any_open(const struct delivery_slot *s)

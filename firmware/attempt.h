@@ -4,6 +4,7 @@
 
 #include "board/plan_sizes.h"
 #include "firmware/next_hop.h"
+#include "firmware/slot_use.h"
 #include "firmware/spool.h"
 #include "net/smtp_client.h"
 #include "net/tcp.h"
@@ -50,6 +51,8 @@ struct delivery_slot {
     uint8_t stack[PLAN_SESSION_STACK_BYTES] __attribute__((aligned(16)));
     uint8_t tls_memory[PLAN_DELIVERY_ARENA_BYTES] __attribute__((aligned(16)));
 };
+
+extern struct slot_use delivery_memory; /* defined in delivery.c */
 
 /* Tries the slot's batch at one host, all its addresses. Fills status[] of every recipient that is still open and clears `open` of those that
  * are decided (done, bounced, or waiting for a reason that another host would not change). RC_CANCELLED, else RC_OK. Yields. */

@@ -350,6 +350,40 @@ static void stats_tasks(bool json)
         json_close();
 }
 
+static void stats_memory(const char *name, size_t arena_bytes, size_t arena_peak, unsigned refused, const struct slot_use *use,
+                         bool json)
+{
+    if (!json) {
+        say("memory %-9s TLS %u of %u bytes at most%s, %u refused", name, (unsigned)arena_peak, (unsigned)arena_bytes,
+            use ? " in a session" : "", refused);
+        if (use)
+            say("       %-9s stack %u of %u bytes at most", "", (unsigned)use->stack_peak, (unsigned)use->stack_bytes);
+        return;
+    }
+    json_object(name);
+    json_number("tls_bytes", (int64_t)arena_bytes);
+    json_number("tls_peak", (int64_t)arena_peak);
+    json_number("tls_refused", refused);
+    if (use) {
+        json_number("stack_bytes", (int64_t)use->stack_bytes);
+        json_number("stack_peak", (int64_t)use->stack_peak);
+    }
+    json_close();
+}
+
+static void stats_pools(bool json)
+{
+    const struct slot_use *in = intake_use(), *out = delivery_use();
+    const struct arena *identity = tls_identity_memory();
+    if (json)
+        json_object("memory");
+    stats_memory("intake", in->arena_bytes, in->arena_peak, in->arena_refused, in, json);
+    stats_memory("delivery", out->arena_bytes, out->arena_peak, out->arena_refused, out, json);
+    stats_memory("identity", identity->size_bytes, identity->peak_bytes, identity->failures, NULL, json);
+    if (json)
+        json_close();
+}
+
 static void stats_spool(bool json)
 {
     struct spool_info s;
@@ -395,6 +429,7 @@ void command_stats(const struct command_line *c)
             (unsigned long long)link.drops);
     }
     stats_spool(c->json);
+    stats_pools(c->json);
     stats_tasks(c->json);
     if (c->json)
         json_end();

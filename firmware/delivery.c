@@ -20,6 +20,12 @@
 #define CLOCK_SLACK_S 60
 
 static struct delivery_slot slots[PLAN_DELIVERY_SESSIONS];
+struct slot_use delivery_memory = { .stack_bytes = PLAN_SESSION_STACK_BYTES, .arena_bytes = PLAN_DELIVERY_ARENA_BYTES };
+
+const struct slot_use *delivery_use(void)
+{
+    return &delivery_memory;
+}
 
 int64_t delivery_now(void)
 {

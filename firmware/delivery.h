@@ -4,6 +4,7 @@
 #define FIRMWARE_DELIVERY_H
 
 #include "firmware/next_hop.h"
+#include "firmware/slot_use.h"
 
 void delivery_init(void);
 /* For `policy DOMAIN`: what stands for one domain now, from settings and list, without asking the DNS. All out-parameters are the
@@ -13,5 +14,6 @@ enum next_hop_kind delivery_policy(struct span domain, struct next_hop *hop, str
 /* Time for the queue's plans: the wall clock, or the time since boot while there is none (then everything planned is due at once when the
  * clock comes). */
 int64_t delivery_now(void);
+const struct slot_use *delivery_use(void); /* of the sessions' memory */
 
 #endif

@@ -73,6 +73,7 @@ struct slot {
 };
 
 static struct slot slots[PLAN_INTAKE_SESSIONS];
+static struct slot_use use = { .stack_bytes = PLAN_SESSION_STACK_BYTES, .arena_bytes = PLAN_INTAKE_ARENA_BYTES };
 static struct tcp_listener listeners[SERVICES];
 static struct task acceptor;
 static uint8_t acceptor_stack[ACCEPTOR_STACK_BYTES] __attribute__((aligned(16)));
@@ -346,6 +347,7 @@ static void session_main(void *arg)
     log_event(LOG_INTAKE, "close", "sid=%u peer=%s rc=%s mails=%u errors=%u tls=%s cause=%s", (unsigned)slot->sid, peer,
               rc_name(rc), slot->server.mails_taken, slot->server.errors, slot->facts.established ? slot->facts.version : "none",
               tls_cause_name(slot->facts.cause));
+    slot_use_note(&use, &slot->arena);
     if (ended_badly(slot, rc))
         turn_away(slot);
     slot->used = false;
@@ -505,6 +507,11 @@ enum rc intake_init(void)
     }
     task_start(&acceptor, "acceptor", acceptor_stack, sizeof acceptor_stack, acceptor_main, NULL);
     return RC_OK;
+}
+
+const struct slot_use *intake_use(void)
+{
+    return &use;
 }
 
 unsigned intake_slots(void)

@@ -6,6 +6,7 @@
 #ifndef FIRMWARE_INTAKE_H
 #define FIRMWARE_INTAKE_H
 
+#include "firmware/slot_use.h"
 #include "hal/base/ipaddr.h"
 #include "hal/base/strbuf.h"
 
@@ -24,5 +25,6 @@ struct intake_session_view {
 /* For `status`: sessions by index; false past the end. */
 bool intake_session_at(unsigned index, struct intake_session_view *out);
 unsigned intake_slots(void);
+const struct slot_use *intake_use(void); /* of the sessions' memory */
 
 #endif
