@@ -12,6 +12,7 @@
 #define CONNECT_MS 30000
 #define RESOLVE_MS 20000
 #define IMPLICIT_TLS_PORT 465
+#define CREDENTIAL_MAX 256
 #define HANDSHAKE_MS 60000
 
 enum try_result { TRY_DONE /* recipients have their status */, TRY_NEXT, TRY_PLAINTEXT, TRY_CANCELLED };
@@ -119,14 +120,13 @@ static void set_all(struct delivery_slot *s, const struct delivery_status *statu
 
 static void set_policy_status(struct delivery_slot *s, const struct next_hop_host *host)
 {
-    struct delivery_status held;
     struct span first = span_of(s->outcome.text);
     size_t end = span_find(first, 0, '\n'); /* what follows says what becomes of the mail */
     if (end != SIZE_MAX)
         first = span_sub(first, 0, end);
-    delivery_status_set(&held, DELIVERY_WAIT, SCOPE_HOST, 0, "4.7.5", "held back, nothing was sent to %s: %.*s", host->name,
-                        (int)first.len, first.p);
-    set_all(s, &held);
+    delivery_status_set(&s->client.status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.7.5", "held back, nothing was sent to %s: %.*s",
+                        host->name, (int)first.len, first.p);
+    set_all(s, &s->client.status);
 }
 
 /* --- the transaction --- */
@@ -176,12 +176,12 @@ static unsigned gather_open(struct delivery_slot *s, unsigned where[PLAN_DELIVER
 static void transact(struct delivery_slot *s)
 {
     unsigned where[PLAN_DELIVERY_BATCH], n = gather_open(s, where);
-    struct delivery_status failed;
+    struct delivery_status *failed = &s->client.status;
     prepare_message(s);
     enum rc rc = rewind_body(s);
     if (rc != RC_OK) {
-        delivery_status_set(&failed, DELIVERY_WAIT, SCOPE_MESSAGE, 0, "4.3.0", "the stored mail cannot be read (%s)", rc_name(rc));
-        set_all(s, &failed);
+        delivery_status_set(failed, DELIVERY_WAIT, SCOPE_MESSAGE, 0, "4.3.0", "the stored mail cannot be read (%s)", rc_name(rc));
+        set_all(s, failed);
         for (unsigned i = 0; i < s->count; i++)
             s->batch[i].open = false;
         return;
@@ -198,24 +198,23 @@ static void transact(struct delivery_slot *s)
 
 static enum rc authenticate(struct delivery_slot *s)
 {
-    char user[256], password[256];
-    struct strbuf u = STRBUF(user), p = STRBUF(password);
+    struct strbuf u = strbuf_on((char *)s->scratch, CREDENTIAL_MAX),
+                  p = strbuf_on((char *)s->scratch + CREDENTIAL_MAX, CREDENTIAL_MAX);
     if (s->hop.kind != HOP_SMARTHOST || !settings_get("mail.smarthost_user")[0])
         return RC_OK;
     strbuf_puts(&u, settings_get("mail.smarthost_user"));
     strbuf_puts(&p, settings_get("mail.smarthost_password"));
     enum rc rc = smtp_client_auth(&s->client, strbuf_span(&u), strbuf_span(&p));
-    memset(password, 0, sizeof password);
+    memset(s->scratch, 0, 2 * CREDENTIAL_MAX);
     return rc;
 }
 
 /* --- one connection --- */
 
-static enum try_result fail_host(struct delivery_slot *s, const struct delivery_status *status, enum rc rc)
+static enum try_result fail_host(struct delivery_slot *s, enum rc rc)
 {
-    struct delivery_status at_host = *status;
-    at_host.scope = SCOPE_HOST;
-    set_all(s, &at_host);
+    s->client.status.scope = SCOPE_HOST;
+    set_all(s, &s->client.status);
     smtp_client_quit(&s->client);
     return rc == RC_CANCELLED ? TRY_CANCELLED : TRY_NEXT;
 }
@@ -261,16 +260,16 @@ static enum try_result talk(struct delivery_slot *s, const struct next_hop_host 
     } else {
         rc = smtp_client_greet(&s->client, &s->stream, s->host_name);
         if (rc != RC_OK)
-            return fail_host(s, &s->client.status, rc);
+            return fail_host(s, rc);
         s->client.tls = s->client.tls || implicit;
         a.tls = implicit ? TLS_UP : plaintext ? TLS_NOT_OFFERED : start_tls(s, &rc);
     }
     if (rc == RC_CANCELLED)
-        return fail_host(s, &s->client.status, rc);
+        return fail_host(s, rc);
     if (own_fault(&s->facts)) {
         delivery_status_set(&s->client.status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.3.0", "this box could not do TLS with %s now: %s",
                             host->name, tls_cause_text(s->facts.cause));
-        return fail_host(s, &s->client.status, RC_TLS);
+        return fail_host(s, RC_TLS);
     }
     enum try_result result = judge(s, host, &a);
     /* A server that answered STARTTLS with 4yz or 5yz left the session usable in plaintext; any other failure did not. */
@@ -278,7 +277,7 @@ static enum try_result talk(struct delivery_slot *s, const struct next_hop_host 
     if (result == TRY_DONE && !usable)
         result = TRY_PLAINTEXT;
     if (result == TRY_DONE && (rc = authenticate(s)) != RC_OK)
-        return fail_host(s, &s->client.status, rc);
+        return fail_host(s, rc);
     if (result == TRY_DONE)
         transact(s);
     smtp_client_quit(&s->client);
@@ -289,15 +288,15 @@ static enum try_result try_address(struct delivery_slot *s, const struct next_ho
                                    bool plaintext)
 {
     struct ip_endpoint peer = { *a, host->port };
-    struct delivery_status status;
+    struct delivery_status *status = &s->client.status;
     char memory[IP_ENDPOINT_TEXT_MAX];
     struct strbuf text = STRBUF(memory);
     enum rc rc = tcp_stream_connect(&s->stream, &s->conn, s->ring, &peer, deadline_in_ms(CONNECT_MS));
     if (rc != RC_OK) {
         ip_endpoint_format(&text, &peer);
-        delivery_status_set(&status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.4.1", "%s [%s] could not be reached (%s)", host->name, memory,
+        delivery_status_set(status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.4.1", "%s [%s] could not be reached (%s)", host->name, memory,
                             rc_name(rc));
-        set_all(s, &status);
+        set_all(s, status);
         log_event(LOG_DELIVERY, "no-connection", "id=%08X mx=%s peer=%s rc=%s", (unsigned)s->entry.id, host->name, memory,
                   rc_name(rc));
         return rc == RC_CANCELLED ? TRY_CANCELLED : TRY_NEXT;
@@ -317,7 +316,7 @@ static bool any_open(const struct delivery_slot *s)
 
 enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host)
 {
-    struct delivery_status status;
+    struct delivery_status *status = &s->client.status;
     unsigned addresses = 0;
     struct span name = span_of(host->name);
     attempt_known(&s->known, &s->list_entry, span_of(s->domain), &s->hop);
@@ -325,17 +324,17 @@ enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host)
         s->known.local.host = name; /* each host that the operator named is as good as the first */
     verdict_before(&s->verdict, &s->known, name);
     if (!s->verdict.mx_allowed) {
-        delivery_status_set(&status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.7.5",
+        delivery_status_set(status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.7.5",
                             "held back: the policy for %s does not name the mail server %s that the DNS gives", s->domain,
                             host->name);
-        set_all(s, &status);
+        set_all(s, status);
         count(COUNT_policy_held);
         log_event(LOG_DELIVERY, "mx-not-in-policy", "id=%08X domain=%s mx=%s", (unsigned)s->entry.id, s->domain, host->name);
         return RC_OK;
     }
-    enum rc rc = next_hop_addresses(&s->hop, host, s->address, &addresses, &s->dns, &status, deadline_in_ms(RESOLVE_MS));
+    enum rc rc = next_hop_addresses(&s->hop, host, s->address, &addresses, &s->dns, status, deadline_in_ms(RESOLVE_MS));
     if (rc != RC_OK) {
-        set_all(s, &status);
+        set_all(s, status);
         return rc == RC_CANCELLED ? rc : RC_OK;
     }
     for (unsigned i = 0; i < addresses && any_open(s); i++) {

@@ -88,11 +88,11 @@ static enum rc next_batch(struct delivery_slot *s, uint8_t *done)
 
 static enum rc try_hosts(struct delivery_slot *s)
 {
-    struct delivery_status status;
-    delivery_status_set(&status, DELIVERY_WAIT, SCOPE_DOMAIN, 0, "4.4.0", "no mail server of %s was tried", s->domain);
-    enum rc rc = next_hop_find(&s->hop, span_of(s->domain), &s->dns, &status, deadline_in_ms(FIND_HOP_MS));
+    struct delivery_status *status = &s->client.status;
+    delivery_status_set(status, DELIVERY_WAIT, SCOPE_DOMAIN, 0, "4.4.0", "no mail server of %s was tried", s->domain);
+    enum rc rc = next_hop_find(&s->hop, span_of(s->domain), &s->dns, status, deadline_in_ms(FIND_HOP_MS));
     for (unsigned i = 0; i < s->count; i++)
-        s->status[i] = status;
+        s->status[i] = *status;
     for (unsigned h = 0; rc == RC_OK && h < s->hop.count; h++)
         rc = attempt_host(s, &s->hop.host[h]);
     return rc == RC_CANCELLED ? rc : RC_OK;
