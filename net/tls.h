@@ -113,9 +113,11 @@ struct tls_params {
 enum rc tls_init(void) MUST_CHECK; /* once, after random_init and task setup; RC_UNSUPPORTED without entropy */
 /* The memory that all credentials share (and x509_self_signed works in): for status and to size it. */
 const struct arena *tls_identity_memory(void);
-/* Memory for one session's struct tls_session and its buffers comes from params->arena. Called by stream_starttls. Peaks on 32
- * bits: a server 29 KiB with P-256, 31 with RSA-2048; a client 31 KiB for chains of ECDSA or RSA-2048, 35 for three RSA
- * certificates under a 4096-bit root; afterwards 25. Each SAN of the peer's takes 32 bytes more. 64 bits: a tenth more. */
+/* Memory for one session's struct tls_session and its buffers comes from params->arena. Called by stream_starttls. What a session
+ * holds at most while it waits (arena.held_bytes), on 32 bits: a server 26.4 KiB; a client 29.9 KiB for a chain of three RSA-4096
+ * certificates; afterwards 25. Each SAN of the peer's takes 32 bytes more. 64 bits: a tenth more. What one step of a handshake needs
+ * beyond the arena it borrows from the identities' memory until the step ends; without room there the handshake fails with
+ * TLS_CAUSE_NO_MEMORY. */
 #define TLS_ARENA_BYTES (40u * 1024)
 
 /* Makes a P-256 key and a self-signed certificate for names (first is also shown as subject; dNSName SANs), valid from

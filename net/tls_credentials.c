@@ -256,7 +256,7 @@ void tls_key_view_open(struct tls_key_view *v, struct tls_credentials *c)
     v->pk.MBEDTLS_PRIVATE(pk_ctx) = &v->rsa;
 }
 
-void tls_key_view_close(struct tls_key_view *v)
+void tls_key_view_forget(struct tls_key_view *v)
 {
     if (!v->in_use)
         return;
@@ -266,5 +266,10 @@ void tls_key_view_close(struct tls_key_view *v)
     mbedtls_mpi_free(&rsa->MBEDTLS_PRIVATE(RQ));
     mbedtls_mpi_free(&rsa->MBEDTLS_PRIVATE(Vi));
     mbedtls_mpi_free(&rsa->MBEDTLS_PRIVATE(Vf));
+}
+
+void tls_key_view_close(struct tls_key_view *v)
+{
+    tls_key_view_forget(v);
     memset(v, 0, sizeof *v);
 }

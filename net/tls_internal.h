@@ -45,6 +45,8 @@ struct tls_session {
     mbedtls_ssl_config conf;
     struct tls_session *next; /* all sessions that hold memory */
     struct arena *arena;
+    bool may_borrow;   /* a step of the handshake is under way */
+    unsigned borrowed; /* blocks in the identity arena, see tls_settle */
     struct stream *stream;
     const struct stream_ops *inner;
     void *inner_ctx;
@@ -68,6 +70,10 @@ struct tls_session {
 /* --- tls_platform.c */
 void tls_enter(struct tls_session *t);
 void tls_leave(void);
+/* What one step of a handshake needs for a moment (a private key's operation, a chain's check) may exceed the session's arena:
+ * then it comes from the room that the identity arena keeps for a change of identities. Nothing of it outlives a yield, so that
+ * no session can keep it from another: called inside tls_enter before whatever may wait; false fails the session. */
+bool tls_settle(struct tls_session *t);
 bool tls_ready(void);
 struct arena *tls_identity_arena(void);
 void tls_session_link(struct tls_session *t);
@@ -80,6 +86,7 @@ void tls_handshake_facts(struct tls_session *t, struct tls_facts *facts); /* ver
 
 /* --- tls_verify.c: fills seen, and the leaf's facts */
 void tls_verify_configure(struct tls_session *t); /* client */
+void tls_verify_forget(struct tls_session *t);    /* what the keys of the peer's chain cache; inside tls_enter */
 
 /* --- tls_cause.c */
 void tls_chain_cause(const struct tls_session *t, struct tls_facts *facts);
@@ -89,6 +96,7 @@ enum rc tls_failure_rc(const struct tls_session *t, const struct tls_facts *fact
 /* --- tls_credentials.c */
 mbedtls_x509_crt *tls_credentials_chain(struct tls_credentials *c);
 void tls_key_view_open(struct tls_key_view *v, struct tls_credentials *c);
-void tls_key_view_close(struct tls_key_view *v); /* inside tls_enter */
+void tls_key_view_forget(struct tls_key_view *v); /* the caches; inside tls_enter */
+void tls_key_view_close(struct tls_key_view *v);  /* inside tls_enter */
 
 #endif

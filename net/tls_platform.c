@@ -60,9 +60,34 @@ void tls_session_unlink(struct tls_session *t)
     *at = t->next;
 }
 
+bool tls_settle(struct tls_session *t)
+{
+    tls_key_view_forget(&t->key);
+    if (t->borrowed != 0)
+        tls_verify_forget(t);
+    arena_note_held(t->arena);
+    if (t->borrowed == 0)
+        return true;
+    t->arena->failures++;
+    t->io_rc = RC_NO_MEMORY;
+    return false;
+}
+
 static void *platform_calloc(size_t count, size_t size)
 {
-    return arena_calloc(running != NULL ? running->arena : &identity, count, size);
+    if (running == NULL)
+        return arena_calloc(&identity, count, size);
+    unsigned failures = running->arena->failures, lender_failures = identity.failures;
+    void *p = arena_calloc(running->arena, count, size);
+    if (p != NULL || !running->may_borrow)
+        return p;
+    p = arena_calloc(&identity, count, size);
+    identity.failures = lender_failures;
+    if (p != NULL) {
+        running->arena->failures = failures;
+        running->borrowed++;
+    }
+    return p;
 }
 
 static void platform_free(void *p)
@@ -74,6 +99,8 @@ static void platform_free(void *p)
         return;
     }
     if (arena_owns(&identity, p)) {
+        if (running != NULL && running->borrowed > 0)
+            running->borrowed--;
         arena_free(&identity, p);
         return;
     }

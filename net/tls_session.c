@@ -23,7 +23,7 @@
 static int bio_send(void *ctx, const unsigned char *buf, size_t len)
 {
     struct tls_session *t = ctx;
-    if (t->no_wait)
+    if (t->no_wait || !tls_settle(t))
         return ERROR_BELOW;
     tls_leave();
     enum rc rc = t->inner->write(t->inner_ctx, span_bytes(buf, len), t->deadline);
@@ -47,6 +47,8 @@ static int bio_recv(void *ctx, unsigned char *buf, size_t len)
     size_t got = 0;
     if (t->no_wait && !t->inner->readable(t->inner_ctx))
         return MBEDTLS_ERR_SSL_WANT_READ;
+    if (!tls_settle(t))
+        return ERROR_BELOW;
     tls_leave();
     enum rc rc = t->inner->read(t->inner_ctx, buf, len, &got, t->deadline);
     tls_enter(t);
@@ -216,7 +218,11 @@ static int shake_hands(struct tls_session *t)
     uint64_t slice_start = clock_us();
     while (!mbedtls_ssl_is_handshake_over(&t->ssl)) {
         tls_enter(t);
+        t->may_borrow = true;
         int error = mbedtls_ssl_handshake_step(&t->ssl);
+        if (!tls_settle(t))
+            error = MBEDTLS_ERR_SSL_ALLOC_FAILED;
+        t->may_borrow = false;
         tls_leave();
         if (error != 0 && (!is_transient(error) || t->io_rc != RC_OK))
             return error;

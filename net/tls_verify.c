@@ -78,6 +78,17 @@ static void prepare_issuers(const mbedtls_x509_crt *child, const mbedtls_x509_cr
             make_montgomery_cache(issuers);
 }
 
+void tls_verify_forget(struct tls_session *t)
+{
+    const mbedtls_ssl_session *session = t->ssl.MBEDTLS_PRIVATE(session_negotiate);
+    const mbedtls_x509_crt *crt = session != NULL ? session->MBEDTLS_PRIVATE(peer_cert) : NULL;
+    for (; crt != NULL; crt = crt->next) {
+        mbedtls_mpi *cache = montgomery_cache(crt);
+        if (cache != NULL)
+            mbedtls_mpi_free(cache);
+    }
+}
+
 /* --- Roots */
 
 static void drop_root(struct root_search *f)

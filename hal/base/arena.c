@@ -191,6 +191,12 @@ UNCHECKED_ACCESS void arena_free(struct arena *a, void *p)
     link_free(a, b, previous_free, next_free);
 }
 
+void arena_note_held(struct arena *a)
+{
+    if (a->used_bytes > a->held_bytes)
+        a->held_bytes = a->used_bytes;
+}
+
 bool arena_owns(const struct arena *a, const void *p)
 {
     uintptr_t start = (uintptr_t)a->base, address = (uintptr_t)p;

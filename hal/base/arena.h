@@ -15,6 +15,7 @@ struct arena {
     size_t size_bytes;
     size_t used_bytes;
     size_t peak_bytes;
+    size_t held_bytes;   /* the most that was in use at an arena_note_held */
     unsigned failures;   /* requests refused since init */
     uint32_t first_free; /* offset of the lowest free block */
 };
@@ -23,6 +24,7 @@ void arena_init(struct arena *a, void *memory, size_t bytes);   /* memory aligne
 void *arena_calloc(struct arena *a, size_t count, size_t size); /* zeroed; NULL when there is no room or on overflow */
 void arena_free(struct arena *a, void *p);                      /* p from this arena, or NULL */
 bool arena_owns(const struct arena *a, const void *p);          /* p points into its memory */
-void arena_release(struct arena *a);                            /* ends it: the memory may be used for something else */
+void arena_note_held(struct arena *a); /* for an owner who tells what lasts from what is needed for a moment */
+void arena_release(struct arena *a);   /* ends it: the memory may be used for something else */
 
 #endif

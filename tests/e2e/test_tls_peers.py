@@ -202,7 +202,7 @@ def test_client_takes_a_chain_in_any_order(version):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_client_out_of_memory_has_a_name(version):
     with openssl_server("rsa", VERSIONS[version]) as port:
-        facts, _ = probe_client(port, "--arena", "30720")
+        facts, _ = probe_client(port, "--arena", "24576")
     assert (facts["rc"], facts["cause"], facts["kept_bytes"]) == ("no-memory", "no-memory", 0)
 
 

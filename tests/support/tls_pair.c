@@ -14,6 +14,7 @@ struct tls_credentials *pair_served;
 char pair_asked_sni[DOMAIN_TEXT_MAX];
 uint64_t pair_now_us;
 bool pair_entropy_works = true;
+void (*pair_watch)(void);
 
 /* --- the board */
 
@@ -168,7 +169,10 @@ void pair_run(void)
     task_start(&pair_client.task, "client", client_stack, sizeof client_stack, run_side, &pair_client);
     while (!task_done(&pair_server.task) || !task_done(&pair_client.task)) {
         pair_now_us += 10;
-        if (tasks_run())
+        bool ready = tasks_run();
+        if (pair_watch != NULL)
+            pair_watch();
+        if (ready)
             continue;
         struct deadline next = tasks_next_deadline();
         if (next.at_ms != UINT64_MAX && next.at_ms * 1000 > pair_now_us)

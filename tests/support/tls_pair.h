@@ -42,8 +42,9 @@ struct tls_credentials *pair_load(const char *label);
 
 /* Fresh streams and arenas, parameters for a handshake that works; then change what the test is about. */
 void pair_prepare(void);
-/* Runs both tasks to their end. */
+/* Runs both tasks to their end; watch, if set, is called whenever both have yielded. */
 void pair_run(void);
+extern void (*pair_watch)(void);
 /* prepare, serve label, run. */
 void pair_serve(const char *label);
 

@@ -57,6 +57,13 @@ static void freed_blocks_merge_in_every_order(void **state)
     }
     assert_int_equal(arena.failures, 0);
     assert_int_equal(arena.peak_bytes, BYTES);
+    arena_note_held(&arena);
+    assert_int_equal(arena.held_bytes, 0);
+    void *p = arena_calloc(&arena, 1, 100);
+    arena_note_held(&arena);
+    arena_free(&arena, p);
+    arena_note_held(&arena);
+    assert_int_equal(arena.held_bytes, 128);
 }
 
 static void the_lowest_fitting_hole_is_taken(void **state)

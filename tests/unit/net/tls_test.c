@@ -378,6 +378,72 @@ static void too_little_memory_at_any_point(void **state)
     }
 }
 
+/* --- what a step of the handshake borrows from the identities' room */
+
+static size_t identities_bytes;
+
+static void expect_nothing_borrowed(void)
+{
+    assert_int_equal(tls_identity_memory()->used_bytes, identities_bytes);
+}
+
+/* The smallest arena of side in which a handshake works; in each smaller one it fails cleanly. */
+static size_t least_bytes(struct side *side)
+{
+    bool failed = false;
+    identities_bytes = tls_identity_memory()->used_bytes;
+    pair_watch = expect_nothing_borrowed;
+    for (size_t bytes = 22 * 1024; bytes <= 48 * 1024; bytes += 256) {
+        pair_prepare();
+        arena_init(&side->arena, side->arena.base, bytes);
+        pair_run();
+        expect_all_memory_back();
+        expect_nothing_borrowed();
+        if (side->rc != RC_OK) {
+            failed = true;
+            expect_cause(side, RC_NO_MEMORY, TLS_CAUSE_NO_MEMORY);
+            continue;
+        }
+        expect_cause(side, RC_OK, TLS_CAUSE_NONE);
+        assert_true(failed);
+        pair_watch = NULL;
+        return bytes;
+    }
+    fail_msg("no arena suffices");
+    return 0;
+}
+
+/* Identities until there is no room for another: what is left is less than one takes. */
+static unsigned fill_identities(struct tls_credentials **held, unsigned max)
+{
+    static char chain_text[TLS_PEM_MAX], key_text[TLS_PEM_MAX];
+    char why_text[200];
+    struct strbuf why = STRBUF(why_text);
+    struct span chain = pair_read_file("ec", "pem", chain_text), key = pair_read_file("ec", "key", key_text);
+    unsigned n = 0;
+    while (n < max && tls_credentials_load(chain, key, &held[n], &why) == RC_OK)
+        n++;
+    assert_true(n < max);
+    return n;
+}
+
+static void a_step_of_the_handshake_borrows(void **state)
+{
+    (void)state;
+    struct tls_credentials *held[64];
+    struct side *const sides[] = { server, client };
+    pair_served = pair_load("rsa");
+    for (unsigned i = 0; i < 2; i++) {
+        size_t lent = least_bytes(sides[i]);
+        unsigned n = fill_identities(held, sizeof held / sizeof held[0]);
+        size_t alone = least_bytes(sides[i]);
+        while (n > 0)
+            tls_credentials_release(held[--n]);
+        assert_true(lent + 1024 <= alone);
+    }
+    tls_credentials_release(pair_served);
+}
+
 static void every_cause_has_words(void **state)
 {
     (void)state;
@@ -424,6 +490,7 @@ int main(void)
         cmocka_unit_test(a_silent_peer_times_out),
         cmocka_unit_test(a_cancelled_handshake_ends),
         cmocka_unit_test(too_little_memory_at_any_point),
+        cmocka_unit_test(a_step_of_the_handshake_borrows),
         cmocka_unit_test(every_cause_has_words),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
