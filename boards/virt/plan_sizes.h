@@ -8,10 +8,10 @@
 #define PLAN_DELIVERY_SESSIONS 6
 #define PLAN_BOX_SESSIONS 4
 #define PLAN_SESSION_STACK_BYTES (7 * 1024)
-#define PLAN_INTAKE_ARENA_BYTES (33 * 1024)
-#define PLAN_DELIVERY_ARENA_BYTES (37 * 1024)
+#define PLAN_INTAKE_ARENA_BYTES (28 * 1024)
+#define PLAN_DELIVERY_ARENA_BYTES (34 * 1024)
 #define PLAN_BOX_STACK_BYTES (7 * 1024)
-#define PLAN_BOX_ARENA_BYTES (34 * 1024) /* the box's own connections are TLS clients too */
+#define PLAN_BOX_ARENA_BYTES PLAN_DELIVERY_ARENA_BYTES
 #define PLAN_DELIVERY_BATCH 6 /* recipients in one transaction */
 #define PLAN_MX_HOSTS 12      /* of one domain; more are left out: large providers name fewer */
 #define PLAN_GIVE_WAY_MS 2000 /* for an idle session to say 421 and end */

@@ -1,0 +1,120 @@
+"""The boards' plan of memory against the worst that sessions do: long chains and keys, every command, reports, many recipients. What
+`stats` shows afterwards must fit with room to spare."""
+
+import smtplib
+import ssl
+import time
+
+import pytest
+
+from lab import client, net, pki
+from lab.fakemx import FakeMx
+from test_certificates import paste, shown_chain
+
+RTC = "2026-06-01T12:00:00Z"
+STACK_SPARE, TLS_SPARE = 0.85, 0.97  # of what is given; beyond it TLS refuses a session and says so
+RECIPIENTS = 8  # more than a batch
+LONG = ".".join(["x" * 60] * 3)
+CASES = {"ecdsa": "ecdsa", "rsa": "rsa", "rsa-4096": "rsa-4096"}
+VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+COMMANDS = ["help", "status", "status json", "show", "show json", "policy {listed}", "policy {listed} json", "queue", "queue json", "list",
+            "list find example", "cert", "cert info json", "dns", "dns {listed} MX", "dns {listed} MX json", "log 400", "trace deliver", "stats", "time",
+            "set mail.postmaster postmaster@office.example", "commit", "set host.name other.office.example", "commit",
+            "set host.name mail.office.example", "commit", "queue retry", "nonsense", "dns " + "y" * 63 + ".example A"]
+
+
+@pytest.fixture(scope="module", params=["virt", "mps2-an500"])
+def box(request, make_box, names, authorities):
+    names.host("server.office.example", net.OFFICE)
+    policies = {domain(kind, version): {"mode": "enforce", "mxs": [f"mx.{domain(kind, version)}"]} for kind in CASES for version in VERSIONS}
+    policy = {"timestamp": "2026-05-20T00:00:00+00:00", "expires": "2026-07-01T00:00:00+00:00", "version": "0.1", "author": "lab",
+              "policy-aliases": {}, "policies": policies}
+    box = make_box(board=request.param, rtc=RTC, policy=policy, roots="".join(ca.root_pem for ca in authorities.values()),
+                   settings={"mail.inside": "server.office.example:25"})
+    yield box
+    box.stop()
+
+
+@pytest.fixture(scope="module")
+def authorities():
+    return {kind: pki.CA(f"Root {kind}", kind) for kind in CASES}
+
+
+def domain(kind, version):
+    return f"{kind}.v{version.replace('.', '-')}.{LONG}.example"
+
+
+def wait(condition, what):
+    end = time.time() + 60
+    while not condition():
+        assert time.time() < end, what
+        time.sleep(0.1)
+
+
+def send(box, version, sender, recipients, source=None):
+    context = client.unverified()
+    context.minimum_version = context.maximum_version = VERSIONS[version]
+    with smtplib.SMTP(box.ip, 25, local_hostname="z" * 60 + ".client.example", timeout=60, source_address=(net.address(source or net.CLIENTS + "1"), 0)) as s:
+        s.starttls(context=context)
+        s.sendmail(sender, recipients, client.mail("memory"), ["BODY=8BITMIME", "ENVID=" + "e" * 90],
+                   ["NOTIFY=SUCCESS,FAILURE,DELAY", "ORCPT=rfc822;" + "o" * 200 + "@example"])
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_incoming_handshakes(box, authorities, kind):
+    office = FakeMx(net.OFFICE, "server.office.example", cert=pki.self_signed("server.office.example", kind=kind))
+    try:
+        chain, key = authorities[kind].issue("mail.office.example", kind=kind)
+        assert paste(box, "cert import", chain + key) == "the certificate is in use"
+        for version in VERSIONS:
+            before = len(office.mails)
+            send(box, version, "s" * 60 + "@sender.example", [f"{'r' * 60}{i}@office.example" for i in range(RECIPIENTS)])
+            wait(lambda: sum(len(m["to"]) for m in office.mails[before:]) == RECIPIENTS, "the mail did not arrive")
+        shown_chain(box)
+    finally:
+        office.stop()
+
+
+@pytest.mark.parametrize("kind", CASES)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_outgoing_handshakes_and_reports(box, names, authorities, remote_ip, kind, version):
+    to = domain(kind, version)
+    names.mail_domain(to, f"mx.{to}", remote_ip)
+    office = FakeMx(net.OFFICE, "server.office.example", cert=pki.self_signed("server.office.example"))
+    mx = FakeMx(remote_ip, f"mx.{to}", cert=authorities[kind].issue(f"mx.{to}", *[f"mx{i}.{to}" for i in range(10)], kind=kind),
+                tls=VERSIONS[version], extensions=["PIPELINING", "SIZE 10000000", "8BITMIME"], replies={"RCPT": ["250 ok", "550 5.1.1 " + "n" * 400]})
+    try:
+        send(box, "1.3", "anna@office.example", [f"{'b' * 60}@{to}", f"{'c' * 60}@{to}", f"{'d' * 60}@{to}"], source=net.OFFICE)
+        wait(lambda: mx.tls_mails >= 1, "the mail did not go out")
+        wait(lambda: any(b"multipart/report" in m["body"] for m in office.mails), "no report came back")
+        assert mx.plain_mails == 0
+    finally:
+        mx.stop()
+        office.stop()
+
+
+def test_every_command(box):
+    for command in COMMANDS:
+        box.console(command.format(listed=domain("rsa", "1.2")))
+
+
+def test_all_sessions_at_once(box):
+    """What each of them holds for a handshake, and what one step borrows, is there for all."""
+    clients = []
+    for i in range(box.json("status")["sessions_max"]):
+        s = smtplib.SMTP(box.ip, 25, timeout=30, source_address=(net.address(f"{net.CLIENTS}{i + 10}"), 0))
+        s.starttls(context=client.unverified())
+        clients.append(s)
+    for s in clients:
+        assert s.ehlo()[0] == 250
+        s.close()
+
+
+def test_it_all_fitted(box):
+    stats = box.json("stats")
+    print(box.console("stats"))
+    for task in stats["tasks"]:
+        assert task["stack_used"] <= STACK_SPARE * task["stack_bytes"], task
+    for name, pool in stats["memory"].items():
+        assert pool["tls_refused"] == 0 and 0 < pool["tls_peak"] <= (1 if name == "identity" else TLS_SPARE) * pool["tls_bytes"], (name, pool)
+        assert pool.get("stack_peak", 0) <= STACK_SPARE * pool.get("stack_bytes", 0), (name, pool)
