@@ -44,4 +44,8 @@ enum rc keyring_write(const struct keyring_source *s, struct byte_buffer *out) M
  * not a certificate, one over ROOT_DER_MAX, none or over ROOTS_MAX. */
 enum rc roots_write(struct span pem, struct byte_buffer *out, unsigned *count, struct strbuf *why) MUST_CHECK;
 
+/* The anchors section from DS records of the root zone, one a line; text empty: those that IANA publishes, which this tool knows. RC_INVALID
+ * with the reason in why. */
+enum rc anchors_write(struct span text, struct byte_buffer *out, struct strbuf *why) MUST_CHECK;
+
 #endif
