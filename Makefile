@@ -98,6 +98,10 @@ $1_BOARD_OBJ := $$(patsubst %,$(BUILD)/$1/obj/%.o,$$(basename $$($1_BOARD_SRC)))
 $1_THIRD := $$(THIRD_LIBS:%=$(BUILD)/$1/lib/lib%.a)
 $1_FLOORS := $$(foreach f,$(FLOORS),$$(if $$(SRC_$$f),$(BUILD)/$1/lib/lib$$f.a))
 $1_LIBS := $$($1_FLOORS) $$($1_THIRD)
+$1_KEYRING := $(BUILD)/$1/obj/factory_keyring.o
+$$($1_KEYRING): $(BUILD)/factory_keyring.c $(BUILD)/$1/.flags
+	@mkdir -p $$(@D)
+	$(Q)$4 -std=c11 $(WARNINGS) $$($1_FLAGS) $6 -c -o $$@ $$<
 
 # A board's *_sizes.h (plans of memory, for any floor) and *_config.h (addresses, for drivers) are included as "board/...".
 $(BUILD)/$1/inc/.stamp: Makefile $$(wildcard boards/$2/*_sizes.h boards/$2/*_config.h)
@@ -143,9 +147,9 @@ $1_IMAGE_BYTES := $$(BOARD_CODE_IMAGE_BYTES)
 $1_PROGRAM := $(BUILD)/$1/postern.elf $$(if $$(BOARD_CODE_IMAGE_BYTES),$(BUILD)/$1/code.img)
 $1_LDFLAGS := $$(BOARD_CFLAGS) $$(BOARD_LDFLAGS) $(ARM_LDFLAGS)
 $$(eval $$(call variant,$1,$1,$$($1_CROSS),$$($1_CROSS)gcc,$$(BOARD_CFLAGS) --specs=picolibc.specs))
-$(BUILD)/$1/postern.elf: $$($1_BOARD_OBJ) $$($1_LIBS) $$(wildcard boards/$1/*.ld)
+$(BUILD)/$1/postern.elf: $$($1_BOARD_OBJ) $$($1_KEYRING) $$($1_LIBS) $$(wildcard boards/$1/*.ld)
 	@echo "$1: $$@"
-	$(Q)$$($1_CROSS)gcc -o $$@ $$($1_BOARD_OBJ) -Wl,--start-group $$($1_LIBS) -Wl,--end-group \
+	$(Q)$$($1_CROSS)gcc -o $$@ $$($1_BOARD_OBJ) $$($1_KEYRING) -Wl,--start-group $$($1_LIBS) -Wl,--end-group \
 		$$($1_LDFLAGS) -Wl,-Map=$$(@:.elf=.map)
 $(BUILD)/$1/selftest.elf: $$($1_BOARD_OBJ) $(SELFTEST_SRC:%.c=$(BUILD)/$1/obj/%.o) $(BUILD)/$1/lib/libhal.a $$(wildcard boards/$1/*.ld)
 	@echo "$1: $$@"
@@ -170,9 +174,9 @@ $1_LIBS := $$($1_FLOORS) $$($5_THIRD)
 $$(eval $$(call floor_lib,$1,tools,))
 -include $$(SRC_tools:%.c=$(BUILD)/$1/obj/%.d)
 $1_TEST_LIBS := $(BUILD)/$1/lib/libboard.a $$($1_LIBS)
-$(BUILD)/$1/postern: $$($1_BOARD_OBJ) $$($1_LIBS)
+$(BUILD)/$1/postern: $$($1_BOARD_OBJ) $$($1_KEYRING) $$($1_LIBS)
 	@echo "$1: $$@"
-	$(Q)$2 -o $$@ $$($1_BOARD_OBJ) -Wl,--start-group $$($1_LIBS) -Wl,--end-group $$($1_LDFLAGS)
+	$(Q)$2 -o $$@ $$($1_BOARD_OBJ) $$($1_KEYRING) -Wl,--start-group $$($1_LIBS) -Wl,--end-group $$($1_LDFLAGS)
 $(BUILD)/$1/lib/libboard.a: $$(filter-out %/main.o,$$($1_BOARD_OBJ))
 	@mkdir -p $$(@D) && rm -f $$@
 	@ar rcsD $$@ $$^
@@ -218,6 +222,20 @@ format:
 	@clang-format -i $(OUR_C)
 size: virt mps2-an500
 	@toolchain/size-report $(foreach b,virt mps2-an500,$(BUILD)/$b/postern.elf)
+
+# --- Signing keys ----------------------------------------------------------------------------------------------------------
+
+# The factory keyring goes into every firmware: of the keys in KEYS, made where there are none. The same keys, the same bytes.
+KEYS := $(BUILD)/keys
+export POSTERN_KEYS := $(abspath $(KEYS))
+ifeq ($(wildcard $(KEYS)/keyring.img),)
+$(KEYS)/keyring.img: $(BUILD)/tools/postern-image
+	@$< keys
+endif
+# Written only if its text changed: KEYS may be another folder than the last time.
+$(BUILD)/factory_keyring.c: $(KEYS)/keyring.img toolchain/embed-keyring FORCE
+	@toolchain/embed-keyring $< $@
+tools: $(KEYS)/keyring.img
 
 # --- What people call --------------------------------------------------------------------------------------------------------
 

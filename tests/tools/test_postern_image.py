@@ -78,7 +78,7 @@ def read_image(slot):
     manifest = slot[:64 + 56 * count]
     signature = slot[len(manifest):len(manifest) + room]
     assert signature[:4] == b"PSIG"
-    assert struct.unpack_from("<II", signature, 4) == (zlib.crc32(manifest), 0)
+    assert struct.unpack_from("<II", signature, 4) == (zlib.crc32(manifest), 1)
     sections, end = {}, len(manifest) + room
     for n in range(count):
         kind, zero, offset, length = struct.unpack_from("<IIQQ", manifest, 64 + 56 * n)
@@ -97,6 +97,7 @@ def test_a_whole_image(tmp_path, compiled, board):
     assert (version, created, expires) == (1589995512, 1589995512, 1591205112)
     assert sections[1] == compiled.read_bytes()
     assert sections[2][:4] == b"PRTS" and struct.unpack_from("<I", sections[2], 8) == (3,)
+    assert sections[3][:4] == b"PANC" and [struct.unpack_from("<H", sections[3], at) for at in (8, 44)] == [(20326,), (38696,)]
     assert is_erased(slot_b) and is_erased(rest)
     for key, value in [
         (b"set/host.name", b"mx.office.example"),
@@ -112,9 +113,9 @@ def test_parts_may_be_left_out(tmp_path, compiled):
     assert is_erased(slot_a) and is_erased(slot_b) and is_erased(rest)
     _, slot_a, _, _ = areas("posix", make(tmp_path, "--roots", ROOTS))
     version, _, expires, sections = read_image(slot_a)
-    assert (version, expires, set(sections)) == (1, 0, {2})
+    assert (version, expires, set(sections)) == (1, 0, {2, 3})
     _, slot_a, _, _ = areas("posix", make(tmp_path, "--list", compiled))
-    assert set(read_image(slot_a)[3]) == {1}
+    assert set(read_image(slot_a)[3]) == {1, 3}
 
 
 @pytest.mark.skipif(not SYSTEM_ROOTS.exists(), reason="ca-certificates is not installed")

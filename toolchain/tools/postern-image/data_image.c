@@ -1,16 +1,12 @@
 #include "toolchain/tools/postern-image/data_image.h"
 
-#include <stdarg.h>
-
 #include "firmware/flash_map.h"
 #include "firmware/identity.h"
 #include "firmware/settings.h"
 #include "firmware/settings_log.h"
 #include "hal/random.h"
 #include "net/tls.h"
-#include "policy/list.h"
-#include "policy/roots.h"
-#include "toolchain/tools/common/image_writer.h"
+#include "toolchain/tools/postern-image/commands.h"
 #include "toolchain/tools/postern-image/memory_flash.h"
 
 #define MIB (1024 * 1024ull)
@@ -23,17 +19,6 @@ static const struct board_flash {
     { "posix", { 64 * MIB, 256 * 1024, 4 } },
     { "mps2-an500", { 16 * MIB, 4 * 1024, 4 } },
 };
-
-__attribute__((format(printf, 1, 2))) static enum rc fail(const char *format, ...)
-{
-    va_list ap;
-    va_start(ap, format);
-    fprintf(stderr, "error: ");
-    vfprintf(stderr, format, ap);
-    fprintf(stderr, "\n");
-    va_end(ap);
-    return RC_INVALID;
-}
 
 static enum rc prepare_flash(const char *board, struct flash_map *map)
 {
@@ -149,43 +134,6 @@ static enum rc put_certificate(const char *cert_path, const char *key_path)
 
 /* --- the list image --- */
 
-struct parts {
-    struct byte_buffer list, roots;
-    struct list_info info; /* zero without a list */
-    struct image_source_section sections[2];
-    unsigned count;
-};
-
-static enum rc add_list(struct parts *p, const char *path)
-{
-    enum rc rc = file_read(path, &p->list);
-    if (rc != RC_OK)
-        return rc;
-    struct span bytes = byte_buffer_span(&p->list);
-    struct reader r = reader_on_span(&bytes);
-    struct list l;
-    if (list_open(&l, &r) != RC_OK)
-        return fail("%s: %s", path, span_starts(bytes, "PLST") ? "the list is damaged" : "not a list made by postern-list compile");
-    p->info = l.info;
-    p->sections[p->count++] = (struct image_source_section){ IMAGE_POLICIES, bytes };
-    return RC_OK;
-}
-
-static enum rc add_roots(struct parts *p, const char *path)
-{
-    struct byte_buffer pem = { NULL, 0, 0 };
-    char words[300];
-    struct strbuf why = STRBUF(words);
-    unsigned count = 0;
-    enum rc rc = file_read(path, &pem);
-    if (rc == RC_OK && roots_write(byte_buffer_span(&pem), &p->roots, &count, &why) != RC_OK)
-        rc = fail("%s: %s", path, words);
-    if (rc == RC_OK)
-        p->sections[p->count++] = (struct image_source_section){ IMAGE_ROOTS, byte_buffer_span(&p->roots) };
-    byte_buffer_free(&pem);
-    return rc;
-}
-
 /* The first block goes last, as when a box writes its own slot. */
 static enum rc program_slot(const struct flash_area *slot, struct byte_buffer *image)
 {
@@ -204,21 +152,10 @@ static enum rc program_slot(const struct flash_area *slot, struct byte_buffer *i
 
 static enum rc put_list_image(const struct data_image_options *o, const struct flash_area *slot)
 {
-    struct parts p = { .count = 0 };
     struct byte_buffer image = { NULL, 0, 0 };
-    enum rc rc = o->list != NULL ? add_list(&p, o->list) : RC_OK;
-    if (rc == RC_OK && o->roots != NULL)
-        rc = add_roots(&p, o->roots);
-    if (rc == RC_OK && p.count > 0) {
-        struct image_source s = { .kind = IMAGE_LIST, .board = "any", .sections = p.sections, .count = p.count };
-        s.version = o->list != NULL ? (uint64_t)p.info.timestamp : 1; /* a list's timestamp only grows, and so must the version */
-        s.created = p.info.timestamp;
-        s.expires = p.info.expires;
-        rc = image_write(&s, &image);
-        rc = rc == RC_OK ? program_slot(slot, &image) : fail("the list image does not read back (%s)", rc_name(rc));
-    }
-    byte_buffer_free(&p.list);
-    byte_buffer_free(&p.roots);
+    enum rc rc = o->image.list != NULL || o->image.roots != NULL ? list_image_make(&o->image, &image) : RC_OK;
+    if (rc == RC_OK && image.len > 0)
+        rc = program_slot(slot, &image);
     byte_buffer_free(&image);
     return rc;
 }

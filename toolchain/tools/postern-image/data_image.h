@@ -2,14 +2,13 @@
 #ifndef TOOLS_DATA_IMAGE_H
 #define TOOLS_DATA_IMAGE_H
 
-#include "hal/base/rc.h"
+#include "toolchain/tools/postern-image/list_image.h"
 
-struct data_image_options { /* paths; NULL: left out */
-    const char *board;      /* "virt", "posix", "mps2-an500" */
-    const char *settings;   /* lines KEY VALUE, as the console's show prints them */
-    const char *list;       /* made by postern-list compile */
-    const char *roots;      /* PEM */
-    const char *key, *cert; /* PEM; both or none */
+struct data_image_options {          /* paths; NULL: left out */
+    const char *board;               /* "virt", "posix", "mps2-an500" */
+    const char *settings;            /* lines KEY VALUE, as the console's show prints them */
+    struct list_image_options image; /* with neither list nor roots the slot stays empty */
+    const char *key, *cert;          /* PEM; both or none */
     const char *out;
 };
 

@@ -1,47 +1,70 @@
-/* postern-image: makes what is put on a box's flash. */
-#include <getopt.h>
+/* postern-image: makes and signs what is put on a box's flash. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
 
-#include "hal/base/span.h"
-#include "toolchain/tools/postern-image/data_image.h"
+#include "toolchain/tools/postern-image/commands.h"
 
 static const char usage[] =
-    "usage: postern-image data --board BOARD [--settings F] [--list F] [--roots PEM] [--key PEM --cert PEM] -o OUT\n"
-    "  --board BOARD   virt, posix or mps2-an500\n"
-    "  --settings F    lines KEY VALUE, as the console's show prints them; # begins a comment\n"
-    "  --list F        a list made by postern-list compile\n"
-    "  --roots PEM     CA certificates that the box trusts\n"
-    "  --cert PEM      the box's own certificate, then its intermediates; with --key; else it makes one on first boot\n";
+    "usage: postern-image COMMAND ...\n"
+    "  data --board BOARD [--settings F] [--list F] [--roots PEM] [--anchors F] [--key PEM --cert PEM] [SIGNING] -o OUT\n"
+    "                     the contents of a box's data flash\n"
+    "    --board BOARD    virt, posix or mps2-an500\n"
+    "    --settings F     lines KEY VALUE, as the console's show prints them; # begins a comment\n"
+    "    --list F         a list made by postern-list compile\n"
+    "    --roots PEM      CA certificates that the box trusts\n"
+    "    --anchors F      DS records of the DNS root, one a line; else those that IANA publishes\n"
+    "    --cert PEM       the box's own certificate, then its intermediates; with --key; else it makes one on first boot\n"
+    "  list [--list F] [--roots PEM] [--anchors F] [--board BOARD] [--version N] [--created T] [--expires T] [SIGNING] -o OUT\n"
+    "                     a list image, to be fetched by boxes; times like 2026-12-31T00:00:00Z; else those of the list\n"
+    "  SIGNING            --keys DIR: signed by the list keys there; --unsigned: not signed\n"
+    "  keys [--dir DIR]   the first signing keys and their keyring, where they are missing\n"
+    "  keys --new FILE    one more key\n"
+    "  keyring [--after OLD] --root F... --list F... --firmware F... [--threshold ROLE=N]... [--version N] [--expires T] -o OUT\n"
+    "                     a keyring image, not signed yet; F: private or public keys in PEM\n"
+    "  sign IMAGE (--key F... | --keys DIR) [-o OUT]\n"
+    "                     adds signatures; --keys takes the keys there that are for this kind of image\n"
+    "  verify IMAGE [--keyring K] [--board BOARD] [--now T] [--in-use VERSION]\n"
+    "                     what a box that trusts K would say; K: a keyring image, else the one of the keys' folder\n"
+    "The keys' folder is build/keys, or what POSTERN_KEYS names.\n";
 
-static int data(int argc, char **argv)
+int bad_usage(void)
 {
-    static const struct option options[] = {
-        { "board", required_argument, NULL, 'b' }, { "settings", required_argument, NULL, 's' },
-        { "list", required_argument, NULL, 'l' },  { "roots", required_argument, NULL, 'r' },
-        { "key", required_argument, NULL, 'k' },   { "cert", required_argument, NULL, 'c' },
-        { "out", required_argument, NULL, 'o' },   { NULL, 0, NULL, 0 },
-    };
-    struct data_image_options o = { .board = NULL };
-    const char **const places[] = {
-        ['b'] = &o.board, ['s'] = &o.settings, ['l'] = &o.list, ['r'] = &o.roots, ['k'] = &o.key, ['c'] = &o.cert, ['o'] = &o.out
-    };
-    int option;
-    while ((option = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
-        if (option == '?')
-            return 2;
-        *places[option] = optarg;
-    }
-    if (o.board == NULL || o.out == NULL || optind != argc || (o.key == NULL) != (o.cert == NULL)) {
-        fputs(usage, stderr);
-        return 2;
-    }
-    return data_image_make(&o) == RC_OK ? 0 : 1;
+    fputs(usage, stderr);
+    return 2;
+}
+
+enum rc fail(const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    fprintf(stderr, "error: ");
+    vfprintf(stderr, format, ap);
+    fprintf(stderr, "\n");
+    va_end(ap);
+    return RC_INVALID;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc >= 2 && span_is(span_of(argv[1]), "data"))
-        return data(argc - 1, argv + 1);
-    bool help = argc >= 2 && (span_is(span_of(argv[1]), "help") || span_is(span_of(argv[1]), "--help"));
-    fputs(usage, help ? stdout : stderr);
-    return help ? 0 : 2;
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+    } commands[] = {
+        { "data", command_data },       { "list", command_list }, { "keys", command_keys },
+        { "keyring", command_keyring }, { "sign", command_sign }, { "verify", command_verify },
+    };
+    if (argc >= 2 && (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0)) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    for (size_t i = 0; argc >= 2 && i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        int result = commands[i].run(argc - 1, argv + 1);
+        if (fflush(stdout) != 0 || ferror(stdout))
+            return fail("cannot write the output") == RC_OK ? 0 : 1;
+        return result;
+    }
+    return bad_usage();
 }

@@ -1,0 +1,20 @@
+/* The commands of postern-image. Each gets its own argc and argv, with its name as argv[0], and returns the tool's exit code: 0 good, 1 the
+ * input is at fault, 2 wrong usage. */
+#ifndef TOOLS_POSTERN_IMAGE_COMMANDS_H
+#define TOOLS_POSTERN_IMAGE_COMMANDS_H
+
+#include "hal/base/rc.h"
+
+int command_data(int argc, char **argv);
+int command_list(int argc, char **argv);
+int command_keys(int argc, char **argv);
+int command_keyring(int argc, char **argv);
+int command_sign(int argc, char **argv);
+int command_verify(int argc, char **argv);
+
+/* Prints the usage; returns 2. */
+int bad_usage(void);
+/* Prints "error: ..."; returns RC_INVALID. */
+enum rc fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
