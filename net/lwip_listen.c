@@ -41,10 +41,30 @@ static err_t waiting_receive(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err
     return p == NULL ? ERR_OK : ERR_MEM; /* a peer that ended is told from the pcb's state when it is accepted */
 }
 
+/* A peer that takes a port again whose last connection we still keep in TIME_WAIT. With sequence numbers beyond the old ones on both
+ * sides nothing of the two can be mixed up (RFC 1122 4.2.2.13); lwIP by itself would keep the peer out for ten seconds. */
+static struct tcp_pcb_listen *begins_anew(const struct tcp_pcb *pcb, const struct tcp_hdr *hdr)
+{
+    bool syn = (TCPH_FLAGS(hdr) & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST)) == TCP_SYN;
+    if (pcb->state != TIME_WAIT || !syn || !TCP_SEQ_GT(hdr->seqno, pcb->rcv_nxt))
+        return NULL;
+    u32_t isn = lwip_tcp_isn(&pcb->local_ip, pcb->local_port, &pcb->remote_ip, pcb->remote_port);
+    struct tcp_pcb_listen *l = TCP_SEQ_GT(isn, pcb->snd_nxt) ? tcp_listen_pcbs.listen_pcbs : NULL;
+    while (l != NULL && l->local_port != pcb->local_port)
+        l = l->next;
+    return l;
+}
+
 /* What a waiting connection sends stays in the frame that it came in. With half of the frames in use it is dropped instead: the
  * peer sends it again, and who nobody serves cannot make the box deaf to those who are served. */
-err_t lwip_tcp_admit(struct tcp_pcb *pcb, struct pbuf *p)
+err_t lwip_tcp_admit(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, struct pbuf *p, void (*listen_input)(struct tcp_pcb_listen *))
 {
+    struct tcp_pcb_listen *again = begins_anew(pcb, hdr);
+    if (again != NULL) {
+        tcp_abort(pcb); /* in TIME_WAIT: frees it, and says nothing */
+        listen_input(again);
+        return ERR_ABRT;
+    }
     const struct stats_mem *frames = lwip_stats.memp[MEMP_PBUF_POOL];
     bool waits = pcb->state != LISTEN && (pcb->flags & TF_BACKLOGPEND) != 0;
     return waits && p->tot_len > 0 && frames->used > frames->avail / 2 ? ERR_MEM : ERR_OK;

@@ -9,10 +9,13 @@
 /* Initial sequence number of a connection (RFC 6528): a secret keyed hash of the four-tuple plus a 4 us clock. */
 u32_t lwip_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *remote_ip, u16_t remote_port);
 
-/* Asked for every segment with its connection, before it is taken; p is its data. Not ERR_OK: it is dropped. */
+/* Asked for every segment with its connection, before it is taken; hdr is in the host's byte order, p is its data. Not ERR_OK: it
+ * is dropped, or was taken care of. listen_input is tcp_in.c's own function that answers a SYN. */
 struct tcp_pcb;
+struct tcp_pcb_listen;
+struct tcp_hdr;
 struct pbuf;
-err_t lwip_tcp_admit(struct tcp_pcb *pcb, struct pbuf *p);
+err_t lwip_tcp_admit(struct tcp_pcb *pcb, const struct tcp_hdr *hdr, struct pbuf *p, void (*listen_input)(struct tcp_pcb_listen *));
 
 /* A resolver learnt by DHCP (IPv4) or router advertisement (IPv6): number counts within each family, from 0. NULL comes
  * from router advertisements only and withdraws the IPv6 one of that number. */

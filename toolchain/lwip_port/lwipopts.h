@@ -99,7 +99,7 @@
 #define TCP_DEFAULT_LISTEN_BACKLOG 8
 #define SO_REUSE 0
 #define TCP_MSL 5000UL /* TIME_WAIT slots are few; ten seconds outlive what a local path can delay */
-#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) lwip_tcp_admit(pcb, p)
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) lwip_tcp_admit(pcb, hdr, p, tcp_listen_input)
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) lwip_tcp_isn(local_ip, local_port, remote_ip, remote_port)
 
 /* --- UDP ------------------------------------------------------------------------------------------------------------------------- */

@@ -42,13 +42,14 @@ def mail(subject, text="Hello.", sender="someone@sender.example", to="anna@offic
 class Raw:
     """A socket with a buffer: says bytes, reads replies."""
 
-    def __init__(self, box, source=None, port=25, timeout=30, greeting=True, early=None):
+    def __init__(self, box, source=None, port=25, timeout=30, greeting=True, early=None, source_port=0):
         """source, by default an outside address, and box may be IPv6 addresses' owners; early: bytes that travel with the handshake's
         last segment, before any greeting."""
         self.source = net.address(source or net.CLIENTS + "1")
         self.sock = socket.socket(socket.AF_INET6 if ":" in self.source else socket.AF_INET)
         self.sock.settimeout(timeout)
-        self.sock.bind((self.source, 0))
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(source_port != 0))
+        self.sock.bind((self.source, source_port))
         if early:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
         self.sock.connect((box.ip if self.sock.family == socket.AF_INET else box.ip6, port))
