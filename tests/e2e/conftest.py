@@ -63,7 +63,32 @@ def make_box(folder, names):
         box.stop()
 
 
-@pytest.fixture(params=os.environ.get("POSTERN_BOARDS", "posix,virt").split(","), scope="module")
+def pytest_configure(config):
+    config.addinivalue_line("markers", "boards(name...): the boards that a test runs on, by default posix and virt")
+
+
+def pytest_generate_tests(metafunc):
+    """A test that has to do with a board runs on those of its marker, its own before its file's; POSTERN_BOARDS overrides all markers."""
+    if "board" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("boards")
+        chosen = os.environ.get("POSTERN_BOARDS")
+        boards = chosen.split(",") if chosen else marker.args if marker else ("posix", "virt")
+        metafunc.parametrize("board", boards, indirect=True, scope="module")
+
+
+def pytest_collection_modifyitems(items):
+    """One board of a file after the other: pytest alone groups them by their place in each test's own list."""
+    order = ["posix", "virt", "mps2-an500"]
+
+    def place(item):
+        board = item.callspec.params.get("board") if hasattr(item, "callspec") else None
+        return order.index(board) if board in order else 0
+
+    files = list(dict.fromkeys(item.path for item in items))
+    items.sort(key=lambda item: (files.index(item.path), place(item)))
+
+
+@pytest.fixture(scope="module")
 def board(request):
     return request.param
 

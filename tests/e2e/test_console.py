@@ -22,10 +22,7 @@ SHOWS = ["status", "show", "show mail.", "policy listed.example", "policy unlist
          "cert", "cert info", "dns", "dns mail.office.example", "dns office.example MX", "log", "log 5", "trace cert", "stats", "time"]
 
 
-@pytest.fixture(params=os.environ.get("POSTERN_BOARDS", "posix,virt,mps2-an500").split(","), scope="module")
-def board(request):
-    """All three: the console is where boards differ most above the drivers."""
-    return request.param
+pytestmark = pytest.mark.boards("posix", "virt", "mps2-an500")  # the console is where boards differ most above the drivers
 
 
 @pytest.fixture(scope="module")

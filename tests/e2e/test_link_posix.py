@@ -589,8 +589,8 @@ class DhcpServer(threading.Thread):
 
     def run(self):
         with contextlib.suppress(OSError):
-            while True:
-                self.answer(self.socket.recv(2000))
+            while question := self.socket.recv(2000):  # nothing: stopped
+                self.answer(question)
 
     def answer(self, question):
         options, at = {}, 240
@@ -612,11 +612,15 @@ class DhcpServer(threading.Thread):
         self.socket.sendto(reply, ("255.255.255.255", 68))
 
     def stop(self):
-        self.socket.shutdown(socket.SHUT_RDWR)
+        """Gives the port back: one server a namespace may have it."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread, and says that there is no peer
+        self.join()
+        self.socket.close()
 
 
 def test_dhcp():
-    echo = None
+    echo = server = None
     try:
         echo = Echo("lnk1", "dhcp", "off", v4="10.79.0.1/20")
         server = DhcpServer("lnk1")
@@ -630,6 +634,8 @@ def test_dhcp():
             s.sendall(b"leased")
             assert s.recv(10) == b"leased"
     finally:
+        if server:
+            server.stop()
         if echo:
             echo.stop()
 

@@ -1,8 +1,27 @@
-"""A hundred addresses hold every slot open, in each phase of a session, and an honest mail passes within a minute. Apart from the other hostile
-clients, so that it begins on a box, a network and tables that nobody has filled before."""
+"""A hundred addresses hold every slot open, in each phase of a session, and an honest mail passes within a minute."""
+
+import pytest
 
 import test_hostile_clients as hostile
 
-board = hostile.board
-siege_box = hostile.siege_box
-test_a_hundred_addresses_hold_every_slot_and_an_honest_mail_passes = hostile.a_hundred_addresses_hold_every_slot_and_an_honest_mail_passes
+MIXED = (0, 1, 2, 3, 4, 5)
+
+
+@pytest.fixture(scope="module")
+def box(make_box, board, office):
+    box = make_box(board=board)
+    yield box
+    assert box.json("status")["reset"] == "power-on"
+    assert "Sanitizer" not in box.errors()
+    box.stop()
+
+
+@pytest.mark.boards("posix")
+@pytest.mark.parametrize("phases", [(0,), (4,)], ids=["idle", "data"])
+def test_a_hundred_of_a_kind(box, office, phases):
+    hostile.besiege(box, office, phases)
+
+
+@pytest.mark.boards("posix", "virt", "mps2-an500")
+def test_a_hundred_of_all_kinds(box, office):
+    hostile.besiege(box, office, MIXED)

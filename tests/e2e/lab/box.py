@@ -36,12 +36,13 @@ def tool(name, *args):
 
 class Box:
     count = 0
+    running = {}  # address: box
 
     def __init__(self, folder, board="posix", settings=None, policy=None, roots=None, rtc=None, cert=None):
         """policy: a policy.json's content as a dict, or the path of one; rtc: RFC 3339; cert: (chain, key) in PEM."""
         Box.count += 1
         self.folder, self.board, self.rtc = folder, board, rtc
-        self.tap_name = f"tap{Box.count}"
+        self.tap_name, self.mac = f"tap{Box.count}", f"52:54:00:77:{Box.count // 256:02x}:{Box.count % 256:02x}"
         self.process, self.seen = None, ""
         os.makedirs(folder, exist_ok=True)
         self.settings = {**DEFAULTS, **(settings or {})}
@@ -74,18 +75,19 @@ class Box:
         common = ["qemu-system-arm", "-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio"]
         if self.board == "mps2-an500":
             return common + ["-M", "mps2-an500", "-semihosting-config", "enable=on,target=native", "-kernel", f"{BUILD}/mps2-an500/postern.elf",
-                             "-nic", f"tap,model=lan9118,ifname={self.tap_name},script=no,downscript=no"]
-        mac = f"52:54:00:77:00:{Box.count:02x}"
+                             "-nic", f"tap,model=lan9118,ifname={self.tap_name},script=no,downscript=no,mac={self.mac}"]
         return common + ["-M", "virt,highmem=off", "-cpu", "cortex-a7", "-m", "2M",
                          "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={BUILD}/virt/code.img",
                          "-drive", f"if=pflash,unit=1,format=raw,file={self.flash}",
                          "-global", "virtio-mmio.force-legacy=false",
                          "-netdev", f"tap,id=n0,ifname={self.tap_name},script=no,downscript=no",
-                         "-device", f"virtio-net-device,netdev=n0,mac={mac}", "-device", "virtio-rng-device",
+                         "-device", f"virtio-net-device,netdev=n0,mac={self.mac}", "-device", "virtio-rng-device",
                          "-device", "i6300esb", "-watchdog-action", "reset"] + \
             (["-rtc", "base=" + self.rtc.rstrip("Z")] if self.rtc else [])
 
     def start(self, timeout=60):
+        other = Box.running.setdefault(self.ip, self)
+        assert other is self or self.ip == "dhcp", f"{self.folder} has the address of {other.folder}, which still runs"
         net.tap_gone(self.tap_name)
         net.tap(self.tap_name)
         self.stderr = open(f"{self.folder}/stderr", "a")
@@ -109,6 +111,8 @@ class Box:
     def stop(self):
         self.kill()
         net.tap_gone(self.tap_name)
+        if Box.running.get(self.ip) is self:
+            del Box.running[self.ip]
 
     def restart(self):
         self.kill()

@@ -60,7 +60,9 @@ def tap(name):
 
 
 def tap_gone(name):
+    """The bridge's neighbours are forgotten: the next box may have the address of this one, and another MAC address."""
     subprocess.run(["ip", "link", "del", name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    sh("ip", "neigh", "flush", "dev", BRIDGE)
 
 
 if os.geteuid() != 0:
