@@ -26,6 +26,7 @@ const char *alert_name(enum alert a)
         [ALERT_LIST_DAMAGED] = "list-damaged",
         [ALERT_CERT_SELF_SIGNED] = "cert-self-signed",
         [ALERT_CERT] = "cert",
+        [ALERT_CERT_STORED] = "cert-stored",
         [ALERT_SETTINGS_LOST] = "settings-lost",
         [ALERT_SPOOL_FULL] = "spool-full",
         [ALERT_SPOOL_DAMAGED] = "spool-damaged",

@@ -1,4 +1,5 @@
-/* One pair for now, under index 0. A self-signed pair is marked by "tls/self" so that it may be replaced without asking. */
+/* One pair for now, under index 0. A self-signed pair is marked by "tls/self" so that it may be replaced without asking; any other is
+ * the operator's, and stays on flash whatever becomes of loading it. */
 #include "firmware/identity.h"
 
 #include "firmware/alerts.h"
@@ -8,10 +9,13 @@
 #include "hal/base/log.h"
 #include "hal/base/pem.h"
 #include "hal/random.h"
+#include "hal/task.h"
 
 #define KEY_KEY "tls/key.0"
 #define CHAIN_KEY "tls/chain.0"
 #define SELF_KEY "tls/self"
+#define LOAD_TRIES 3 /* a device may fail once */
+#define LOAD_PAUSE_MS 100
 #define SELF_SIGNED_DAYS 3650
 #define SELF_SIGNED_KEY_BYTES 1024  /* P-256 in PEM: 250 */
 #define SELF_SIGNED_FROM 1577836800 /* 2020-01-01: valid also when the box does not know the time */
@@ -62,6 +66,8 @@ static enum rc load_stored(struct tls_credentials **out)
     enum rc rc = settings_log_get(SPAN(CHAIN_KEY), text, IDENTITY_PEM_BYTES, &chain_len);
     if (rc == RC_OK)
         rc = settings_log_get(SPAN(KEY_KEY), text + chain_len, IDENTITY_PEM_BYTES - chain_len, &key_len);
+    if (rc == RC_NOT_FOUND && chain_len)
+        rc = RC_CORRUPT; /* both are stored at once */
     if (rc == RC_OK)
         rc = tls_credentials_load(span_bytes(text, chain_len), span_bytes(text + chain_len, key_len), out, &why);
     if (rc != RC_OK && rc != RC_NOT_FOUND)
@@ -93,7 +99,8 @@ static const char *own_name(void)
     return name && name[0] ? name : "postern.invalid";
 }
 
-static void make_self_signed(void)
+/* Takes the place of the stored pair if that may be replaced, else serves from RAM until the next start. */
+static void make_self_signed(bool replace_stored)
 {
     const char *names[] = { own_name() };
     char words[160], *text = identity_pem_take();
@@ -107,16 +114,19 @@ static void make_self_signed(void)
     enum rc rc = x509_self_signed(names, 1, SELF_SIGNED_FROM, SELF_SIGNED_DAYS, &key, &chain);
     if (rc == RC_OK)
         rc = tls_credentials_load(strbuf_span(&chain), strbuf_span(&key), &made, &why);
-    if (rc == RC_OK)
-        rc = store(strbuf_span(&chain), strbuf_span(&key), true);
+    enum rc stored = rc == RC_OK && replace_stored ? store(strbuf_span(&chain), strbuf_span(&key), true) : RC_OK;
     identity_pem_give();
     if (rc != RC_OK) {
-        tls_credentials_release(made);
-        alert_raise(ALERT_CERT, "no certificate could be made (%s): STARTTLS is not offered", rc_name(rc));
+        alert_raise(ALERT_CERT, "no certificate could be made (%s)%s", rc_name(rc), current ? "" : ": STARTTLS is not offered");
         return;
     }
-    log_event(LOG_CERT, "self-signed", "name=%s", names[0]);
+    log_event(LOG_CERT, "self-signed", "name=%s stored=%s", names[0], replace_stored ? rc_name(stored) : "no");
     use(made);
+    if (stored != RC_OK)
+        alert_raise(ALERT_CERT_STORED, "the certificate made for %.60s could not be stored (%s): it lasts until the next start",
+                    names[0], rc_name(stored));
+    else if (replace_stored)
+        alert_clear(ALERT_CERT_STORED);
 }
 
 static bool stored_is_self_made(void)
@@ -131,11 +141,24 @@ static void follow_host_name(void)
     if (importing || !random_ready() || !current)
         return;
     if (stored_is_self_made() && !tls_credentials_names(current, own_name()))
-        make_self_signed();
+        make_self_signed(true);
     else if (settings_get("host.name")[0] && !tls_credentials_names(current, own_name()))
         alert_raise(ALERT_CERT, "the certificate does not name this box's host.name");
     else
         alert_clear(ALERT_CERT);
+}
+
+static bool may_pass(enum rc rc)
+{
+    return rc == RC_IO || rc == RC_NO_MEMORY || rc == RC_BUSY;
+}
+
+static enum rc load_patiently(struct tls_credentials **out)
+{
+    enum rc rc = load_stored(out);
+    for (unsigned tries = 1; tries < LOAD_TRIES && may_pass(rc) && task_sleep_ms(LOAD_PAUSE_MS) == RC_OK; tries++)
+        rc = load_stored(out);
+    return rc;
 }
 
 void identity_init(void)
@@ -145,11 +168,18 @@ void identity_init(void)
         alert_raise(ALERT_NO_ENTROPY, "this board gives no random numbers: TLS is off");
         return;
     }
-    enum rc rc = load_stored(&stored);
+    enum rc rc = load_patiently(&stored);
     if (rc == RC_OK)
         use(stored);
-    if (rc != RC_OK || (stored_is_self_made() && !tls_credentials_names(current, own_name())))
-        make_self_signed();
+    bool self_made = stored_is_self_made();
+    bool replace = rc == RC_NOT_FOUND || (self_made && rc != RC_OK && !may_pass(rc));
+    if (replace || (rc == RC_OK && self_made && !tls_credentials_names(current, own_name()))) {
+        make_self_signed(true);
+    } else if (rc != RC_OK) {
+        make_self_signed(false);
+        alert_raise(ALERT_CERT_STORED, "the stored certificate cannot be loaded (%s) and is kept: %s; restart, or import it again",
+                    rc_name(rc), current ? "a temporary one is shown" : "STARTTLS is not offered");
+    }
     settings_on_change(follow_host_name);
 }
 
@@ -208,5 +238,6 @@ enum rc identity_import(struct span chain, struct span key, struct strbuf *why)
         return rc;
     }
     use(loaded);
+    alert_clear(ALERT_CERT_STORED);
     return RC_OK;
 }

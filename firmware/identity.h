@@ -5,8 +5,9 @@
 
 #include "net/tls.h"
 
-/* At boot, after settings, clock and tls_init: loads the stored pair; makes one when there is none, or when a self-signed one no longer
- * names host.name. Yields. */
+/* At boot, after settings, clock and tls_init: loads the stored pair; makes one when there is none, or when the stored one was made here
+ * and is broken or no longer names host.name. An operator's pair that cannot be loaded is kept and an alert is raised; so is one made
+ * here that only memory or a failing read keeps from loading. Until the next start a temporary pair is shown then. Yields. */
 void identity_init(void);
 /* For struct tls_params.select. NULL while there is none (no entropy). */
 struct tls_credentials *identity_select(void *ctx, const char *sni);
