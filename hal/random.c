@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hal/base/bytes.h"
+#include "hal/base/secret.h"
 #include "hal/clock.h"
 #include "hal/crypto/chacha20.h"
 #include "hal/entropy.h"
@@ -37,8 +38,7 @@ static enum rc mix_entropy(void)
     enum rc rc = entropy_read(fresh, sizeof fresh);
     for (size_t i = 0; rc == RC_OK && i < sizeof key; i++)
         key[i] ^= fresh[i];
-    memset(fresh, 0, sizeof fresh);
-    __asm__ volatile("" : : "r"(fresh) : "memory"); /* keeps the erasure */
+    secret_wipe(fresh, sizeof fresh);
     return rc;
 }
 

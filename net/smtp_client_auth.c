@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hal/base/base64.h"
+#include "hal/base/secret.h"
 #include "net/smtp_address.h"
 
 /* "AUTH PLAIN " and base64 of these must fit a command line of 512 bytes (RFC 5321 section 4.5.3.1.4). */
@@ -23,12 +24,8 @@ static void base64_flush(struct base64_out *o)
     base64_encode(&text, span_bytes(o->raw, o->len));
     smtp_client_put(o->c, strbuf_span(&text));
     o->len = 0;
-    volatile char *wipe = memory;
-    for (size_t i = 0; i < sizeof memory; i++)
-        wipe[i] = 0;
-    volatile uint8_t *wipe_raw = o->raw;
-    for (size_t i = 0; i < sizeof o->raw; i++)
-        wipe_raw[i] = 0;
+    secret_wipe(memory, sizeof memory);
+    secret_wipe(o->raw, sizeof o->raw);
 }
 
 static void base64_put(struct base64_out *o, struct span bytes)

@@ -5,20 +5,14 @@
 #include <string.h>
 
 #include "hal/base/base64.h"
+#include "hal/base/secret.h"
 
 #define LOGIN_PART_MAX 256
 
-static void wipe(void *p, size_t len)
-{
-    volatile unsigned char *b = p;
-    while (len-- > 0)
-        *b++ = 0;
-}
-
 static void wipe_credentials(struct smtp_server *s)
 {
-    wipe(s->data, sizeof s->data);
-    wipe(s->line, sizeof s->line);
+    secret_wipe(s->data, sizeof s->data);
+    secret_wipe(s->line, sizeof s->line);
 }
 
 bool smtp_server_offers_auth(const struct smtp_server *s)
