@@ -14,7 +14,7 @@ const struct command commands[] = {
     { "commit", "", "makes the staged changes durable and puts them to use", command_commit, "", 1, false, false },
     { "discard", "", "forgets the staged changes", command_discard, "", 1, false, false },
     { "policy", "DOMAIN", "what mail to this domain must be shown, and why", command_policy, "", 2, true, false },
-    { "queue", "[show ID|retry [ID]|drop ID|hold DOMAIN|release DOMAIN]", "mail that waits, and why", command_queue,
+    { "queue", "[show ID|retry [ID]|drop ID|hold DOMAIN|ID|release DOMAIN|ID]", "mail that waits, and why", command_queue,
       "show retry drop hold release", 4, true, false },
     { "list", "[info|find TEXT]", "the preload list in flash", command_list, "info find", 3, true, false },
     { "cert", "[info|import|import-ca|unpin HOST]", "the box's certificate, the office server's CA and pinned key", command_cert,

@@ -161,7 +161,7 @@ static void show_text(const struct spool_entry *e)
     strbuf_add_printable(&sender_text, span_of(envelope->sender), SPOOL_ADDRESS_MAX);
     say("%08X from <%s>, %u bytes, %s", (unsigned)e->id, sender, (unsigned)e->size_bytes, entry_state(e));
     say("  received %s from %s (%s)", e->received ? received : "at an unknown time", envelope->helo, peer);
-    say("  %u attempt%s, next %s", e->attempts, e->attempts == 1 ? "" : "s", e->held ? "never: held by the operator" : next);
+    say("  %u attempt%s, next %s", e->attempts, e->attempts == 1 ? "" : "s", e->held ? "never: held until released" : next);
     for (unsigned i = 0; i < e->recipients; i++) {
         if (!read_recipient(e->id, i))
             continue;
@@ -274,26 +274,34 @@ static bool waits_for(const struct spool_entry *e, struct span domain)
     return false;
 }
 
-/* Holds or releases every queued mail with a waiting recipient in the domain. */
+static bool set_held(const struct spool_entry *e, bool held, unsigned *n)
+{
+    enum rc rc = e->held == held ? RC_OK : spool_hold(e->id, held);
+    if (rc != RC_OK)
+        say_error("the flash refused it (%s)", rc_name(rc));
+    *n += rc == RC_OK && e->held != held;
+    return rc == RC_OK;
+}
+
+/* Holds or releases the one mail that an id names, or every queued mail with a waiting recipient in the domain. */
 static void hold(const struct command_line *c, bool held)
 {
     char memory[DOMAIN_TEXT_MAX];
     struct strbuf domain = STRBUF(memory);
     struct spool_entry e = { .id = 0 };
     unsigned n = 0;
+    uint32_t id;
     if (c->count < 3 || domain_canonical(c->word[2], &domain) != RC_OK) {
         say_usage(c->command);
         return;
     }
-    while (spool_next(e.id, &e)) {
-        if (e.held == held || !waits_for(&e, strbuf_span(&domain)))
-            continue;
-        enum rc rc = spool_hold(e.id, held);
-        if (rc != RC_OK) {
-            say_error("the flash refused it (%s)", rc_name(rc));
+    if (parse_id(c->word[2], &id)) {
+        if (!named_entry(c, 2, &e) || !set_held(&e, held, &n))
             return;
-        }
-        n++;
+    } else {
+        while (spool_next(e.id, &e))
+            if (e.held != held && waits_for(&e, strbuf_span(&domain)) && !set_held(&e, held, &n))
+                return;
     }
     event_signal(&spool_changed);
     say("%u mail%s %s", n, n == 1 ? "" : "s", held ? "held until you release them" : "released");

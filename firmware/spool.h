@@ -72,6 +72,7 @@ struct spool_writer {
     unsigned recipients;
     uint32_t crc; /* of the body */
     bool own;     /* of SPOOL_OWN: may use the reserve */
+    bool held;    /* set by the owner before commit: it starts as if the operator held it */
     bool in_body; /* the chunk's last record is a BODY that grows, from body_at */
     size_t body_at;
     size_t used;

@@ -238,6 +238,7 @@ size_t commit_encode(uint8_t *out, const struct commit_payload *c)
     put_le32(out + 8, c->first.off);
     put_le16(out + 12, c->recipients);
     out[14] = c->origin;
+    out[15] = c->held;
     put_i64(out + 16, c->received);
     put_le32(out + 24, c->body_bytes);
     put_le32(out + 28, c->body_crc);
@@ -253,6 +254,7 @@ bool commit_decode(struct span payload, struct commit_payload *c)
         .first = { get_le32(in + 4), get_le32(in + 8) },
         .recipients = get_le16(in + 12),
         .origin = in[14],
+        .held = in[15] & 1,
         .received = get_i64(in + 16),
         .body_bytes = get_le32(in + 24),
         .body_crc = get_le32(in + 28),

@@ -87,6 +87,7 @@ struct commit_payload {
     struct spool_place first; /* of the ENVELOPE when it was written */
     uint16_t recipients;
     uint8_t origin;
+    bool held; /* from the start; a status record says otherwise later */
     int64_t received;
     uint32_t body_bytes, body_crc;
 };

@@ -188,6 +188,7 @@ static enum rc commit_durably(struct spool_writer *w)
         .first = { w->first_seq, w->first_off },
         .recipients = (uint16_t)w->recipients,
         .origin = w->origin,
+        .held = w->held,
         .received = w->received,
         .body_bytes = (uint32_t)w->body_bytes,
         .body_crc = w->crc,
@@ -225,7 +226,8 @@ enum rc spool_commit(struct spool_writer *w, uint32_t *id)
                .received = w->received,
                .recipients = (uint16_t)w->recipients,
                .waiting = (uint16_t)w->recipients,
-               .origin = w->origin },
+               .origin = w->origin,
+               .held = w->held },
         .first = { w->first_seq, w->first_off },
     };
     spool.messages++;
