@@ -36,6 +36,7 @@ const char *alert_name(enum alert a)
         [ALERT_NO_INSIDE] = "no-inside",
         [ALERT_DNS] = "dns",
         [ALERT_CRASHED] = "crashed",
+        [ALERT_QUOTA] = "quota",
     };
     return names[a];
 }

@@ -23,6 +23,7 @@ enum alert {
     ALERT_NO_INSIDE,
     ALERT_DNS,
     ALERT_CRASHED,
+    ALERT_QUOTA,
     ALERT_COUNT
 };
 

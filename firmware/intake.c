@@ -14,6 +14,7 @@
 #include "firmware/setting_value.h"
 #include "firmware/spool.h"
 #include "firmware/spool_watch.h"
+#include "firmware/submission.h"
 #include "firmware/turned_away.h"
 #include "firmware/wallclock.h"
 #include "hal/base/log.h"
@@ -63,6 +64,7 @@ struct slot {
     struct arena arena;
     struct spool_writer writer;
     struct mail_scan scan;
+    struct submission submission;
     char recipient[SPOOL_ADDRESS_MAX + 1]; /* the latest */
     bool data_open;
     enum rc write_rc;
@@ -106,10 +108,12 @@ static void on_mail(void *ctx, struct smtp_server *s, const struct smtp_server_m
 {
     struct slot *slot = ctx;
     struct spool_info spool;
-    (void)s;
     spool_info(&spool);
-    if (slot->service != ON_25 && !slot->trusted)
-        smtp_answer(a, 550, "5.7.1", "submission is for the networks named in mail.trusted");
+    if (slot->service != ON_25 && !slot->trusted && !s->authenticated)
+        smtp_answer(a, s->params->ops->auth ? 530 : 550, s->params->ops->auth ? "5.7.0" : "5.7.1",
+                    "submission is for users with a password (AUTH over TLS) and the networks named in mail.trusted");
+    else if (submission_refuses_sender(&slot->submission, span_of(m->sender.null ? "" : m->sender.full), a))
+        return;
     else if (spool.free_bytes == 0 || m->declared_bytes > spool.free_bytes)
         answer_rc(a, RC_FULL, m->declared_bytes);
     else
@@ -129,7 +133,7 @@ static enum rc open_writer(struct slot *slot, const struct smtp_server *s)
     memset(e, 0, sizeof *e);
     copy_text(e->sender, sizeof e->sender, m->sender.null ? "" : m->sender.full);
     e->received = wallclock_now();
-    e->origin = slot->trusted ? SPOOL_FROM_INSIDE : SPOOL_FROM_OUTSIDE;
+    e->origin = slot->trusted || s->authenticated ? SPOOL_FROM_INSIDE : SPOOL_FROM_OUTSIDE;
     e->body_8bit = m->body == SMTP_BODY_8BITMIME;
     e->utf8 = m->utf8;
     e->ret = m->ret;
@@ -155,6 +159,8 @@ static void on_rcpt(void *ctx, struct smtp_server *s, const struct smtp_server_r
         enum rc rc = slot->writer.open ? RC_OK : open_writer(slot, s);
         if (rc == RC_OK)
             rc = spool_add_recipient(&slot->writer, to);
+        if (d == RELAY_OUT && submission_over_quota(&slot->submission, &slot->stream.peer.addr))
+            slot->writer.held = true;
         copy_text(slot->recipient, sizeof slot->recipient, to->address);
         if (rc != RC_OK)
             answer_rc(a, rc, s->mail.declared_bytes);
@@ -230,6 +236,7 @@ static void on_done(void *ctx, struct smtp_server *s, struct smtp_answer *a)
     struct slot *slot = ctx;
     uint32_t id = 0;
     uint64_t bytes = slot->writer.body_bytes;
+    bool held = slot->writer.held;
     slot->data_open = false;
     enum rc rc = spool_commit(&slot->writer, &id);
     if (rc != RC_OK)
@@ -237,12 +244,18 @@ static void on_done(void *ctx, struct smtp_server *s, struct smtp_answer *a)
     else
         smtp_answer(a, 250, "2.0.0", "queued as %08X", (unsigned)id);
     count(rc == RC_OK ? COUNT_mails_in : COUNT_mails_refused);
+    if (rc == RC_OK && held)
+        count(COUNT_over_quota);
     slot->renewed_ms = clock_ms();
     char from[80];
     struct strbuf sender = STRBUF(from);
     strbuf_add_printable(&sender, span_of(s->mail.sender.null ? "" : s->mail.sender.full), sizeof from - 1);
-    log_event(LOG_INTAKE, rc == RC_OK ? "queued" : "refused", "sid=%u id=%08X from=<%s> rcpts=%u bytes=%llu code=%u",
-              (unsigned)slot->sid, (unsigned)id, from, s->recipients, (unsigned long long)bytes, a->code);
+    log_event(LOG_INTAKE,
+              rc != RC_OK ? "refused"
+              : held      ? "held"
+                          : "queued",
+              "sid=%u id=%08X user=%s from=<%s> rcpts=%u bytes=%llu code=%u", (unsigned)slot->sid, (unsigned)id,
+              slot->submission.user[0] ? slot->submission.user : "-", from, s->recipients, (unsigned long long)bytes, a->code);
 }
 
 /* Also what ends a message that on_write refused. */
@@ -265,15 +278,19 @@ static enum smtp_line_ends on_line_ends(void *ctx)
     return slot->normalise ? SMTP_BARE_NORMALISE : SMTP_BARE_REJECT;
 }
 
-static const struct smtp_server_ops dialogue = {
-    .mail = on_mail,
-    .rcpt = on_rcpt,
-    .data = on_data,
-    .write = on_write,
-    .done = on_done,
-    .abort = on_abort,
-    .line_ends = on_line_ends,
-};
+static void on_auth(void *ctx, struct smtp_server *s, struct span user, struct span password, struct smtp_answer *a)
+{
+    struct slot *slot = ctx;
+    (void)s;
+    submission_login(&slot->submission, &slot->stream.peer.addr, user, password, a);
+}
+
+#define DIALOGUE                                                                                              \
+    .mail = on_mail, .rcpt = on_rcpt, .data = on_data, .write = on_write, .done = on_done, .abort = on_abort, \
+    .line_ends = on_line_ends
+
+static const struct smtp_server_ops dialogue = { DIALOGUE };
+static const struct smtp_server_ops dialogue_with_auth = { DIALOGUE, .auth = on_auth }; /* when there are users */
 
 /* --- a session's life --- */
 
@@ -300,6 +317,7 @@ static void set_up(struct slot *slot)
     slot->data_open = false;
     memset(&slot->writer, 0, sizeof slot->writer);
     memset(&slot->facts, 0, sizeof slot->facts);
+    slot->submission = (struct submission){ .sid = slot->sid };
     arena_init(&slot->arena, slot->tls_memory, sizeof slot->tls_memory);
     copy_text(slot->host_name, sizeof slot->host_name, settings_get("host.name"));
     if (!slot->host_name[0])
@@ -310,7 +328,7 @@ static void set_up(struct slot *slot)
     slot->params = (struct smtp_server_params){ .service = services[slot->service].service,
                                                 .host_name = slot->host_name,
                                                 .limits = limits,
-                                                .ops = &dialogue,
+                                                .ops = users_any() ? &dialogue_with_auth : &dialogue,
                                                 .ctx = slot,
                                                 .tls = identity_ready() ? &slot->tls : NULL };
     slot->params.limits.size_max = intake_size_max();

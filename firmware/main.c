@@ -12,6 +12,7 @@
 #include "firmware/settings_log.h"
 #include "firmware/spool.h"
 #include "firmware/spool_watch.h"
+#include "firmware/submission.h"
 #include "firmware/version.h"
 #include "firmware/wallclock.h"
 #include "hal/base/log.h"
@@ -22,7 +23,7 @@
 #include "hal/watchdog.h"
 
 #define HOUSEKEEPING_MS 1000
-#define LIST_CHECK_EVERY 60
+#define LOOK_EVERY 60
 
 static bool booted;
 
@@ -85,8 +86,10 @@ static struct deadline keep_house(void)
     next = deadline_in_ms(HOUSEKEEPING_MS);
     network_follow();
     spool_watch();
-    if (++second % LIST_CHECK_EVERY == 0)
-        list_store_check_expiry();
+    if (++second % LOOK_EVERY != 0)
+        return next;
+    list_store_check_expiry();
+    submission_check_held();
     return next;
 }
 

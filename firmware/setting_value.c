@@ -2,6 +2,7 @@
  * about storage or staging. */
 #include "firmware/setting_value.h"
 
+#include "firmware/password.h"
 #include "hal/base/datetime.h"
 #include "hal/base/domain.h"
 #include "hal/base/utf8.h"
@@ -34,6 +35,18 @@ static enum rc check_text(const struct setting_def *def, struct span v, struct s
         strbuf_printf(why, "is longer than %u characters", (unsigned)max);
         return RC_INVALID;
     }
+    strbuf_add(out, v);
+    return RC_OK;
+}
+
+static enum rc check_password(const struct setting_def *def, struct span v, struct strbuf *out, struct strbuf *why)
+{
+    (void)def;
+    bool kept = password_is_kept_form(v);
+    if (!kept && (v.len < PASSWORD_MIN || v.len > PASSWORD_MAX))
+        return refuse(why, "is not a password of 8 to 128 characters");
+    if (!kept && span_starts(v, "pbkdf2-sha256:"))
+        return refuse(why, "is a damaged hash");
     strbuf_add(out, v);
     return RC_OK;
 }
@@ -257,6 +270,13 @@ static enum rc check_email(const struct setting_def *def, struct span v, struct 
     return RC_OK;
 }
 
+static enum rc check_sender(const struct setting_def *def, struct span v, struct strbuf *out, struct strbuf *why)
+{
+    if (span_find(v, 0, '@') == SIZE_MAX)
+        return check_domain(def, v, out, why);
+    return check_email(def, v, out, why);
+}
+
 bool setting_exception_parse(struct span text, int64_t *until, struct span *reason)
 {
     size_t blank = span_find(text, 0, ' ');
@@ -320,6 +340,11 @@ static enum rc check_domains(const struct setting_def *def, struct span v, struc
     return check_list(check_domain, def, v, out, why);
 }
 
+static enum rc check_senders(const struct setting_def *def, struct span v, struct strbuf *out, struct strbuf *why)
+{
+    return check_list(check_sender, def, v, out, why);
+}
+
 static enum rc check_cidrs(const struct setting_def *def, struct span v, struct strbuf *out, struct strbuf *why)
 {
     return check_list(check_cidr, def, v, out, why);
@@ -342,6 +367,7 @@ static const checker checkers[] = {
     [SETTING_HOSTNAME] = check_hostname,
     [SETTING_TEXT] = check_text,
     [SETTING_SECRET] = check_text,
+    [SETTING_PASSWORD] = check_password,
     [SETTING_NUMBER] = check_number,
     [SETTING_BYTES] = check_bytes,
     [SETTING_CHOICE] = check_choice,
@@ -358,6 +384,7 @@ static const checker checkers[] = {
     [SETTING_HOSTS] = check_hosts,
     [SETTING_URL] = check_url,
     [SETTING_EMAIL] = check_email,
+    [SETTING_SENDERS] = check_senders,
     [SETTING_EXCEPTION] = check_exception,
 };
 

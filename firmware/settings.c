@@ -4,10 +4,12 @@
 #include "firmware/settings.h"
 
 #include "board/plan_sizes.h"
+#include "firmware/password.h"
 #include "firmware/setting_value.h"
 #include "firmware/settings_log.h"
 #include "hal/base/domain.h"
 #include "hal/base/log.h"
+#include "hal/base/secret.h"
 
 #define POOL_BYTES PLAN_SETTINGS_POOL_BYTES /* a setting takes about 80 bytes */
 #define LISTENERS_MAX 16
@@ -215,6 +217,22 @@ static const struct setting_def *canonical_key(struct span typed, struct strbuf 
     return d;
 }
 
+/* A password that was typed becomes its hash here, once; out holds it, why is for words. Yields. */
+static enum rc keep_password(struct strbuf *out, struct strbuf *why)
+{
+    char memory[PASSWORD_TEXT_MAX];
+    struct strbuf kept = STRBUF(memory);
+    if (password_is_kept_form(strbuf_span(out)))
+        return RC_OK;
+    enum rc rc = password_keep(strbuf_span(out), &kept);
+    secret_wipe(out->p, out->len);
+    strbuf_clear(out);
+    strbuf_add(out, strbuf_span(&kept));
+    if (rc != RC_OK)
+        strbuf_printf(why, "cannot be kept (%s)", rc_name(rc));
+    return rc;
+}
+
 static enum rc stage(struct span key, struct span value, struct strbuf *why)
 {
     if (pool_put(&staged, key, value))
@@ -233,6 +251,8 @@ enum rc settings_stage(struct span typed, struct span value, struct strbuf *why)
     if (!d)
         return RC_NOT_FOUND;
     enum rc rc = setting_value_check(d, value, &out, &reason);
+    if (rc == RC_OK && d->type == SETTING_PASSWORD)
+        rc = keep_password(&out, &reason);
     if (rc != RC_OK) {
         strbuf_clear(why);
         strbuf_printf(why, "%s %s", key.p, reason.p);
@@ -348,7 +368,7 @@ static void fill_view(struct setting_view *out, const struct setting_def *d, con
     struct strbuf name = STRBUF(out->key);
     const char *now = pool_find(&committed, span_of(key)), *then = pool_find(&staged, span_of(key));
     strbuf_puts(&name, key);
-    out->is_secret = d->type == SETTING_SECRET;
+    out->is_secret = d->type == SETTING_SECRET || d->type == SETTING_PASSWORD;
     out->is_staged = then != NULL;
     out->staged_unset = then && is_unset(pool_value(then));
     out->is_default = !now && (!then || out->staged_unset);

@@ -14,6 +14,7 @@ enum setting_type {
     SETTING_HOSTNAME,
     SETTING_TEXT,
     SETTING_SECRET /* never shown */,
+    SETTING_PASSWORD /* typed as it is, kept as its hash (password.h), never shown */,
     SETTING_NUMBER,
     SETTING_BYTES /* 20M, 512K */,
     SETTING_CHOICE /* off|pin|ca */,
@@ -30,6 +31,7 @@ enum setting_type {
     SETTING_HOSTS /* list of names or addresses */,
     SETTING_URL,
     SETTING_EMAIL,
+    SETTING_SENDERS /* list of mail addresses and whole domains */,
     SETTING_EXCEPTION /* RFC3339 [reason] */
 };
 
@@ -57,7 +59,7 @@ const char *settings_get_member(const char *family, struct span member);
 bool settings_member_at(const char *family, unsigned index, struct strbuf *member, const char **value);
 
 /* Staging. why gets one line of words on RC_INVALID, RC_NOT_FOUND (no such key), RC_FULL. */
-enum rc settings_stage(struct span key, struct span value, struct strbuf *why) MUST_CHECK;
+enum rc settings_stage(struct span key, struct span value, struct strbuf *why) MUST_CHECK; /* Yields for a PASSWORD */
 enum rc settings_stage_unset(struct span key, struct strbuf *why) MUST_CHECK;
 unsigned settings_staged(void);                         /* number of staged changes */
 enum rc settings_commit(struct strbuf *why) MUST_CHECK; /* durable, then listeners are told. Yields. */

@@ -7,8 +7,10 @@
 #include <cmocka.h>
 
 #include "firmware/flash_map.h"
+#include "firmware/password.h"
 #include "firmware/setting_value.h"
 #include "firmware/settings_log.h"
+#include "hal/random.h"
 #include "tests/support/flash_sim.h"
 
 #define FLASH_BYTES (64u << 20)
@@ -64,6 +66,12 @@ static const struct {
     { "mail.postmaster", "it@Office.Example", "it@office.example" },
     { "mail.postmaster", "office.example", NULL },
     { "mail.route.shop.example", "10.0.0.9:2525", "10.0.0.9:2525" },
+    { "mail.user.printer", "seven77", NULL },
+    { "mail.user.printer", "pbkdf2-sha256:1000:MDEy", NULL },
+    { "mail.user.two words", "a good password", NULL },
+    { "mail.user_senders.printer", "Scan@Office.Example, Second.example", "Scan@office.example,second.example" },
+    { "mail.user_senders.printer", "scan@", NULL },
+    { "mail.quota_user", "100001", NULL },
     { "mail.postmaster", "", NULL },
     { "no.such.key", "1", NULL },
     { "mail.route.", "10.0.0.9", NULL },
@@ -188,6 +196,30 @@ static void too_many_changes_are_refused_and_lose_nothing(void **state)
     assert_string_equal(settings_get_member("mail.route.", SPAN("d0.example")), "10.0.0.9:25");
 }
 
+/* Neither what is staged nor what lies in flash has the password; what was kept is taken again as it is. */
+static void a_password_is_kept_as_its_hash(void **state)
+{
+    (void)state;
+    char kept[PASSWORD_TEXT_MAX];
+    struct setting_view v;
+    assert_int_equal(random_init(), RC_OK);
+    assert_int_equal(settings_stage(SPAN("mail.user.printer"), SPAN("correct horse"), &why), RC_OK);
+    assert_true(settings_view_at("mail.user.", 0, &v));
+    assert_true(v.is_secret);
+    assert_true(password_is_kept_form(span_of(v.value)));
+    assert_int_equal(settings_commit(&why), RC_OK);
+    const char *value = settings_get_member("mail.user.", SPAN("printer"));
+    assert_int_equal(password_check(SPAN("correct horse"), span_of(value)), RC_OK);
+    assert_int_equal(password_check(SPAN("correct house"), span_of(value)), RC_REFUSED);
+    struct strbuf copy = STRBUF(kept);
+    strbuf_puts(&copy, value);
+    settings_load();
+    assert_string_equal(settings_get_member("mail.user.", SPAN("printer")), kept);
+    assert_int_equal(settings_stage(SPAN("mail.user.printer"), strbuf_span(&copy), &why), RC_OK);
+    assert_int_equal(settings_commit(&why), RC_OK);
+    assert_string_equal(settings_get_member("mail.user.", SPAN("printer")), kept);
+}
+
 static void lists_answer_membership(void **state)
 {
     (void)state;
@@ -209,6 +241,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(committed_values_survive_a_restart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(unset_goes_back_to_the_default, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_many_changes_are_refused_and_lose_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_password_is_kept_as_its_hash, set_up, tear_down),
         cmocka_unit_test(lists_answer_membership),
     };
     return cmocka_run_group_tests_name("settings", tests, NULL, NULL);

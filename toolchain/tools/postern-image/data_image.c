@@ -164,6 +164,8 @@ enum rc data_image_make(const struct data_image_options *o)
 {
     struct flash_map map;
     enum rc rc = prepare_flash(o->board, &map);
+    if (rc == RC_OK && random_init() != RC_OK) /* for the salt of a user's password */
+        rc = fail("this machine gives no random numbers");
     if (rc == RC_OK) {
         settings_load();
         rc = o->settings != NULL ? put_settings(o->settings) : RC_OK;
