@@ -42,8 +42,16 @@ static void open_flash(void)
     enum rc rc = settings_log_open(map.settings.addr, map.settings.size_bytes);
     if (rc == RC_CORRUPT)
         alert_raise(ALERT_SETTINGS_LOST, "the settings could not be read from flash: the box runs on its defaults");
+    else if (rc == RC_UNSUPPORTED)
+        alert_raise(ALERT_SETTINGS_LOST,
+                    "the settings are of another firmware's format: the box runs on its defaults and keeps none");
     else if (rc != RC_OK)
         alert_raise(ALERT_FLASH, "the flash cannot be read (%s)", rc_name(rc));
+    struct settings_log_info info;
+    settings_log_info(&info);
+    if (info.damaged > 0)
+        alert_raise(ALERT_SETTINGS_LOST, "the flash has lost %u stored value%s: compare 'show' and 'cert' with what you set",
+                    info.damaged, info.damaged == 1 ? "" : "s");
     settings_load();
     wallclock_init();
     list_store_init(&map);

@@ -1,44 +1,24 @@
-/* The log over its records: index, batches, compaction, recovery.
+/* The log over its records: index, batches, compaction. Recovery: settings_log_open.c.
  * Invariants: the active half has a valid header; `end` is where the next record goes, and all behind it is erased unless `dirty_tail`; the
- * index names the newest committed record of each key. Writers hold `busy`; readers never wait. */
+ * index names the newest committed record of each key. Writers hold `busy`; readers never wait.
+ * Every batch is ended before a record of the next one is written: what an unended one has left is compacted away first. So records
+ * without an END, and bytes that are no record, with a later END behind them are never a cut's work: something has rotted. */
 #include "firmware/settings_log.h"
 
-#include "firmware/settings_log_record.h"
+#include "firmware/settings_log_store.h"
 #include "hal/base/bytes.h"
 #include "hal/base/crc32.h"
 #include "hal/base/log.h"
+#include "hal/random.h"
 
-#define BATCH_RECORDS_MAX 256
-#define DELETE_RESERVE_BYTES 256 /* a put leaves room for a delete and two ENDs, so that a full log can be emptied */
+#define DELETE_RESERVE_BYTES 256 /* a put leaves room for its ENDs, a delete and that one's, so that a full log can be emptied */
 
-struct index_entry {
-    uint32_t hash;
-    uint32_t at; /* offset in the active half */
-};
+struct settings_store store;
 
-static struct {
-    uint64_t base, half_bytes;
-    unsigned active;
-    uint32_t sequence, batch, end;
-    bool dirty_tail, recovered;
-    uint32_t compactions;
-    unsigned keys;
-    struct index_entry index[SETTINGS_LOG_KEYS_MAX];
-    unsigned pending;
-    uint32_t pending_at[BATCH_RECORDS_MAX]; /* records of the open batch, offsets */
-    bool batch_failed;
-    bool busy;
-    struct event freed;
-} store;
-
-static uint64_t half_addr(unsigned half)
+enum rc store_read_at(uint32_t at, struct record *r)
 {
-    return store.base + half * store.half_bytes;
-}
-
-static uint64_t addr_of(uint32_t at)
-{
-    return half_addr(store.active) + at;
+    enum rc rc = record_read_header(addr_of(at), store.header.salt, r);
+    return rc == RC_OK && record_bytes(r->key_len, r->value_len) > store.half_bytes - at ? RC_CORRUPT : rc;
 }
 
 /* --- index --- */
@@ -53,14 +33,13 @@ static struct index_entry *find(struct span key)
     uint32_t hash = hash_of(key);
     struct record r;
     for (unsigned i = 0; i < store.keys; i++)
-        if (store.index[i].hash == hash && record_read_header(addr_of(store.index[i].at), &r) == RC_OK &&
+        if (store.index[i].hash == hash && store_read_at(store.index[i].at, &r) == RC_OK &&
             record_has_key(addr_of(store.index[i].at), &r, key))
             return &store.index[i];
     return NULL;
 }
 
-/* Makes the record at `at` the newest of its key. */
-static enum rc index_record(uint32_t at, const struct record *r)
+enum rc store_index_record(uint32_t at, const struct record *r)
 {
     char memory[UINT8_MAX];
     enum rc rc = record_read_key(addr_of(at), r, memory);
@@ -81,123 +60,60 @@ static enum rc index_record(uint32_t at, const struct record *r)
     return RC_OK;
 }
 
-/* --- opening --- */
+/* --- what is replaced --- */
 
-static void commit_pending(void)
+/* True if the index leads to something in [from, to). */
+static bool is_live(uint32_t from, uint32_t to)
+{
+    for (unsigned i = 0; i < store.keys; i++)
+        if (store.index[i].at >= from && store.index[i].at < to)
+            return true;
+    return false;
+}
+
+uint32_t store_next_record(uint32_t at)
+{
+    struct record r;
+    do
+        at += RECORD_ALIGN;
+    while (at < store.end && store_read_at(at, &r) != RC_OK);
+    return at;
+}
+
+/* Fills in what r replaces: the record at `at`, 0 none, which will be at `to`. */
+static void set_replaced(struct record *r, uint32_t at, uint32_t to)
+{
+    struct record old;
+    r->replaces = (uint16_t)(to / RECORD_ALIGN);
+    r->replaced_units = 0;
+    if (at == 0 || store_read_at(at, &old) != RC_OK)
+        return;
+    uint32_t units = record_bytes(old.key_len, old.value_len) / RECORD_ALIGN;
+    r->replaced_units = (uint8_t)(units < REPLACED_LONG ? units : REPLACED_LONG);
+}
+
+bool store_replaced_range(const struct record *r, uint32_t *from, uint32_t *to)
+{
+    *from = (uint32_t)r->replaces * RECORD_ALIGN;
+    if (*from < HALF_HEADER_BYTES || *from >= store.end)
+        return false;
+    *to = r->replaced_units == REPLACED_LONG ? store_next_record(*from) : *from + (uint32_t)r->replaced_units * RECORD_ALIGN;
+    return *to <= store.end && !is_live(*from, *to);
+}
+
+void store_zero_replaced(const struct record *r)
+{
+    uint32_t from, to;
+    if (store_replaced_range(r, &from, &to) && record_zero(addr_of(from), to - from) != RC_OK)
+        log_event_at(LOG_WARN, LOG_SETTINGS, "zero-failed", "at=%u", (unsigned)from);
+}
+
+void store_commit_pending(void)
 {
     struct record r;
     for (unsigned i = 0; i < store.pending; i++)
-        if (record_read_header(addr_of(store.pending_at[i]), &r) != RC_OK || index_record(store.pending_at[i], &r) != RC_OK)
+        if (store_read_at(store.pending_at[i], &r) != RC_OK || store_index_record(store.pending_at[i], &r) != RC_OK)
             log_event_at(LOG_ALERT, LOG_SETTINGS, "record-lost", "at=%u", (unsigned)store.pending_at[i]);
-    store.pending = 0;
-}
-
-static bool ends_batch(uint32_t at, const struct record *r)
-{
-    uint8_t raw[4];
-    return r->value_len == sizeof raw && record_read_value(addr_of(at), r, raw) == RC_OK && get_le32(raw) == store.pending;
-}
-
-/* What one valid record of the scan means. */
-static void replay(uint32_t at, const struct record *r, uint32_t *open_batch)
-{
-    if (record_check_payload(addr_of(at), r) != RC_OK) {
-        store.recovered = true; /* torn, or worn: the batch that it belongs to will miss a record */
-        return;
-    }
-    if (r->type != RECORD_SETTLED && r->batch != *open_batch) {
-        store.pending = 0; /* the batch before was never ended */
-        *open_batch = r->batch;
-    }
-    if (r->batch >= store.batch)
-        store.batch = r->batch + 1;
-    if (r->type == RECORD_SETTLED) {
-        if (index_record(at, r) != RC_OK)
-            store.recovered = true;
-    } else if (r->type == RECORD_END) {
-        if (ends_batch(at, r))
-            commit_pending();
-        store.pending = 0;
-    } else if (store.pending < BATCH_RECORDS_MAX) {
-        store.pending_at[store.pending++] = at;
-    }
-}
-
-static void scan(void)
-{
-    struct record r;
-    uint32_t open_batch = UINT32_MAX;
-    enum rc rc = RC_NOT_FOUND;
-    store.keys = store.pending = 0;
-    store.batch = 1;
-    store.end = HALF_HEADER_BYTES;
-    while (store.end + RECORD_ALIGN <= store.half_bytes && (rc = record_read_header(addr_of(store.end), &r)) == RC_OK) {
-        uint32_t bytes = record_bytes(r.key_len, r.value_len);
-        if (bytes > store.half_bytes - store.end) {
-            rc = RC_CORRUPT;
-            break;
-        }
-        replay(store.end, &r, &open_batch);
-        store.end += bytes;
-    }
-    store.pending = 0;
-    store.dirty_tail = !flash_is_blank(addr_of(store.end), store.half_bytes - store.end);
-    store.recovered = store.recovered || store.dirty_tail || rc == RC_CORRUPT;
-}
-
-static enum rc erase_half(unsigned half)
-{
-    uint32_t block = flash_geometry()->erase_block_bytes;
-    enum rc rc = RC_OK;
-    for (uint64_t at = 0; rc == RC_OK && at < store.half_bytes; at += block)
-        if (!flash_is_blank(half_addr(half) + at, block))
-            rc = flash_erase(half_addr(half) + at);
-    return rc;
-}
-
-static enum rc format(void)
-{
-    enum rc rc = erase_half(0);
-    if (rc == RC_OK)
-        rc = erase_half(1);
-    if (rc == RC_OK)
-        rc = flash_sync();
-    if (rc == RC_OK)
-        rc = half_header_write(half_addr(0), 1);
-    if (rc == RC_OK)
-        rc = flash_sync();
-    store.active = 0;
-    store.sequence = 1;
-    store.end = HALF_HEADER_BYTES;
-    store.batch = 1;
-    return rc;
-}
-
-enum rc settings_log_open(uint64_t addr, uint64_t size_bytes)
-{
-    uint32_t sequence[2] = { 0, 0 };
-    memset(&store, 0, sizeof store);
-    store.base = addr;
-    store.half_bytes = size_bytes / 2;
-    enum rc a = half_header_read(half_addr(0), &sequence[0]), b = half_header_read(half_addr(1), &sequence[1]);
-    if (a == RC_IO && b == RC_IO)
-        return RC_IO;
-    if (a != RC_OK && b != RC_OK) {
-        /* A first format that was cut leaves no record behind; records without any header mean loss. */
-        bool lost = !flash_is_blank(half_addr(0) + HALF_HEADER_BYTES, store.half_bytes - HALF_HEADER_BYTES) ||
-                    !flash_is_blank(half_addr(1) + HALF_HEADER_BYTES, store.half_bytes - HALF_HEADER_BYTES);
-        enum rc rc = format();
-        return rc != RC_OK ? rc : lost ? RC_CORRUPT : RC_OK;
-    }
-    store.active = a == RC_OK && (b != RC_OK || (int32_t)(sequence[0] - sequence[1]) > 0) ? 0 : 1;
-    store.sequence = sequence[store.active];
-    scan();
-    /* A cut after a compaction may have left the old half: deleted secrets must not linger there. */
-    enum rc rc = flash_is_blank(half_addr(!store.active), store.half_bytes) ? RC_OK : erase_half(!store.active);
-    if (store.recovered)
-        log_event_at(LOG_WARN, LOG_SETTINGS, "recovered", "keys=%u end=%u dirty=%d", store.keys, (unsigned)store.end,
-                     store.dirty_tail);
-    return rc;
 }
 
 /* --- reading --- */
@@ -209,7 +125,7 @@ enum rc settings_log_get(struct span key, void *out, size_t cap, size_t *len)
     *len = 0;
     if (!e)
         return RC_NOT_FOUND;
-    enum rc rc = record_read_header(addr_of(e->at), &r);
+    enum rc rc = store_read_at(e->at, &r);
     if (rc != RC_OK)
         return rc == RC_IO ? RC_IO : RC_CORRUPT;
     *len = r.value_len;
@@ -225,7 +141,7 @@ void settings_log_each(struct span prefix, void (*fn)(void *ctx, struct span key
     struct record r;
     for (unsigned i = 0; i < store.keys; i++) {
         uint64_t addr = addr_of(store.index[i].at);
-        if (record_read_header(addr, &r) != RC_OK || record_read_key(addr, &r, key) != RC_OK)
+        if (record_read_header(addr, store.header.salt, &r) != RC_OK || record_read_key(addr, &r, key) != RC_OK)
             continue;
         struct span name = span_bytes(key, r.key_len);
         if (span_eq(span_sub(name, 0, prefix.len), prefix))
@@ -235,44 +151,80 @@ void settings_log_each(struct span prefix, void (*fn)(void *ctx, struct span key
 
 void settings_log_info(struct settings_log_info *out)
 {
-    *out = (struct settings_log_info){ store.keys, store.end, store.half_bytes, store.compactions, store.recovered };
+    *out = (struct settings_log_info){ .keys = store.keys,
+                                       .used_bytes = store.end,
+                                       .size_bytes = store.half_bytes,
+                                       .compactions = store.compactions,
+                                       .recovered = store.recovered,
+                                       .damaged = store.damaged };
 }
 
 /* --- compaction --- */
 
+enum rc store_erase_half(unsigned half)
+{
+    uint32_t block = flash_geometry()->erase_block_bytes;
+    enum rc rc = RC_OK;
+    for (uint64_t at = 0; rc == RC_OK && at < store.half_bytes; at += block)
+        if (!flash_is_blank(half_addr(half) + at, block))
+            rc = flash_erase(half_addr(half) + at);
+    return rc;
+}
+
+static uint32_t moved[SETTINGS_LOG_KEYS_MAX], moved_pending[BATCH_RECORDS_MAX]; /* places in the other half */
+
 /* Copies one record behind *end of the other half. */
-static enum rc carry(uint32_t *at, uint32_t *end, enum record_type type)
+static enum rc carry(uint32_t *at, uint32_t *end, const struct record *as, uint32_t salt)
+{
+    enum rc rc = record_copy(half_addr(!store.active) + *end, salt, addr_of(*at), as);
+    *at = *end;
+    *end += record_bytes(as->key_len, as->value_len);
+    return rc;
+}
+
+static enum rc carry_settled(unsigned i, uint32_t *end, uint32_t salt)
 {
     struct record r;
-    enum rc rc = record_read_header(addr_of(*at), &r);
+    enum rc rc = store_read_at(store.index[i].at, &r);
     if (rc != RC_OK)
         return rc == RC_IO ? RC_IO : RC_CORRUPT;
-    rc = record_copy(half_addr(!store.active) + *end, addr_of(*at), &r, type == RECORD_PUT ? r.type : type);
-    *at = *end;
-    *end += record_bytes(r.key_len, r.value_len);
-    return rc;
+    r.type = RECORD_SETTLED;
+    set_replaced(&r, 0, 0);
+    moved[i] = store.index[i].at;
+    return carry(&moved[i], end, &r, salt);
+}
+
+static enum rc carry_pending(unsigned i, uint32_t *end, uint32_t salt)
+{
+    char memory[UINT8_MAX];
+    struct record r;
+    enum rc rc = store_read_at(store.pending_at[i], &r);
+    if (rc == RC_OK)
+        rc = record_read_key(addr_of(store.pending_at[i]), &r, memory);
+    if (rc != RC_OK)
+        return rc == RC_IO ? RC_IO : RC_CORRUPT;
+    const struct index_entry *e = find(span_bytes(memory, r.key_len));
+    set_replaced(&r, e == NULL ? 0 : e->at, e == NULL ? 0 : moved[e - store.index]);
+    moved_pending[i] = store.pending_at[i];
+    return carry(&moved_pending[i], end, &r, salt);
 }
 
 /* Moves what is alive, and the open batch, to the other half. Everything is durable there before its header makes it the active one. */
 static enum rc compact(void)
 {
-    static uint32_t moved[SETTINGS_LOG_KEYS_MAX], moved_pending[BATCH_RECORDS_MAX];
+    const struct half_header header = { store.header.sequence + 1, random_u32() };
     uint32_t end = HALF_HEADER_BYTES;
-    enum rc rc = erase_half(!store.active);
+    enum rc rc = store_erase_half(!store.active);
     if (rc == RC_OK)
         rc = flash_sync();
-    for (unsigned i = 0; rc == RC_OK && i < store.keys; i++) {
-        moved[i] = store.index[i].at;
-        rc = carry(&moved[i], &end, RECORD_SETTLED);
-    }
-    for (unsigned i = 0; rc == RC_OK && i < store.pending; i++) {
-        moved_pending[i] = store.pending_at[i];
-        rc = carry(&moved_pending[i], &end, RECORD_PUT);
-    }
+    for (unsigned i = 0; rc == RC_OK && i < store.keys; i++)
+        rc = carry_settled(i, &end, header.salt);
+    for (unsigned i = 0; rc == RC_OK && i < store.pending; i++)
+        rc = carry_pending(i, &end, header.salt);
     if (rc == RC_OK)
         rc = flash_sync();
     if (rc == RC_OK)
-        rc = half_header_write(half_addr(!store.active), store.sequence + 1);
+        rc = half_header_write(half_addr(!store.active), &header);
     if (rc == RC_OK)
         rc = flash_sync();
     if (rc != RC_OK)
@@ -281,15 +233,28 @@ static enum rc compact(void)
         store.index[i].at = moved[i];
     memcpy(store.pending_at, moved_pending, store.pending * sizeof moved_pending[0]);
     store.active = !store.active;
-    store.sequence++;
+    store.header = header;
     store.end = end;
     store.dirty_tail = false;
     store.compactions++;
     log_event(LOG_SETTINGS, "compacted", "keys=%u bytes=%u", store.keys, (unsigned)end);
-    return erase_half(!store.active);
+    return store_erase_half(!store.active);
 }
 
 /* --- writing --- */
+
+/* The open batch's record of the key, which gives way to a newer one: it is taken off the list. 0: there is none. */
+static uint32_t take_pending(struct span key, struct record *old)
+{
+    for (unsigned i = 0; i < store.pending; i++) {
+        uint32_t at = store.pending_at[i];
+        if (store_read_at(at, old) != RC_OK || !record_has_key(addr_of(at), old, key))
+            continue;
+        memmove(&store.pending_at[i], &store.pending_at[i + 1], (--store.pending - i) * sizeof store.pending_at[0]);
+        return at;
+    }
+    return 0;
+}
 
 static enum rc append(enum record_type type, struct span key, struct span value, uint32_t *at)
 {
@@ -301,9 +266,16 @@ static enum rc append(enum record_type type, struct span key, struct span value,
         return rc;
     if (bytes + reserve > store.half_bytes - store.end)
         return RC_FULL;
+    struct record r = { .type = type, .batch = store.batch }, twin;
+    const struct index_entry *old = type == RECORD_END ? NULL : find(key);
+    uint32_t twin_at = type == RECORD_END ? 0 : take_pending(key, &twin);
+    set_replaced(&r, old == NULL ? 0 : old->at, old == NULL ? 0 : old->at);
     *at = store.end;
-    rc = record_write(addr_of(store.end), type, store.batch, key, value);
+    rc = record_write(addr_of(store.end), store.header.salt, &r, key, value);
     store.end += bytes;
+    if (rc == RC_OK && twin_at != 0)
+        rc = record_zero(addr_of(twin_at),
+                         record_bytes(twin.key_len, twin.value_len)); /* durable before the END, as all of the batch */
     store.dirty_tail = rc != RC_OK;
     return rc;
 }
@@ -320,6 +292,8 @@ static bool key_is_fit(struct span key)
 
 enum rc settings_log_batch_begin(void)
 {
+    if (store.closed != RC_OK)
+        return store.closed;
     while (store.busy) {
         enum rc rc = task_wait(&store.freed, deadline_never());
         if (rc != RC_OK)
@@ -367,8 +341,10 @@ static void let_go(void)
 
 void settings_log_batch_abort(void)
 {
-    if (store.busy)
-        let_go();
+    if (!store.busy)
+        return;
+    store.dirty_tail = store.dirty_tail || store.pending > 0;
+    let_go();
 }
 
 /* True if the index can take every new key of the batch. */
@@ -379,28 +355,49 @@ static bool keys_fit(void)
     unsigned fresh = 0;
     for (unsigned i = 0; i < store.pending; i++) {
         uint64_t addr = addr_of(store.pending_at[i]);
-        if (record_read_header(addr, &r) != RC_OK || record_read_key(addr, &r, memory) != RC_OK)
+        if (record_read_header(addr, store.header.salt, &r) != RC_OK || record_read_key(addr, &r, memory) != RC_OK)
             return false;
         fresh += r.type == RECORD_PUT && !find(span_bytes(memory, r.key_len));
     }
     return store.keys + fresh <= SETTINGS_LOG_KEYS_MAX;
 }
 
-enum rc settings_log_batch_end(void)
+/* Twice, so that one flipped bit cannot undo a batch. The second is for the worst case alone: without it the batch holds too. */
+static enum rc append_end(void)
 {
     uint8_t count[4];
     uint32_t at;
-    enum rc rc = store.batch_failed ? RC_INVALID : !keys_fit() ? RC_FULL : RC_OK;
     put_le32(count, store.pending);
+    enum rc rc = append(RECORD_END, SPAN(""), span_bytes(count, sizeof count), &at);
+    if (rc == RC_OK && RECORD_ALIGN <= store.half_bytes - store.end &&
+        append(RECORD_END, SPAN(""), span_bytes(count, sizeof count), &at) != RC_OK)
+        log_event_at(LOG_WARN, LOG_SETTINGS, "end-not-doubled", "at=%u", (unsigned)at);
+    return rc;
+}
+
+static void zero_old(void)
+{
+    struct record r;
+    for (unsigned i = 0; i < store.pending; i++)
+        if (store_read_at(store.pending_at[i], &r) == RC_OK && r.replaces != 0)
+            store_zero_replaced(&r);
+}
+
+enum rc settings_log_batch_end(void)
+{
+    enum rc rc = store.batch_failed ? RC_INVALID : !keys_fit() ? RC_FULL : RC_OK;
     if (rc == RC_OK && store.pending) {
         rc = flash_sync(); /* the END must never be there without its records */
         if (rc == RC_OK)
-            rc = append(RECORD_END, SPAN(""), span_bytes(count, sizeof count), &at);
+            rc = append_end();
         if (rc == RC_OK)
             rc = flash_sync();
     }
-    if (rc == RC_OK)
-        commit_pending();
+    if (rc == RC_OK) {
+        store_commit_pending();
+        zero_old();
+    }
+    store.dirty_tail = store.dirty_tail || (rc != RC_OK && store.pending > 0);
     let_go();
     return rc;
 }

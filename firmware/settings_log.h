@@ -1,7 +1,11 @@
 /* Small durable records by key: settings, keys and certificates, clock floor, counters. A log in two flash halves with CRC and sequence
  * numbers and compaction; FORMAT: firmware/SETTINGS_LOG.md. After a power cut each key has its old or its new value, never neither; a
- * batch is all or nothing. Keys: 1..SETTINGS_LOG_KEY_MAX printable characters without blanks; values: any bytes, 0..SETTINGS_LOG_VALUE_MAX.
- * The index in RAM holds up to SETTINGS_LOG_KEYS_MAX keys (hash and place); values are read from flash. */
+ * batch is all or nothing. A flipped bit costs the one record that it is in. What is replaced or deleted is programmed to zeros at once.
+ *
+ * Keys: 1..SETTINGS_LOG_KEY_MAX printable characters without blanks; values: any bytes, 0..SETTINGS_LOG_VALUE_MAX (a certificate chain in
+ * PEM, a keyring: in one piece each). The index in RAM holds up to SETTINGS_LOG_KEYS_MAX keys (hash and place); values are read from
+ * flash. All keys and values together, 20 bytes more for each and rounded up to 32, fit in a half (64 KiB on the smallest board) less
+ * 320 bytes; a batch needs room for its new values beside the old ones. */
 #ifndef FIRMWARE_SETTINGS_LOG_H
 #define FIRMWARE_SETTINGS_LOG_H
 
@@ -12,13 +16,14 @@
 #define SETTINGS_LOG_VALUE_MAX 8192
 #define SETTINGS_LOG_KEYS_MAX 512
 
-/* At boot: finds the newest whole half, ends interrupted compactions. An erased area becomes an empty log. RC_IO, RC_CORRUPT (both halves
- * unreadable: *log is empty and usable, alert the operator). May yield. */
+/* At boot: finds the newest whole half, ends interrupted compactions. An erased area becomes an empty log. RC_CORRUPT: both halves
+ * unreadable, the log is empty and usable, alert the operator. RC_UNSUPPORTED: of another version, RC_INVALID: too large, RC_IO: nothing is
+ * touched, there are no keys, and writing gives the same code. May yield. */
 enum rc settings_log_open(uint64_t addr, uint64_t size_bytes) MUST_CHECK;
 
 /* RC_OK with *len; RC_NOT_FOUND; RC_TOO_LONG (cap too small; *len says what is needed); RC_CORRUPT, RC_IO. */
 enum rc settings_log_get(struct span key, void *out, size_t cap, size_t *len) MUST_CHECK;
-/* Durable when it returns RC_OK. RC_FULL, RC_INVALID, RC_IO: nothing changed. Yields. */
+/* Durable when it returns RC_OK. RC_FULL, RC_INVALID, RC_IO or what open gave: nothing changed. Yields. */
 enum rc settings_log_put(struct span key, struct span value) MUST_CHECK;
 enum rc settings_log_delete(struct span key) MUST_CHECK; /* RC_OK also when there is none */
 
@@ -38,6 +43,7 @@ struct settings_log_info {
     uint64_t used_bytes, size_bytes;
     uint32_t compactions;
     bool recovered;
+    unsigned damaged; /* records that bit rot has taken since the last boot, each with its key's value; alert the operator */
 };
 void settings_log_info(struct settings_log_info *out);
 

@@ -1,6 +1,7 @@
 /* The settings log under power cuts: a run of puts, deletes and batches, with compactions in both directions, is cut before or in the middle of
  * each operation, with any subset of the operations not yet synced lost, and now and then cut again while it recovers. Afterwards every
- * key has its old value, or, all of them together, what the interrupted change would have given; and the log can be written.
+ * key has its old value, or, all of them together, what the interrupted change would have given; nothing that was replaced or deleted is in
+ * the flash any more; nothing is taken for damage; and the log can be written.
  *
  * POWERCUT_LONG=1: every operation with several seeds; else a seeded sample. */
 #include <setjmp.h>
@@ -15,9 +16,11 @@
 #define KEYS 12
 #define VALUE_MAX 3000
 #define CHANGES 120
+#define TAG_MAX 16
 
 struct model {
     uint32_t version[KEYS]; /* 0: no such key; else what its value follows from */
+    uint32_t changed[KEYS]; /* by which change */
 };
 
 static uint64_t size_bytes;
@@ -51,6 +54,8 @@ static struct span value_of(unsigned k, uint32_t version)
     size_t len = (version * 97 + k * 31) % (k < 3 ? VALUE_MAX : 60);
     for (size_t i = 0; i < len; i++)
         value[i] = (char)(version * 7 + k + i * (version % 5 + 1));
+    if (len >= TAG_MAX) /* it can be found */
+        snprintf(value, TAG_MAX, "<%u:%u>", k, (unsigned)version);
     return span_bytes(value, len);
 }
 
@@ -61,6 +66,7 @@ static void change_one(unsigned change)
     unsigned k = dice(KEYS);
     bool deleted = dice(5) == 0;
     next.version[k] = deleted ? 0 : change;
+    next.changed[k] = change;
     enum rc rc = deleted ? settings_log_delete(key_of(k)) : settings_log_put(key_of(k), value_of(k, change));
     assert_int_equal(rc, RC_OK);
 }
@@ -74,6 +80,7 @@ static void change_batch(unsigned change)
         unsigned k = dice(KEYS);
         bool deleted = dice(4) == 0;
         before.version[k] = deleted ? 0 : change;
+        before.changed[k] = change;
         assert_int_equal(deleted ? settings_log_batch_delete(key_of(k)) : settings_log_batch_put(key_of(k), value_of(k, change)),
                          RC_OK);
     }
@@ -113,6 +120,29 @@ static bool holds(const struct model *m, unsigned *bad)
     return true;
 }
 
+/* No value in the flash is older than what the model says. */
+static bool old_are_gone(const struct model *m, unsigned *k, unsigned *version)
+{
+    const char *p = (const char *)flash_sim_bytes(), *end = p + size_bytes - TAG_MAX;
+    for (; p < end; p++) {
+        unsigned got = 0;
+        const char *q = p + 1;
+        if (*p != '<')
+            continue;
+        for (got = 0; *q >= '0' && *q <= '9' && q < p + 4; q++)
+            got = got * 10 + (unsigned)(*q - '0');
+        if (q == p + 1 || *q != ':' || got >= KEYS)
+            continue;
+        *k = got;
+        const char *from = ++q;
+        for (*version = 0; *q >= '0' && *q <= '9' && q < from + 4; q++)
+            *version = *version * 10 + (unsigned)(*q - '0');
+        if (q != from && *q == '>' && *version < m->changed[got])
+            return false;
+    }
+    return true;
+}
+
 static unsigned cuts, again, compactions;
 
 /* Boots what is left; with again_at, cuts that too and boots once more. */
@@ -132,10 +162,17 @@ static void recover(bool cut_again, uint64_t again_at, bool torn, uint64_t seed)
 
 static void check_after(uint64_t at, bool torn, uint64_t seed)
 {
-    unsigned bad_old, bad_new;
+    unsigned bad_old, bad_new, k = 0, version = 0;
     if (!holds(&now, &bad_old) && !holds(&next, &bad_new))
         fail_msg("cut at %lu torn %d seed %lu: neither old (key %u) nor new (key %u)", (unsigned long)at, torn, (unsigned long)seed,
                  bad_old, bad_new);
+    if (!old_are_gone(holds(&next, &bad_new) ? &next : &now, &k, &version))
+        fail_msg("cut at %lu torn %d seed %lu: key %u has left its value %u behind", (unsigned long)at, torn, (unsigned long)seed,
+                 k, version);
+    struct settings_log_info info;
+    settings_log_info(&info);
+    if (info.damaged > 0)
+        fail_msg("cut at %lu torn %d seed %lu: taken for damage", (unsigned long)at, torn, (unsigned long)seed);
     assert_int_equal(settings_log_put(SPAN("after"), SPAN("wards")), RC_OK);
     assert_int_equal(settings_log_open(0, size_bytes), RC_OK);
     char got[8];

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "firmware/settings_log.h"
+#include "hal/base/crc32.h"
 #include "hal/base/strbuf.h"
 #include "hal/task.h"
 #include "tests/support/flash_sim.h"
@@ -280,6 +281,186 @@ static void any_flipped_byte_is_survived(void **state)
     }
 }
 
+/* --- bit rot --- */
+
+#define ROT_KEYS 14
+
+static struct span rot_key(unsigned k)
+{
+    static char text[24];
+    snprintf(text, sizeof text, "rot.key-%u", k);
+    return span_of(text);
+}
+
+static struct span rot_value(unsigned k)
+{
+    static char text[600];
+    size_t len = k * k * 3 % 590;
+    for (size_t i = 0; i < len; i++)
+        text[i] = (char)('a' + (i * (k + 1) + k) % 23);
+    return span_bytes(text, len);
+}
+
+/* Single puts, a batch of four, replaced ones and a deleted one between them, and at the end nothing but single puts. */
+static void fill_for_rot(void)
+{
+    for (unsigned k = 0; k < 5; k++)
+        assert_int_equal(settings_log_put(rot_key(k), k == 2 ? SPAN("replaced-later") : rot_value(k)), RC_OK);
+    assert_int_equal(settings_log_batch_begin(), RC_OK);
+    for (unsigned k = 5; k < 9; k++)
+        assert_int_equal(settings_log_batch_put(rot_key(k), rot_value(k)), RC_OK);
+    assert_int_equal(settings_log_batch_put(rot_key(2), rot_value(2)), RC_OK);
+    assert_int_equal(settings_log_batch_end(), RC_OK);
+    assert_int_equal(settings_log_put(SPAN("gone"), SPAN("x")), RC_OK);
+    assert_int_equal(settings_log_delete(SPAN("gone")), RC_OK);
+    for (unsigned k = 9; k < ROT_KEYS; k++)
+        assert_int_equal(settings_log_put(rot_key(k), rot_value(k)), RC_OK);
+}
+
+static unsigned keys_lost(void)
+{
+    char got[600];
+    size_t len;
+    unsigned lost = 0;
+    for (unsigned k = 0; k < ROT_KEYS; k++) {
+        enum rc rc = settings_log_get(rot_key(k), got, sizeof got, &len);
+        if (rc == RC_OK)
+            assert_true(span_eq(span_bytes(got, len), rot_value(k)));
+        lost += rc != RC_OK;
+    }
+    assert_true(holds("gone", NULL));
+    return lost;
+}
+
+static void a_flipped_bit_costs_one_key_at_most(void **state)
+{
+    (void)state;
+    struct settings_log_info info;
+    fill_for_rot();
+    settings_log_info(&info);
+    assert_int_equal(info.compactions, 0);
+    static uint8_t before[AREA];
+    memcpy(before, flash_sim_bytes(), AREA);
+    unsigned costly = 0;
+    for (uint32_t at = 0; at < info.used_bytes; at++) {
+        uint8_t bad = (uint8_t)(before[at] ^ (1u << (at * 7 % 8)));
+        flash_sim_init(AREA, BLOCK, 4);
+        flash_sim_poke(0, before, AREA);
+        flash_sim_poke(at, &bad, 1);
+        open_log();
+        struct settings_log_info after;
+        settings_log_info(&after);
+        unsigned lost = keys_lost();
+        if (lost > (at < 64 ? 0u : 1u))
+            fail_msg("a bit at %u costs %u keys", (unsigned)at, lost);
+        if (lost > 0 && after.damaged == 0)
+            fail_msg("a bit at %u costs a key and no alert is raised", (unsigned)at);
+        costly += lost;
+        if (at % 16 != 0)
+            continue;
+        assert_int_equal(settings_log_put(SPAN("after"), SPAN("works")), RC_OK); /* compacts */
+        open_log();
+        assert_int_equal(keys_lost(), lost);
+        settings_log_info(&after);
+        assert_int_equal(after.damaged, 0);
+    }
+    assert_in_range(costly, 2000, info.used_bytes);
+}
+
+static unsigned times_in_flash(const char *text)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i + strlen(text) <= AREA; i++)
+        n += memcmp(flash_sim_bytes() + i, text, strlen(text)) == 0;
+    return n;
+}
+
+static void what_is_replaced_is_gone_at_once(void **state)
+{
+    (void)state;
+    struct settings_log_info info;
+    assert_int_equal(settings_log_put(SPAN("pw"), SPAN("secret-number-one")), RC_OK);
+    assert_int_equal(times_in_flash("secret-number-one"), 1);
+    assert_int_equal(settings_log_put(SPAN("pw"), SPAN("secret-number-two")), RC_OK);
+    assert_int_equal(times_in_flash("secret-number-one"), 0);
+    assert_int_equal(settings_log_batch_begin(), RC_OK);
+    assert_int_equal(settings_log_batch_put(SPAN("pw"), SPAN("secret-number-three")), RC_OK);
+    assert_int_equal(settings_log_batch_put(SPAN("pw"), SPAN("secret-number-four")), RC_OK);
+    assert_int_equal(settings_log_batch_end(), RC_OK);
+    assert_int_equal(times_in_flash("secret-number-t"), 0);
+    assert_true(holds("pw", "secret-number-four"));
+    assert_int_equal(settings_log_delete(SPAN("pw")), RC_OK);
+    assert_int_equal(times_in_flash("secret-number"), 0);
+    open_log();
+    assert_true(holds("pw", NULL));
+    assert_int_equal(settings_log_put(SPAN("pw"), SPAN("secret-number-five")), RC_OK);
+    assert_int_equal(settings_log_put(SPAN("pw"), SPAN("secret-number-six")), RC_OK);
+    flash_sim_cut_now(0); /* the zeros were not synced yet */
+    flash_sim_power_on();
+    assert_int_equal(times_in_flash("secret-number-five"), 1);
+    open_log();
+    assert_int_equal(times_in_flash("secret-number-five"), 0);
+    assert_true(holds("pw", "secret-number-six"));
+    settings_log_info(&info);
+    assert_int_equal(info.damaged, 0);
+}
+
+/* Somebody outside may choose a value's bytes (a policy that is cached): rot in front of them must not make them a record. */
+static void a_value_is_never_taken_for_a_record(void **state)
+{
+    (void)state;
+    uint8_t value[20 + 12 + 5 + 3];
+    uint8_t *h = value + 7; /* 20 + 5 of its own record stand before the value */
+    memset(value, 'x', sizeof value);
+    memcpy(h, "\x5a\x04\x05\0\x04\0\0\0\x01\0\0\0", 12); /* SETTLED, key of 5, value of 4 */
+    memcpy(h + 20, "adminevil", 9);
+    uint32_t crc = crc32_update(0, h + 20, 9);
+    memcpy(h + 12, (uint8_t[]){ (uint8_t)crc, (uint8_t)(crc >> 8), (uint8_t)(crc >> 16), (uint8_t)(crc >> 24) }, 4);
+    crc = crc32_update(0, h, 16);
+    memcpy(h + 16, (uint8_t[]){ (uint8_t)crc, (uint8_t)(crc >> 8), (uint8_t)(crc >> 16), (uint8_t)(crc >> 24) }, 4);
+    assert_int_equal(settings_log_put(SPAN("cache"), span_bytes(value, sizeof value)), RC_OK);
+    assert_int_equal(settings_log_put(SPAN("other"), SPAN("fine")), RC_OK);
+    flash_sim_poke(64, "?", 1); /* the first record's header */
+    open_log();
+    assert_true(holds("cache", NULL));
+    assert_true(holds("admin", NULL));
+    assert_true(holds("other", "fine"));
+}
+
+static void another_version_is_left_alone(void **state)
+{
+    (void)state;
+    static uint8_t before[AREA];
+    uint8_t header[20] = { 'P', 'S', 'L', 'G', 3, 0, 0, 0, 1, 0, 0, 0, 9, 9, 9, 9 };
+    uint32_t crc = crc32_update(0, header, 16);
+    memcpy(header + 16, (uint8_t[]){ (uint8_t)crc, (uint8_t)(crc >> 8), (uint8_t)(crc >> 16), (uint8_t)(crc >> 24) }, 4);
+    flash_sim_init(AREA, BLOCK, 4);
+    flash_sim_poke(0, header, sizeof header);
+    memcpy(before, flash_sim_bytes(), AREA);
+    assert_int_equal(settings_log_open(0, AREA), RC_UNSUPPORTED);
+    assert_true(holds("a", NULL));
+    assert_int_equal(settings_log_put(SPAN("a"), SPAN("b")), RC_UNSUPPORTED);
+    assert_int_equal(settings_log_delete(SPAN("a")), RC_OK);
+    assert_memory_equal(before, flash_sim_bytes(), AREA);
+}
+
+static void the_largest_value_goes_in_and_out(void **state)
+{
+    (void)state;
+    static char value[SETTINGS_LOG_VALUE_MAX], got[SETTINGS_LOG_VALUE_MAX];
+    size_t len;
+    flash_sim_init(16 * AREA, BLOCK, 4);
+    for (unsigned round = 1; round < 30; round++) { /* compactions on the way */
+        for (size_t i = 0; i < sizeof value; i++)
+            value[i] = (char)(i * round + i / 251);
+        assert_int_equal(settings_log_open(0, 16 * AREA), RC_OK);
+        assert_int_equal(settings_log_put(SPAN("chain"), span_bytes(value, sizeof value)), RC_OK);
+        assert_int_equal(settings_log_open(0, 16 * AREA), RC_OK);
+        assert_int_equal(settings_log_get(SPAN("chain"), got, sizeof got, &len), RC_OK);
+        assert_true(span_eq(span_bytes(got, len), span_bytes(value, sizeof value)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +473,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failed_program_changes_nothing_and_the_log_goes_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_cut_leaves_old_or_new_never_neither, NULL, tear_down),
         cmocka_unit_test_setup_teardown(any_flipped_byte_is_survived, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_flipped_bit_costs_one_key_at_most, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_replaced_is_gone_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_value_is_never_taken_for_a_record, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(another_version_is_left_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_largest_value_goes_in_and_out, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("settings_log", tests, NULL, NULL);
 }
