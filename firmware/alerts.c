@@ -22,6 +22,7 @@ const char *alert_name(enum alert a)
         [ALERT_NO_TIME] = "no-time",
         [ALERT_TIME_DISAGREES] = "time-disagrees",
         [ALERT_LIST_NONE] = "list-none",
+        [ALERT_LIST_AGEING] = "list-ageing",
         [ALERT_LIST_EXPIRED] = "list-expired",
         [ALERT_LIST_DAMAGED] = "list-damaged",
         [ALERT_CERT_SELF_SIGNED] = "cert-self-signed",

@@ -75,30 +75,51 @@ static void flush_echo(void)
 
 /* --- input --- */
 
-static int wait_byte(void)
+static enum rc wait_byte(struct deadline d, uint8_t *byte)
 {
-    int byte;
-    while ((byte = console_getc()) < 0)
-        if (task_wait(&console_input, deadline_never()) != RC_OK)
-            return -1;
-    return byte;
+    for (;;) {
+        int c = console_getc();
+        if (c >= 0) {
+            *byte = (uint8_t)c;
+            return RC_OK;
+        }
+        enum rc rc = task_wait(&console_input, d);
+        if (rc != RC_OK)
+            return rc;
+    }
 }
 
-enum rc console_more(const char *prompt, bool hidden, struct span *line)
+/* silent: nothing at all is echoed, not even the line's end. */
+static enum rc read_line(bool hidden, bool silent, struct deadline d, struct span *line)
 {
-    console_write(prompt, strlen(prompt));
     edit_start_line(&edit);
-    edit.hidden = hidden;
+    edit.hidden = hidden || silent;
     for (;;) {
-        int byte = wait_byte();
-        enum edit_result r = byte < 0 ? EDIT_CANCEL : edit_byte(&edit, (uint8_t)byte);
+        uint8_t byte = 0;
+        enum rc rc = wait_byte(d, &byte);
+        enum edit_result r = rc != RC_OK ? EDIT_CANCEL : edit_byte(&edit, byte);
+        if (silent)
+            strbuf_clear(&edit.echo);
         flush_echo();
         if (r == EDIT_MORE || r == EDIT_COMPLETE)
             continue;
         edit.hidden = false;
         *line = span_bytes(edit.line, edit.len);
+        if (rc == RC_TIMEOUT)
+            return rc;
         return r == EDIT_LINE ? RC_OK : r == EDIT_TOO_LONG ? RC_TOO_LONG : RC_CANCELLED;
     }
+}
+
+enum rc console_more(const char *prompt, bool hidden, struct span *line)
+{
+    console_write(prompt, strlen(prompt));
+    return read_line(hidden, false, deadline_never(), line);
+}
+
+enum rc console_take_line(struct deadline d, struct span *line)
+{
+    return read_line(true, true, d, line);
 }
 
 bool confirm(const struct command_line *c, const char *question)
@@ -278,10 +299,10 @@ static void console_main(void *arg)
     say("Postern %s on %s. 'help' lists the commands, 'status' tells how the box is.", FIRMWARE_VERSION, board_name());
     say_raw(SPAN(PROMPT));
     for (;;) {
-        int byte = wait_byte();
-        if (byte < 0)
+        uint8_t byte;
+        if (wait_byte(deadline_never(), &byte) != RC_OK)
             return;
-        enum edit_result r = edit_byte(&edit, (uint8_t)byte);
+        enum edit_result r = edit_byte(&edit, byte);
         flush_echo();
         if (r == EDIT_MORE)
             continue;

@@ -4,6 +4,7 @@
 
 #include "hal/base/rc.h"
 #include "hal/base/span.h"
+#include "hal/clock.h"
 
 /* Starts the console's task. It calls boot first, as nobody can type before that is done and both want a large stack; then it quiets the
  * log's printing and shows banner and prompt. Does not yield. */
@@ -32,6 +33,8 @@ void say_raw(struct span text);
 bool confirm(const struct command_line *c, const char *question);
 /* Reads one more line from the operator, without history. RC_CANCELLED on ^C. The view lasts until the next. Yields. */
 enum rc console_more(const char *prompt, bool hidden, struct span *line) MUST_CHECK;
+/* The same for what a program sends: nothing is printed while it comes. Also RC_TIMEOUT, RC_TOO_LONG. */
+enum rc console_take_line(struct deadline d, struct span *line) MUST_CHECK;
 
 struct command {
     const char *name;

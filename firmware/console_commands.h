@@ -1,4 +1,4 @@
-/* The commands' functions, by file: console_settings.c, console_queue.c, console_mail.c (policy, list, cert, dns), console_box.c. */
+/* The commands' functions, by file: console_settings.c, console_queue.c, console_mail.c (policy, cert, dns), console_list.c, console_box.c. */
 #ifndef FIRMWARE_CONSOLE_COMMANDS_H
 #define FIRMWARE_CONSOLE_COMMANDS_H
 
@@ -30,6 +30,7 @@ void command_discard(const struct command_line *c);
 void command_queue(const struct command_line *c);
 void command_policy(const struct command_line *c);
 void command_list(const struct command_line *c);
+void list_receive(const struct command_line *c); /* console_receive.c: list receive [BYTES] */
 void command_cert(const struct command_line *c);
 void command_dns(const struct command_line *c);
 void command_status(const struct command_line *c);

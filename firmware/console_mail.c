@@ -1,4 +1,4 @@
-/* policy, list, cert, dns: what the box knows about others and shows of itself. */
+/* policy, cert, dns: what the box knows about others and shows of itself. */
 #include "firmware/attempt.h"
 #include "firmware/console_commands.h"
 #include "firmware/delivery.h"
@@ -13,7 +13,6 @@
 #include "net/link.h"
 
 #define LOOKUP_MS 15000
-#define FIND_MAX 200 /* lines of `list find` */
 
 union command_memory command_memory;
 
@@ -103,101 +102,6 @@ void command_policy(const struct command_line *c)
         policy_json(memory, &known, kind);
     else
         policy_text(memory, &known, kind);
-}
-
-/* --- list --- */
-
-static void list_info_json(const struct list *l)
-{
-    char slot[2] = { list_store_slot(), '\0' };
-    const struct image *image = list_store_image();
-    json_begin();
-    json_text("slot", slot);
-    json_number("version", image ? (int64_t)image->version : 0);
-    json_number("domains", l ? l->info.domains : 0);
-    json_number("enforce", l ? l->info.enforce : 0);
-    json_number("testing", l ? l->info.testing : 0);
-    json_time("published", l ? l->info.timestamp : 0);
-    json_time("expires", l ? l->info.expires : 0);
-    json_bool("expired", l && wallclock_trusted() > l->info.expires);
-    json_text("author", l ? l->info.author : NULL);
-    json_number("roots", list_store_roots());
-    json_end();
-}
-
-static void list_info(const struct command_line *c)
-{
-    const struct list *l = list_store_list();
-    char published[40], expires[40];
-    struct strbuf p = STRBUF(published), e = STRBUF(expires);
-    if (c->json) {
-        list_info_json(l);
-        return;
-    }
-    if (!l) {
-        say("there is no list on this box; %u CA roots", list_store_roots());
-        return;
-    }
-    rfc3339_format(&p, l->info.timestamp);
-    rfc3339_format(&e, l->info.expires);
-    say("list in slot %c: %u domains (%u enforce, %u testing), %u policies", list_store_slot(), (unsigned)l->info.domains,
-        (unsigned)l->info.enforce, (unsigned)l->info.testing, (unsigned)l->info.policies);
-    say("published %s by %s", published, l->info.author);
-    say("%s %s", wallclock_trusted() > l->info.expires ? "EXPIRED since" : "valid until", expires);
-    say("%u CA roots", list_store_roots());
-}
-
-static bool contains(const char *name, struct span text)
-{
-    struct span all = span_of(name);
-    for (size_t i = 0; i + text.len <= all.len; i++)
-        if (span_eq_nocase(span_sub(all, i, text.len), text))
-            return true;
-    return false;
-}
-
-static void list_find_text(const struct command_line *c)
-{
-    static struct list_iterator it;
-    const struct list *l = list_store_list();
-    unsigned found = 0;
-    enum rc rc = RC_NOT_FOUND;
-    if (c->count < 3) {
-        say_usage(c->command);
-        return;
-    }
-    if (c->json) {
-        json_begin();
-        json_array("found");
-    }
-    if (l)
-        for (list_iterate(&it, l); found < FIND_MAX && (rc = list_next(&it, entry)) == RC_OK;) {
-            if (!contains(it.name, c->word[2]))
-                continue;
-            found++;
-            if (c->json)
-                json_text(NULL, it.name);
-            else
-                say("%-8s %s", entry->mode == LIST_ENFORCE ? "enforce" : "testing", it.name);
-        }
-    if (c->json) {
-        json_close();
-        json_end();
-        return;
-    }
-    if (rc != RC_OK && rc != RC_NOT_FOUND)
-        say_error("the list cannot be read to its end (%s)", rc_name(rc));
-    say("%u found%s", found, found == FIND_MAX ? "; there may be more" : "");
-}
-
-void command_list(const struct command_line *c)
-{
-    if (c->count == 1 || span_is(c->word[1], "info"))
-        list_info(c);
-    else if (span_is(c->word[1], "find"))
-        list_find_text(c);
-    else
-        say_usage(c->command);
 }
 
 /* --- cert --- */

@@ -225,6 +225,24 @@ static bool list_expired(const struct list *l)
     return now && now > l->info.expires;
 }
 
+/* The later of all clocks: a warning too early costs nothing. */
+static int64_t latest_time(void)
+{
+    int64_t now = wallclock_now(), trusted = wallclock_trusted();
+    return now > trusted ? now : trusted;
+}
+
+enum list_life list_store_life(void)
+{
+    const struct list *l = list_store_list();
+    if (!l)
+        return LIST_LIFE_NONE;
+    if (list_expired(l))
+        return LIST_LIFE_EXPIRED;
+    int64_t life = l->info.expires - l->info.timestamp;
+    return latest_time() > l->info.timestamp + life / 3 * 2 ? LIST_LIFE_AGEING : LIST_LIFE_FRESH;
+}
+
 void list_store_look_up(struct span domain, struct list_entry *entry, struct verdict_domain *v)
 {
     const struct list *l = list_store_list();
@@ -248,16 +266,33 @@ void list_store_look_up(struct span domain, struct list_entry *entry, struct ver
     v->list.state = list_expired(l) ? LIST_STATE_EXPIRED : LIST_STATE_FOUND;
 }
 
+static void raise_ageing(const struct list *l, const char *when)
+{
+    int64_t left_s = l->info.expires - latest_time();
+    if (left_s < 0)
+        alert_raise(ALERT_LIST_AGEING,
+                    "by an unproven clock the preload list ended at %s; it is enforced until proven time says so: 'time set', or a "
+                    "newer list",
+                    when);
+    else
+        alert_raise(ALERT_LIST_AGEING, "no newer preload list has come for two thirds of its life: it ends at %s (%u days left)",
+                    when, (unsigned)(left_s / 86400));
+}
+
 void list_store_check_expiry(void)
 {
     const struct list *l = list_store_list();
-    if (!l || !list_expired(l)) {
-        alert_clear(ALERT_LIST_EXPIRED);
-        return;
-    }
+    enum list_life life = list_store_life();
     char memory[40];
     struct strbuf when = STRBUF(memory);
-    rfc3339_format(&when, l->info.expires);
-    alert_raise(ALERT_LIST_EXPIRED,
-                "the preload list ended at %s: promised encryption is not enforced until a newer list is put in", when.p);
+    rfc3339_format(&when, l ? l->info.expires : 0);
+    if (life == LIST_LIFE_EXPIRED)
+        alert_raise(ALERT_LIST_EXPIRED,
+                    "the preload list ended at %s: promised encryption is not enforced until a newer list is put in", when.p);
+    else
+        alert_clear(ALERT_LIST_EXPIRED);
+    if (life == LIST_LIFE_AGEING)
+        raise_ageing(l, when.p);
+    else
+        alert_clear(ALERT_LIST_AGEING);
 }

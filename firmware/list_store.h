@@ -36,7 +36,10 @@ enum rc list_store_spare_check(struct span head) MUST_CHECK;
 /* The head is in flash too: reads it back, and the spare slot becomes the active one. RC_IO: it differs; nothing has changed. */
 enum rc list_store_spare_use(void) MUST_CHECK;
 
-/* Raises and clears the expiry alert; called every minute or so. */
+/* How much of its life the active list has behind it. Only trusted time makes it expired; any time makes it ageing, which ends nothing. */
+enum list_life { LIST_LIFE_NONE, LIST_LIFE_FRESH, LIST_LIFE_AGEING /* two thirds are over */, LIST_LIFE_EXPIRED };
+enum list_life list_store_life(void);
+/* Raises and clears the alerts of age; called every minute or so. */
 void list_store_check_expiry(void);
 
 #endif

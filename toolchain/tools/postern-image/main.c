@@ -26,6 +26,10 @@ static const char usage[] =
     "                     adds signatures; --keys takes the keys there that are for this kind of image\n"
     "  verify IMAGE [--keyring K] [--board BOARD] [--now T] [--in-use VERSION]\n"
     "                     what a box that trusts K would say; K: a keyring image, else the one of the keys' folder\n"
+    "  delta OLD NEW [SIGNING] -o PATCH\n"
+    "                     a patch by which a box that has the list image OLD makes NEW\n"
+    "  text IMAGE [--from LINE]\n"
+    "                     a list image or a patch as text, for the console's 'list receive'\n"
     "The keys' folder is build/keys, or what POSTERN_KEYS names.\n";
 
 int bad_usage(void)
@@ -51,8 +55,8 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(int argc, char **argv);
     } commands[] = {
-        { "data", command_data },       { "list", command_list }, { "keys", command_keys },
-        { "keyring", command_keyring }, { "sign", command_sign }, { "verify", command_verify },
+        { "data", command_data }, { "list", command_list },     { "keys", command_keys },   { "keyring", command_keyring },
+        { "sign", command_sign }, { "verify", command_verify }, { "delta", command_delta }, { "text", command_text },
     };
     if (argc >= 2 && (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0)) {
         fputs(usage, stdout);
