@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "firmware/slot_writer.h"
 #include "hal/base/bytes.h"
 #include "policy/delta.h"
 #include "policy/image.h"
@@ -32,7 +33,7 @@ static enum rc make_delta(const struct delta_options *o, struct byte_buffer *old
     if (rc != RC_OK)
         return fail("the delta does not read back (%s)", rc_name(rc));
     if (!o->is_unsigned)
-        rc = key_folder_sign(o->keys, KEYRING_LIST, made);
+        rc = key_folder_sign(o->keys ? o->keys : key_folder_default(), KEYRING_LIST, made);
     return rc == RC_OK ? file_write(o->out, byte_buffer_span(made)) : rc;
 }
 
@@ -87,6 +88,7 @@ struct follow {
     uint64_t patch_from, made;
     bool is_delta;
     struct delta delta;
+    uint8_t manifest[IMAGE_MANIFEST_BYTES]; /* of what comes out */
 };
 
 static enum rc zeros(void *ctx, uint64_t offset, void *out, size_t len)
@@ -105,13 +107,24 @@ static enum rc follow_header(void *ctx, const struct delta_header *h)
 static enum rc follow_put(void *ctx, struct span bytes)
 {
     struct follow *f = ctx;
+    if (f->made < sizeof f->manifest) {
+        struct span part = span_sub(bytes, 0, sizeof f->manifest - (size_t)f->made);
+        memcpy(f->manifest + f->made, part.p, part.len);
+    }
     f->made += bytes.len;
     return RC_OK;
 }
 
-static uint64_t head_end(const struct image *i)
+/* Where a box judges: it holds a head back up to a whole unit of its flash. */
+static uint64_t head_end(const uint8_t manifest[IMAGE_MANIFEST_BYTES])
 {
-    return IMAGE_MANIFEST_BYTES + i->section_count * IMAGE_SECTION_BYTES + i->signature_room_bytes;
+    uint64_t head = IMAGE_MANIFEST_BYTES + (uint64_t)get_le32(manifest + 56) * IMAGE_SECTION_BYTES + get_le32(manifest + 60);
+    return (head + SLOT_UNIT_BYTES - 1) / SLOT_UNIT_BYTES * SLOT_UNIT_BYTES;
+}
+
+static bool crosses(uint64_t border, uint64_t before, uint64_t after)
+{
+    return before < border && after >= border;
 }
 
 static void print_lines(struct span image, const struct image *i, uint32_t from)
@@ -119,7 +132,6 @@ static void print_lines(struct span image, const struct image *i, uint32_t from)
     static const struct reader nothing = { zeros, NULL, UINT64_MAX };
     struct follow f = { .is_delta = i->kind == IMAGE_DELTA, .patch_from = i->section[0].offset };
     const struct delta_sink sink = { follow_header, follow_put, &f };
-    uint64_t judged = head_end(i), target_judged = f.is_delta ? f.patch_from + DELTA_HEADER_BYTES + judged : UINT64_MAX;
     uint32_t number = 0;
     delta_init(&f.delta, &nothing, &sink);
     for (size_t at = 0; at < image.len; at += IMAGE_TEXT_BYTES) {
@@ -134,7 +146,8 @@ static void print_lines(struct span image, const struct image *i, uint32_t from)
         if (number < from)
             continue;
         puts(memory);
-        if ((at < judged && end >= judged) || (at < target_judged && end >= target_judged))
+        bool judges_target = f.made >= sizeof f.manifest && crosses(head_end(f.manifest), made, f.made);
+        if (judges_target || crosses(head_end((const uint8_t *)image.p), at, end))
             pause_ms(JUDGE_PAUSE_MS);
         if (f.made - made > IMAGE_TEXT_BYTES)
             pause_ms((f.made - made) / COPY_BYTES_MS);
