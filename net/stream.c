@@ -159,6 +159,20 @@ enum rc stream_read_exact(struct stream *s, void *buf, size_t len, struct deadli
     return RC_OK;
 }
 
+enum rc stream_read_only(struct stream *s, void *buf, size_t len, struct deadline d)
+{
+    char *to = buf;
+    while (len > 0) {
+        size_t got;
+        enum rc rc = s->in_len > 0 ? stream_read(s, to, len, &got, d) : read_through(s, to, len, &got, d);
+        if (rc != RC_OK)
+            return rc;
+        to += got;
+        len -= got;
+    }
+    return RC_OK;
+}
+
 /* A line as it is put together from pieces: a CR at the end of a piece is held back, for it may be half of a line end. */
 struct line_builder {
     struct strbuf *line;

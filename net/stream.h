@@ -57,6 +57,8 @@ enum rc stream_read_line(struct stream *s, struct strbuf *line, bool *bare_lf, s
 /* At least one and at most cap bytes. */
 enum rc stream_read(struct stream *s, void *buf, size_t cap, size_t *got, struct deadline d) MUST_CHECK;
 enum rc stream_read_exact(struct stream *s, void *buf, size_t len, struct deadline d) MUST_CHECK;
+/* The same, but takes nothing that comes after these bytes into the buffer here: what stands before a TLS handshake. */
+enum rc stream_read_only(struct stream *s, void *buf, size_t len, struct deadline d) MUST_CHECK;
 /* Waits until stream_peek shows at least one byte. */
 enum rc stream_fill(struct stream *s, struct deadline d) MUST_CHECK;
 /* Bytes already buffered here, without waiting: a view until the next call on s. Takes none. */
