@@ -34,6 +34,7 @@ const char *alert_name(enum alert a)
         [ALERT_FLASH] = "flash",
         [ALERT_INSIDE_DOWN] = "inside-down",
         [ALERT_INSIDE_PIN] = "inside-pin",
+        [ALERT_INSIDE_CLIENT] = "inside-client",
         [ALERT_NO_INSIDE] = "no-inside",
         [ALERT_DNS] = "dns",
         [ALERT_CRASHED] = "crashed",

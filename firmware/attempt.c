@@ -8,6 +8,7 @@
 #include "firmware/setting_value.h"
 #include "firmware/wallclock.h"
 #include "hal/base/log.h"
+#include "net/proxy_protocol.h"
 
 #define CONNECT_MS 30000
 #define RESOLVE_MS 20000
@@ -209,6 +210,45 @@ static enum rc authenticate(struct delivery_slot *s)
     return rc;
 }
 
+/* --- whose mail it is: the office server may filter by the sender's address --- */
+
+static bool inside_client_is(const struct delivery_slot *s, const char *how)
+{
+    return s->hop.kind == HOP_INSIDE && span_is(span_of(settings_get("mail.inside_client")), how);
+}
+
+static bool from_outside(const struct delivery_slot *s)
+{
+    return s->envelope.origin == SPOOL_FROM_OUTSIDE && s->envelope.peer.addr.family != IP_NONE;
+}
+
+static enum rc say_proxy_header(struct delivery_slot *s)
+{
+    static const struct ip_endpoint nobody;
+    if (!inside_client_is(s, "proxy2"))
+        return RC_OK;
+    enum rc rc = proxy_header_write(&s->stream, from_outside(s) ? &s->envelope.peer : &nobody, deadline_in_ms(CONNECT_MS));
+    if (rc != RC_OK)
+        delivery_status_set(&s->client.status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.4.2",
+                            "the connection broke before the greeting (%s)", rc_name(rc));
+    return rc;
+}
+
+/* A server that takes no XCLIENT from us gets the mail all the same: an alert, not a standstill. */
+static enum rc say_xclient(struct delivery_slot *s, const struct next_hop_host *host)
+{
+    if (!inside_client_is(s, "xclient") || !from_outside(s))
+        return RC_OK;
+    const struct smtp_client_origin origin = { .peer = s->envelope.peer, .helo = s->envelope.helo, .proto = "ESMTP" };
+    if (!(s->client.extensions & SMTP_XCLIENT)) {
+        alert_raise(ALERT_INSIDE_CLIENT, "%.80s does not offer XCLIENT to this box: it filters by our address, not by the sender's",
+                    host->name);
+        return RC_OK;
+    }
+    alert_clear(ALERT_INSIDE_CLIENT);
+    return smtp_client_xclient(&s->client, &origin);
+}
+
 /* --- one connection --- */
 
 static enum try_result fail_host(struct delivery_slot *s, enum rc rc)
@@ -258,7 +298,9 @@ static enum try_result talk(struct delivery_slot *s, const struct next_hop_host 
     if (implicit && (rc = implicit_tls(s)) != RC_OK) {
         a.tls = TLS_HANDSHAKE_FAILED;
     } else {
-        rc = smtp_client_greet(&s->client, &s->stream, s->host_name);
+        rc = say_proxy_header(s);
+        if (rc == RC_OK)
+            rc = smtp_client_greet(&s->client, &s->stream, s->host_name);
         if (rc != RC_OK)
             return fail_host(s, rc);
         s->client.tls = s->client.tls || implicit;
@@ -276,7 +318,7 @@ static enum try_result talk(struct delivery_slot *s, const struct next_hop_host 
     bool usable = a.tls == TLS_UP || a.tls == TLS_NOT_OFFERED || a.tls == TLS_STRIPPED || a.tls == TLS_REFUSED_BY_SERVER;
     if (result == TRY_DONE && !usable)
         result = TRY_PLAINTEXT;
-    if (result == TRY_DONE && (rc = authenticate(s)) != RC_OK)
+    if (result == TRY_DONE && ((rc = authenticate(s)) != RC_OK || (rc = say_xclient(s, host)) != RC_OK))
         return fail_host(s, rc);
     if (result == TRY_DONE)
         transact(s);

@@ -18,9 +18,11 @@
 #include "firmware/turned_away.h"
 #include "firmware/wallclock.h"
 #include "hal/base/log.h"
+#include "net/proxy_protocol.h"
 #include "net/tcp.h"
 
 #define PTR_WAIT_MS 3000
+#define PROXY_WAIT_MS 10000
 #define ACCEPTOR_STACK_BYTES (PLAN_SESSION_STACK_BYTES / 2 + 512)
 #define BUSY_WAIT_MS 4000
 #define BUSY_LOOK_MS 250
@@ -346,9 +348,50 @@ static bool ended_badly(const struct slot *slot, enum rc rc)
     return slot->server.mails_taken == 0 && (rc == RC_PROTOCOL || rc == RC_TOO_SLOW || rc == RC_TIMEOUT);
 }
 
+static unsigned sessions_of(const struct ip_addr_any *addr)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < PLAN_INTAKE_SESSIONS; i++)
+        n += slots[i].used && ip_eq(&slots[i].stream.peer.addr, addr);
+    return n;
+}
+
+static bool is_balancer(const struct ip_addr_any *addr)
+{
+    return setting_cidrs_contain(settings_get("mail.balancers"), addr);
+}
+
+/* The client behind a balancer; the same rule for it as admit's for one that comes by itself. Yields. */
+static bool take_client(struct slot *slot)
+{
+    struct ip_addr_any balancer = slot->stream.peer.addr, *client = &slot->stream.peer.addr;
+    enum rc rc = proxy_header_read(&slot->stream, deadline_in_ms(PROXY_WAIT_MS));
+    if (rc == RC_OK && (ip_eq(client, &balancer) || setting_cidrs_contain(settings_get("mail.trusted"), client) ||
+                        sessions_of(client) <= settings_get_number("mail.sessions_per_address")))
+        return true;
+    char text[IP_TEXT_MAX];
+    struct strbuf peer = STRBUF(text);
+    ip_format(&peer, client);
+    log_event_at(LOG_WARN, LOG_INTAKE, rc == RC_OK ? "too-many" : "no-proxy-header", "sid=%u peer=%s rc=%s", (unsigned)slot->sid,
+                 text, rc_name(rc));
+    count(COUNT_sessions_refused);
+    stream_abort(&slot->stream);
+    return false;
+}
+
+static void leave(struct slot *slot)
+{
+    slot->used = false;
+    event_signal(&slot_free);
+}
+
 static void session_main(void *arg)
 {
     struct slot *slot = arg;
+    if (is_balancer(&slot->stream.peer.addr) && !take_client(slot)) {
+        leave(slot);
+        return;
+    }
     char peer[IP_TEXT_MAX];
     struct strbuf peer_text = STRBUF(peer);
     set_up(slot);
@@ -368,8 +411,7 @@ static void session_main(void *arg)
     slot_use_note(&use, &slot->arena);
     if (ended_badly(slot, rc))
         turn_away(slot);
-    slot->used = false;
-    event_signal(&slot_free);
+    leave(slot);
 }
 
 static bool mail_under_way(const struct slot *slot)
@@ -478,20 +520,12 @@ static void take(struct tcp_listener *l, enum service_index service)
     task_start(&slot->task, "intake", slot->stack, sizeof slot->stack, session_main, slot);
 }
 
-static unsigned sessions_of(const struct ip_addr_any *addr)
-{
-    unsigned n = 0;
-    for (unsigned i = 0; i < PLAN_INTAKE_SESSIONS; i++)
-        n += slots[i].used && ip_eq(&slots[i].stream.peer.addr, addr);
-    return n;
-}
-
 /* Asked by TCP for each new connection; the acceptor runs after it is in the backlog. */
 static bool admit(void *ctx, const struct ip_endpoint *peer)
 {
     (void)ctx;
     event_signal(&incoming);
-    if (setting_cidrs_contain(settings_get("mail.trusted"), &peer->addr))
+    if (setting_cidrs_contain(settings_get("mail.trusted"), &peer->addr) || is_balancer(&peer->addr))
         return true;
     bool back_too_soon = !free_slot() && turned_away_is(&turned_away, &peer->addr, clock_ms());
     if (!back_too_soon && sessions_of(&peer->addr) < settings_get_number("mail.sessions_per_address"))
