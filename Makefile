@@ -199,11 +199,13 @@ selftest: $(if $(wildcard boards/posix/*.c),$(BUILD)/posix/selftest)
 
 TOOLS := $(filter-out common,$(patsubst toolchain/tools/%/,%,$(sort $(dir $(wildcard toolchain/tools/*/*.c)))))
 tools: $(TOOLS:%=$(BUILD)/tools/%)
+# Libraries of the system, for the one tool that asks the internet; none of our names may stand in for one of theirs.
+TOOL_LIBS_postern-observe := -Wl,--exclude-libs,ALL -lcurl -lcares
 define tool
 $(BUILD)/tools/$1: $$(patsubst %.c,$(BUILD)/posix/obj/%.o,$$(wildcard toolchain/tools/$1/*.c)) $(BUILD)/posix/lib/libtools.a $(posix_TEST_LIBS)
 	@mkdir -p $$(@D)
 	@echo "tool: $$@"
-	$(Q)gcc -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(posix_LDFLAGS)
+	$(Q)gcc -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(posix_LDFLAGS) $$(TOOL_LIBS_$1)
 -include $$(patsubst %.c,$(BUILD)/posix/obj/%.d,$$(wildcard toolchain/tools/$1/*.c))
 endef
 $(foreach t,$(TOOLS),$(eval $(call tool,$t)))

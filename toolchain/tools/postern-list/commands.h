@@ -12,6 +12,8 @@ int command_stats(int argc, char **argv);
 int command_verify(int argc, char **argv);
 int command_diff(int argc, char **argv);
 int command_export(int argc, char **argv);
+int command_observe(int argc, char **argv);
+int command_help(int argc, char **argv);
 
 int bad_usage(void);                                                     /* prints the usage; 2 */
 int fail(const char *format, ...) __attribute__((format(printf, 1, 2))); /* one line "error: ..." on stderr; 1 */

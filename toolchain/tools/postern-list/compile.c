@@ -30,7 +30,7 @@ struct moment {
 
 static struct moment moment_of(int64_t unix_s)
 {
-    struct moment m;
+    struct moment m = { "" };
     struct strbuf b = STRBUF(m.text);
     rfc3339_format(&b, unix_s);
     return m;
