@@ -287,6 +287,164 @@ static void any_cut(void **state)
     assert_int_equal(failures, 0);
 }
 
+/* --- a mail over a segment's end --- */
+
+static void write_one(void)
+{
+    struct mail *m = &shared->mails[shared->count++];
+    *m = make_mail(5 + 7 * shared->count); /* 9000 bytes and some */
+    struct spool_writer w;
+    must(write_mail(&w, (uint8_t[SPOOL_CHUNK_BYTES]){ 0 }, m), "mail");
+    must(spool_commit(&w, &m->id), "commit");
+    m->acked = true;
+    if (m->id > shared->highest_id)
+        shared->highest_id = m->id;
+}
+
+static void long_mails(void)
+{
+    dice_state = 81;
+    boot();
+    flash_sim_cut_after(cut.at, false, cut.seed, save_image_and_die);
+    must(spool_open(0, FLASH_BYTES), "boot");
+    for (unsigned i = 0; i < 4; i++) {
+        write_one();
+        if (shared->sync_count < SYNCS_MAX)
+            shared->sync_at[shared->sync_count++] = flash_sim_operations() - 1;
+    }
+    save_and_exit();
+}
+
+/* Of a mail that goes over a segment's end a cut may keep the COMMIT and take what is before it: then it was never acknowledged. */
+static void any_subset_before_a_commit_holds(void **state)
+{
+    (void)state;
+    unsigned cuts = 0, failures = 0;
+    memset(shared, 0, sizeof *shared);
+    memset(shared->image, 0xff, FLASH_BYTES);
+    memcpy(aged, shared, sizeof *shared);
+    cut.at = UINT64_MAX / 2;
+    assert_true(in_child(long_mails));
+    uint64_t sync_at[4];
+    memcpy(sync_at, shared->sync_at, sizeof sync_at);
+    for (unsigned i = 0; i < 4 && failures < 5; i++)
+        for (unsigned k = 0; k < 24; k++, cuts++) {
+            memcpy(shared, aged, sizeof *shared);
+            cut.at = sync_at[i];
+            cut.seed = 1000 + 7919 * cuts;
+            if (in_child(long_mails) && in_child(recovery_and_next_day) && in_child(last_look))
+                continue;
+            failures++;
+            print_error("long mails cut at %lu seed %lu: %s\n", (unsigned long)cut.at, (unsigned long)cut.seed, shared->why);
+        }
+    print_message("spool: %u cut points before the commits of long mails\n", cuts);
+    assert_int_equal(failures, 0);
+}
+
+/* --- an empty spool --- */
+
+static void give_up_a_mail(void)
+{
+    struct mail m = make_mail(1);
+    struct spool_writer w;
+    must(write_mail(&w, (uint8_t[SPOOL_CHUNK_BYTES]){ 0 }, &m), "a mail that is given up");
+    spool_abort(&w);
+}
+
+static void quiet_day(void)
+{
+    dice_state = 80;
+    boot();
+    flash_sim_cut_after(cut.at, cut.torn, cut.seed, save_image_and_die);
+    must(spool_open(0, FLASH_BYTES), "boot");
+    for (unsigned round = 0; round < 3; round++) {
+        struct spool_entry e = { 0 };
+        run_day(4, 200);
+        while (spool_next(0, &e)) { /* nothing stays */
+            struct mail *m = mail_of_id(e.id);
+            m->settle_begun = true;
+            for (unsigned i = 0; i < m->recipients; i++) {
+                enum rc rc = spool_outcome(e.id, i, SPOOL_DROPPED, 0, (const uint8_t[3]){ 0 }, span_of(""), 7);
+                if (rc != RC_OK && rc != RC_INVALID)
+                    must(rc, "outcome");
+                m->outcome_begun[i] = true;
+            }
+            must(spool_settle(e.id), "settle");
+            m->settled = true;
+        }
+        finish_housekeeping();
+        give_up_a_mail(); /* the spool's task looks again, at nothing but dead records */
+        finish_housekeeping();
+    }
+    save_and_exit();
+}
+
+/* With every mail gone nothing may be forgotten: ids go on, and the next mail is kept. */
+static void an_empty_spool_remembers(void **state)
+{
+    (void)state;
+    unsigned cuts = 0, failures = 0;
+    memset(shared, 0, sizeof *shared);
+    memset(shared->image, 0xff, FLASH_BYTES);
+    memcpy(aged, shared, sizeof *shared);
+    cut.at = UINT64_MAX / 2;
+    cut.torn = false;
+    assert_true(in_child(quiet_day));
+    uint64_t operations = shared->operations;
+    for (cut.at = 0; cut.at <= operations && failures < 5; cut.at += 3, cuts++) {
+        memcpy(shared, aged, sizeof *shared);
+        cut.torn = cuts % 2;
+        cut.seed = cuts % 4;
+        if (in_child(quiet_day) && in_child(recovery_and_next_day) && in_child(last_look))
+            continue;
+        failures++;
+        print_error("quiet day cut at %lu: %s\n", (unsigned long)cut.at, shared->why);
+    }
+    print_message("spool: %u cut points of a quiet day of %lu operations\n", cuts, (unsigned long)operations);
+    assert_int_equal(failures, 0);
+}
+
+/* --- what a boot has read is beyond doubt --- */
+
+static void a_short_day(void)
+{
+    boot();
+    must(spool_open(0, FLASH_BYTES), "boot");
+    write_one();
+    save_and_exit();
+}
+
+static void the_rotten_one_is_shown(void)
+{
+    boot();
+    must(spool_open(0, FLASH_BYTES), "boot after the rot");
+    struct spool_entry e;
+    if (!spool_lookup(shared->mails[0].id, &e) || !e.damaged)
+        broken("a mail acknowledged before the last boot is dropped without a word");
+    _exit(0);
+}
+
+/* A COMMIT that rots may pass for an unfinished one if it is of the last moments; a mail from before the last boot never is. */
+static void rot_after_a_boot(void **state)
+{
+    (void)state;
+    memset(shared, 0, sizeof *shared);
+    memset(shared->image, 0xff, FLASH_BYTES);
+    cut.at = UINT64_MAX / 2;
+    for (unsigned i = 0; i < 2; i++)
+        if (!in_child(a_short_day))
+            fail_msg("%s", shared->why);
+    unsigned rotten = 0;
+    for (size_t at = 0; at < FLASH_BYTES; at += 32)
+        if (shared->image[at] == 0xa7 && shared->image[at + 1] == 4 && shared->image[at + 4] == (uint8_t)shared->mails[0].id) {
+            shared->image[at + 32 + 16] ^= 1;
+            rotten++;
+        }
+    assert_int_equal(rotten, 1);
+    if (!in_child(the_rotten_one_is_shown))
+        fail_msg("%s", shared->why);
+}
+
 static void day_with_failure(void)
 {
     dice_state = 77;
@@ -317,6 +475,10 @@ static void any_failed_operation(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(any_cut, prepare), cmocka_unit_test(any_failed_operation) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(any_cut, prepare), cmocka_unit_test(any_subset_before_a_commit_holds),
+        cmocka_unit_test(any_failed_operation),   cmocka_unit_test(an_empty_spool_remembers),
+        cmocka_unit_test(rot_after_a_boot),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

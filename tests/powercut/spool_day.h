@@ -24,6 +24,7 @@
 #define RECIPIENTS_MAX 3
 #define WRITERS 4
 #define CARRIERS 2
+#define SYNCS_MAX 8
 
 /* --- the ledger, in memory that all processes share --- */
 
@@ -43,6 +44,8 @@ struct shared {
     struct mail mails[MAILS_MAX];
     unsigned count;
     uint64_t operations, reclaimed, compacted;
+    unsigned sync_count;
+    uint64_t sync_at[SYNCS_MAX]; /* of commits */
     uint32_t highest_id;
     char why[300];
 };

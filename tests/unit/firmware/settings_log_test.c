@@ -405,6 +405,18 @@ static void what_is_replaced_is_gone_at_once(void **state)
     assert_int_equal(info.damaged, 0);
 }
 
+static void a_batch_outlives_both_its_ends(void **state)
+{
+    (void)state;
+    assert_int_equal(settings_log_put(SPAN("a"), SPAN("one")), RC_OK); /* at 64, its ENDs at 96 and 128 */
+    assert_int_equal(settings_log_put(SPAN("b"), SPAN("two")), RC_OK);
+    flash_sim_poke(96, "?", 1);
+    flash_sim_poke(128 + 10, "?", 1);
+    open_log();
+    assert_true(holds("a", "one"));
+    assert_true(holds("b", "two"));
+}
+
 /* Somebody outside may choose a value's bytes (a policy that is cached): rot in front of them must not make them a record. */
 static void a_value_is_never_taken_for_a_record(void **state)
 {
@@ -475,6 +487,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(any_flipped_byte_is_survived, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_flipped_bit_costs_one_key_at_most, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_replaced_is_gone_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_batch_outlives_both_its_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_value_is_never_taken_for_a_record, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_version_is_left_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_largest_value_goes_in_and_out, set_up, tear_down),
