@@ -305,8 +305,7 @@ static enum rc may_follow(struct http_client *c, const struct http_request *r, c
 
 enum rc http_request(struct http_client *c, const struct http_request *r)
 {
-    char memory[URL_TEXT_MAX];
-    struct field_taker t = { .request = r, .client = c, .target = STRBUF(memory) };
+    struct field_taker t = { .request = r, .client = c, .target = STRBUF(c->next) };
     if (!request_is_sound(r))
         return say(c, "the request is not sound", RC_INVALID);
     strbuf_add(&t.target, r->url);

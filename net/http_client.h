@@ -30,7 +30,7 @@ struct http_field {
 
 struct http_request {
     enum http_method method;
-    struct span url;                /* canonical (net/url.h); must not lie in the client */
+    struct span url;                /* canonical (net/url.h), as are all callers' settings */
     const struct http_field *field; /* besides Host, User-Agent, Accept-Encoding, Content-Length */
     unsigned fields;
     struct span body;   /* POST */
@@ -60,6 +60,7 @@ struct http_client {
     uint64_t left;     /* bytes of the body, or of the chunk */
     uint64_t body_bytes, body_max, waited_ms;
     uint32_t seen[HTTP_REDIRECTS_MAX + 1]; /* hashes of the addresses on the way */
+    char next[URL_TEXT_MAX];               /* where a redirect leads */
     char line[HTTP_LINE_MAX + 1];
 };
 

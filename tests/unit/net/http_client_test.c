@@ -9,6 +9,7 @@
 
 #include "net/http_client.h"
 #include "tests/support/script_stream.h"
+#include "tests/support/tls_pair.h" /* the clock */
 
 #define CONNECTIONS_MAX 8
 #define ASK(host, path) "< GET " path " HTTP/1.1\n< Host: " host "\n< User-Agent: test\n< Accept-Encoding: identity\n< \n"
@@ -353,6 +354,70 @@ static void unread_bodies(void **state)
     assert_int_equal(t.opened, 2);
 }
 
+/* A server that gives a byte now and then, for ever. */
+static enum rc drip(void *ctx, void *buf, size_t cap, size_t *got, struct deadline d)
+{
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n";
+    size_t *at = ctx;
+    (void)d;
+    (void)cap;
+    *(char *)buf = *at < sizeof head - 1 ? head[*at] : 'x';
+    *got = 1;
+    if ((*at)++ >= sizeof head - 1)
+        pair_now_us += 8000;
+    return RC_OK;
+}
+
+static enum rc swallow(void *ctx, struct span data, struct deadline d)
+{
+    (void)ctx;
+    (void)data;
+    (void)d;
+    return RC_OK;
+}
+
+static bool never_readable(void *ctx)
+{
+    (void)ctx;
+    return false;
+}
+
+static void close_nothing(void *ctx, bool abort)
+{
+    (void)ctx;
+    (void)abort;
+}
+
+static size_t dripped;
+
+static enum rc connect_drip(void *ctx, const struct url *to, struct strbuf *why)
+{
+    static const struct stream_ops ops = { drip, swallow, never_readable, close_nothing };
+    (void)ctx;
+    (void)to;
+    (void)why;
+    dripped = 0;
+    stream_init(&t.stream, &ops, &dripped);
+    return RC_OK;
+}
+
+static void a_body_that_drips(void **state)
+{
+    (void)state;
+    struct http_request r = { .url = SPAN("https://a.example/x"), .body_max = 100000 };
+    uint8_t buf[100];
+    size_t got;
+    enum rc rc;
+    http_client_init(&t.client, &t.stream, connect_drip, NULL, "test");
+    pair_now_us = 0;
+    assert_int_equal(http_request(&t.client, &r), RC_OK);
+    while ((rc = http_read(&t.client, buf, sizeof buf, &got)) == RC_OK)
+        assert_true(got > 0 && dripped < 10000);
+    assert_int_equal(rc, RC_TOO_SLOW);
+    assert_in_range(pair_now_us / 1000, HTTP_PATIENCE_MS, HTTP_PATIENCE_MS + 100);
+    assert_false(t.client.open);
+}
+
 static void requests_that_are_not_sound(void **state)
 {
     (void)state;
@@ -391,6 +456,7 @@ int main(void)
         cmocka_unit_test(a_post_is_never_redirected),
         cmocka_unit_test(a_head_has_no_body),
         cmocka_unit_test(unread_bodies),
+        cmocka_unit_test(a_body_that_drips),
         cmocka_unit_test(requests_that_are_not_sound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
