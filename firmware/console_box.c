@@ -13,6 +13,7 @@
 #include "firmware/settings_log.h"
 #include "firmware/spool.h"
 #include "firmware/status.h"
+#include "firmware/time_witness.h"
 #include "firmware/version.h"
 #include "firmware/wallclock.h"
 #include "hal/base/datetime.h"
@@ -437,6 +438,35 @@ void command_stats(const struct command_line *c)
 
 /* --- time, reboot, factory-reset --- */
 
+static void show_witnesses(bool json)
+{
+    char says[40], age[32];
+    if (json)
+        json_array("witnesses");
+    for (unsigned i = 0; i < TIME_WITNESSES; i++) {
+        struct time_witness_view v;
+        struct strbuf s = STRBUF(says), a = STRBUF(age);
+        time_witness_look((enum time_witness)i, &v);
+        if (!v.configured)
+            continue;
+        rfc3339_format(&s, v.says);
+        duration_format(&a, v.age_s);
+        if (json) {
+            json_object(NULL);
+            json_text("name", v.name);
+            json_bool("heard", v.heard);
+            json_time("says", v.says);
+            json_close();
+        } else if (v.heard) {
+            say("%s says %s, as of %s ago", v.name, says, age);
+        } else {
+            say("%s has not been heard yet", v.name);
+        }
+    }
+    if (json)
+        json_close();
+}
+
 static void show_time(bool json)
 {
     char now[40], trusted[40];
@@ -446,6 +476,7 @@ static void show_time(bool json)
         json_time("now", wallclock_now());
         json_time("trusted", wallclock_trusted());
         json_text("source", wallclock_source_name(wallclock_source()));
+        show_witnesses(true);
         json_end();
         return;
     }
@@ -453,6 +484,7 @@ static void show_time(bool json)
     rfc3339_format(&t, wallclock_trusted());
     say("%s (%s)", wallclock_now() ? now : "unknown", wallclock_source_name(wallclock_source()));
     say("lists and exceptions end by: %s", wallclock_trusted() ? trusted : "nothing: no trusted time");
+    show_witnesses(false);
 }
 
 void command_time(const struct command_line *c)

@@ -2,9 +2,11 @@
 #include "firmware/alerts.h"
 #include "firmware/console.h"
 #include "firmware/delivery.h"
+#include "firmware/errand.h"
 #include "firmware/flash_map.h"
 #include "firmware/identity.h"
 #include "firmware/intake.h"
+#include "firmware/list_poll.h"
 #include "firmware/list_update.h"
 #include "firmware/log_ring.h"
 #include "firmware/network.h"
@@ -13,6 +15,7 @@
 #include "firmware/spool.h"
 #include "firmware/spool_watch.h"
 #include "firmware/submission.h"
+#include "firmware/time_witness.h"
 #include "firmware/version.h"
 #include "firmware/wallclock.h"
 #include "hal/base/log.h"
@@ -80,6 +83,9 @@ static void boot(void)
         alert_raise(ALERT_NO_ENTROPY, "this board gives no random numbers: TLS is off");
     if (fine("network", network_init()) && fine("intake", intake_init()))
         delivery_init();
+    errand_init();
+    time_witness_init();
+    list_poll_init();
     log_event(LOG_BOOT, "ready", "alerts=%u", alerts_up());
     booted = true;
 }

@@ -12,6 +12,9 @@
 #define TIME_MIN 1577836800 /* 2020-01-01: no box existed before */
 #define TIME_MAX 7258118400 /* 2200-01-01 */
 #define STEP_LOGGED_S 3600
+#define HTTPS_SLACK_S 600 /* hosts that agree may differ by this, so the floor stays that far behind */
+#define FLOOR_EVERY_S 86400
+#define RTC_OFF_MAX_S 60
 #define RTC_AHEAD_MAX_S (10LL * 366 * 86400) /* an RTC this far beyond the floor holds nonsense */
 
 static struct {
@@ -74,6 +77,18 @@ int64_t wallclock_for_giving_up(void)
     return now < trusted ? now : trusted;
 }
 
+int64_t wallclock_for_tls(bool *firm)
+{
+    *firm = state.trusted_s != 0;
+    int64_t now = *firm ? wallclock_trusted() : wallclock_now();
+    return now ? now : state.floor_s;
+}
+
+int64_t wallclock_floor(void)
+{
+    return state.floor_s;
+}
+
 enum wallclock_source wallclock_source(void)
 {
     return state.source;
@@ -81,7 +96,7 @@ enum wallclock_source wallclock_source(void)
 
 const char *wallclock_source_name(enum wallclock_source s)
 {
-    static const char *const names[] = { "none", "floor", "rtc", "sntp", "operator" };
+    static const char *const names[] = { "none", "floor", "rtc", "sntp", "https", "operator" };
     return names[s];
 }
 
@@ -95,8 +110,9 @@ enum rc wallclock_from_sntp(int64_t unix_s, uint64_t at_us)
     int64_t step = wallclock_now() ? offset - state.offset_s : 0;
     if (step > STEP_LOGGED_S || step < -STEP_LOGGED_S) {
         log_event_at(LOG_WARN, LOG_TIME, "step", "seconds=%lld", (long long)step);
-        if (state.source == CLOCK_OPERATOR) {
-            alert_raise(ALERT_TIME_DISAGREES, "the time server differs from the operator's time by more than an hour");
+        if (state.source >= CLOCK_HTTPS) {
+            alert_raise(ALERT_TIME_DISAGREES, "the time server differs from %s by more than an hour",
+                        state.source == CLOCK_OPERATOR ? "the operator's time" : "what verified web servers say");
             return RC_REFUSED;
         }
         if (state.trusted_s)
@@ -111,19 +127,66 @@ enum rc wallclock_from_sntp(int64_t unix_s, uint64_t at_us)
     return RC_OK;
 }
 
-enum rc wallclock_set(int64_t unix_s)
+static enum rc store_floor(int64_t unix_s)
 {
     uint8_t raw[8];
+    state.floor_s = unix_s;
+    put_le64(raw, (uint64_t)unix_s);
+    return settings_log_put(SPAN(FLOOR_KEY), span_bytes(raw, sizeof raw));
+}
+
+static bool far_apart(int64_t a, int64_t b, int64_t seconds)
+{
+    return a - b > seconds || b - a > seconds;
+}
+
+static enum rc refuse_https(const char *words)
+{
+    alert_raise(ALERT_TIME_HOSTS, "%s", words);
+    return RC_REFUSED;
+}
+
+static void take_https(int64_t unix_s, int64_t offset)
+{
+    int64_t rtc;
+    if (state.source <= CLOCK_FLOOR || far_apart(offset, state.offset_s, RTC_OFF_MAX_S)) {
+        log_event_at(LOG_WARN, LOG_TIME, "step", "by=https seconds=%lld",
+                     (long long)(state.source > CLOCK_FLOOR ? offset - state.offset_s : 0));
+        state.offset_s = offset;
+    }
+    state.trusted_s = offset;
+    state.source = CLOCK_HTTPS;
+    alert_clear(ALERT_NO_TIME);
+    if (clock_rtc_read(&rtc) == RC_OK && far_apart(rtc, unix_s, RTC_OFF_MAX_S) && clock_rtc_write(unix_s) == RC_IO)
+        log_event_at(LOG_WARN, LOG_TIME, "rtc-not-set", "unix=%lld", (long long)unix_s);
+}
+
+enum rc wallclock_from_https(int64_t unix_s, uint64_t at_us, unsigned hosts)
+{
+    int64_t offset = unix_s - (int64_t)(at_us / 1000000);
+    if (unix_s < TIME_MIN || unix_s >= TIME_MAX || unix_s + HTTPS_SLACK_S < state.floor_s)
+        return refuse_https("a verified web server says a time before one that this box knows has passed");
+    if (state.trusted_s && far_apart(offset, state.trusted_s, STEP_LOGGED_S) && (state.source == CLOCK_OPERATOR || hosts < 2))
+        return refuse_https(state.source == CLOCK_OPERATOR
+                                ? "verified web servers differ from the operator's time by more than an hour"
+                                : "one web server differs from this box's own clock by more than an hour: 'time set' settles it");
+    alert_clear(ALERT_TIME_HOSTS);
+    if (state.source != CLOCK_OPERATOR)
+        take_https(unix_s + uptime_s() - (int64_t)(at_us / 1000000), offset);
+    return unix_s - HTTPS_SLACK_S - state.floor_s >= FLOOR_EVERY_S ? store_floor(unix_s - HTTPS_SLACK_S) : RC_OK;
+}
+
+enum rc wallclock_set(int64_t unix_s)
+{
     if (unix_s < TIME_MIN || unix_s >= TIME_MAX)
         return RC_INVALID;
     state.offset_s = state.trusted_s = unix_s - uptime_s();
     state.source = CLOCK_OPERATOR;
-    state.floor_s = unix_s;
     alert_clear(ALERT_NO_TIME);
     alert_clear(ALERT_TIME_DISAGREES);
+    alert_clear(ALERT_TIME_HOSTS);
     log_event(LOG_TIME, "set", "by=operator unix=%lld", (long long)unix_s);
-    put_le64(raw, (uint64_t)unix_s);
-    enum rc stored = settings_log_put(SPAN(FLOOR_KEY), span_bytes(raw, sizeof raw));
+    enum rc stored = store_floor(unix_s);
     enum rc rtc = clock_rtc_write(unix_s);
     return stored != RC_OK || rtc == RC_IO ? RC_IO : RC_OK;
 }

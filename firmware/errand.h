@@ -1,0 +1,39 @@
+/* The box's own errands: what it fetches for itself from servers that it knows by URL (lists now, certificates later). One task with one TLS
+ * session runs them in turn, because a small board has memory for one. Each has its time; a failed one is put off for 1, 10 and 100 minutes,
+ * then half a day, all jittered. When each is due and how often it has failed is in the settings log as "errand/NAME" and survives a reboot:
+ * u8 failures, 7 bytes 0, i64 unix time when it is due (little-endian; 0: the clock was unknown). */
+#ifndef FIRMWARE_ERRAND_H
+#define FIRMWARE_ERRAND_H
+
+#include "net/http_client.h"
+
+#define ERRAND_EVERY_MAX_S (48 * 3600) /* no errand waits longer, whatever a server or a clock says */
+
+struct errand {
+    const char *name;    /* a constant, for log and settings log */
+    const char *setting; /* the URL's key: unset, it is not run; changed, it is due at once */
+    const char *roots;   /* the key of its choice public|inside */
+    /* Does it, with a client of its own for the time. RC_OK: *next_s is set. Else: *next_s is 0, or at least how long to wait; why has words.
+     * Yields. */
+    enum rc (*run)(struct http_client *http, uint32_t *next_s, struct strbuf *why);
+    unsigned failures; /* in a row */
+    /* errand.c's own */
+    uint64_t due_ms; /* on clock_ms's scale */
+    uint32_t url_sum;
+    bool running;
+    struct errand *next;
+};
+
+/* At boot, after the network; each errand lives as long as the box. */
+void errand_init(void);
+void errand_add(struct errand *e);
+/* Runs it soon, whatever its time. False: its setting is unset. */
+bool errand_now(struct errand *e);
+/* Seconds until it is due: 0 while it runs. */
+uint32_t errand_due_in_s(const struct errand *e);
+
+/* The Date of the answer that http has just read, if it is one that counts: from the very host that the errand's URL names, over a connection
+ * whose certificate was valid then. Else 0. */
+int64_t errand_verified_date(const struct http_client *http);
+
+#endif
