@@ -63,7 +63,7 @@ CJSON_INC := -isystem $(THIRD)/cjson
 third = $(if $(filter net/lwip_%,$1),$(LWIP_INC)) \
 	$(if $(filter net/tls% net/x509% hal/crypto/mbedtls%,$1),$(MBEDTLS_INC)) \
 	$(if $(filter hal/crypto/bearssl%,$1),$(BEARSSL_INC)) \
-	$(if $(or $(filter json%,$(notdir $1)),$(filter toolchain/tools/%,$1)),$(CJSON_INC))
+	$(if $(or $(filter json%,$(notdir $1)),$(filter toolchain/tools/% tests/unit/tools/%,$1)),$(CJSON_INC))
 our_flags = $(call standard,$1) $(OURS) -I$(BUILD)/inc/$(call room,$1) $(call third,$1)
 
 INC_STAMP := $(BUILD)/inc/.stamp
