@@ -2,14 +2,16 @@
 
 import datetime
 import itertools
+import os
 import random
 import re
+import struct
 import time
 
 import pytest
 
-from lab import lists, net, pki
-from lab.web import Web, date, etag
+from lab import listimage, net, pki
+from lab.web import Nginx, Web, date, etag
 
 RTC = "2026-06-01T12:00:00Z"
 NOW = 1780315200  # the same
@@ -28,13 +30,21 @@ def names_of(seed, count):
     return [f"{r.randrange(16 ** 12):012x}.example" for _ in range(count)]
 
 
+def policy(minute, domains):
+    """A list published in that minute of 2 May: a later one is a newer version."""
+    return listimage.policy(domains, f"2026-05-02T{minute // 60:02}:{minute % 60:02}:00+00:00", "2026-12-31T00:00:00+00:00")
+
+
 @pytest.fixture(scope="module")
 def publish(folder):
     """Makes the next newer list image; its version and bytes."""
 
     def make(count=2000):
         n = next(_published)
-        return lists.image(folder, lists.policy(f"2026-05-02T{n // 60:02}:{n % 60:02}:00Z", names_of(n, count) + [f"v{n}.example"]))
+        path = listimage.image(folder, f"published{n}", policy(n, names_of(n, count) + [f"v{n}.example"]))
+        with open(path, "rb") as f:
+            content = f.read()
+        return struct.unpack_from("<Q", content, 24)[0], content
 
     return make
 
@@ -62,10 +72,8 @@ def web(server, good_certificate):
 
 
 def boot(make_box, board="posix", **settings):
-    box = make_box(board=board, rtc=RTC, policy=lists.policy("2026-05-01T00:00:00Z"),
-                   settings={"net.address": f"{net.PREFIX}.0.{next(_boxes)}/16", **settings})
-    box.runs = 0
-    return box
+    return make_box(board=board, rtc=RTC, policy=policy(0, ["first.example"]),
+                    settings={"net.address": f"{net.PREFIX}.0.{next(_boxes)}/16", **settings})
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +102,7 @@ def poll(box, url="https://lists.example/list.bin", timeout=60):
 
 
 def version(box):
-    return box.json("list info")["version"] if "version" in box.json("list info") else None
+    return box.json("list info")["version"]
 
 
 def domains(box):
@@ -119,6 +127,38 @@ def test_a_newer_list_is_fetched_once(board, make_box, web, publish):
     assert domains(box) == 501
     assert "rc=ok" in poll(box, timeout=120)
     assert [r.headers.get("if-none-match") for r in web.requests[asked + 1:]] == [etag(content)]
+    box.stop()
+
+
+# --- nginx, and a delta ---
+
+
+@pytest.fixture
+def nginx(names):
+    """A folder that the real thing serves at real.example."""
+    server = Nginx(fresh_ip(), "real.example")
+    names.host(server.name, server.ip, reverse=False)
+    yield server
+    server.stop()
+
+
+def test_from_nginx_first_all_then_a_delta(nginx, make_box):
+    names, url = names_of(1, 2000), "https://real.example/list.bin"
+    first = listimage.image(nginx.folder, "first", policy(1, names))
+    second = listimage.image(nginx.folder, "second", policy(2, names + ["added.example"]))
+    nginx.put("list.bin", first)
+    box = boot(make_box)
+    assert "rc=ok" in poll(box, url) and domains(box) == 2000
+    assert "rc=ok" in poll(box, url)
+    assert nginx.requests()[-1] == "GET /list.bin 304"
+    old, asked = version(box), len(nginx.requests())
+    nginx.put("list.bin", second)
+    nginx.put(f"list.bin.from-{old}", listimage.delta(first, second, f"{nginx.folder}/delta"))
+    assert "rc=ok" in poll(box, url) and domains(box) == 2001
+    assert nginx.requests()[asked:] == ["GET /list.bin 206", f"GET /list.bin.from-{old} 200"]
+    assert os.path.getsize(f"{nginx.folder}/delta") * 10 < os.path.getsize(second)
+    assert "rc=ok" in poll(box, url)
+    assert nginx.requests()[-1] == "GET /list.bin 304"
     box.stop()
 
 
@@ -285,17 +325,17 @@ def test_what_is_wrong_is_named_and_changes_nothing(case, shared_box, web, newer
     rule, words = BAD[case]
     web.content = newer
     web.files["/list.bin"] = rule
-    before = shared_box.json("list info")
+    before = version(shared_box)
     line = poll(shared_box)
     assert "rc=ok" not in line and words in line, line
-    assert shared_box.json("list info")["version"] == before["version"]
+    assert version(shared_box) == before
 
 
 def test_after_all_that_the_box_takes_a_good_list(shared_box, web, newer):
     web.files["/list.bin"] = newer
-    before = shared_box.json("list info")
+    before = version(shared_box)
     assert "rc=ok" in poll(shared_box)
-    assert shared_box.json("list info")["version"] > before["version"]
+    assert version(shared_box) > before
     assert "list-poll" not in [a["name"] for a in shared_box.json("status")["alerts"]]
 
 
@@ -343,10 +383,10 @@ def test_back_off_and_alert_and_both_survive_a_restart(make_box, web):
 def test_a_broken_delta_costs_only_itself(shared_box, web, publish):
     _, content = publish()
     web.files["/list.bin"] = content
-    now = shared_box.json("list info")["version"]
+    now = version(shared_box)
     web.files[f"/list.bin.from-{now}"] = b"no delta" * 20
     assert "rc=ok" in poll(shared_box)
-    assert f"/list.bin.from-{now}" in web.paths() and shared_box.json("list info")["version"] > now
+    assert f"/list.bin.from-{now}" in web.paths() and version(shared_box) > now
     shared_box.wait_log(r"delta url=\S+ good=0 why=\"this is not an image\"")
 
 

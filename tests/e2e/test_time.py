@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from lab import lists, net, pki
+from lab import listimage, net, pki
 from lab.ntp import Ntp
 from lab.web import Web
 
@@ -14,7 +14,7 @@ _boxes = itertools.count(90)
 RTC = "2026-06-01T12:00:00Z"
 NO_RTC = "2000-01-01T00:00:00Z"  # what a clock with an empty battery says
 DOMAIN = "bank.example"
-POLICY = lists.policy("2026-05-20T00:00:00Z", (DOMAIN,), "2026-07-01T00:00:00Z")
+POLICY = listimage.policy([DOMAIN], "2026-05-20T00:00:00+00:00", "2026-07-01T00:00:00+00:00")
 DAY = 86400
 
 

@@ -1,13 +1,16 @@
-"""A web server over TLS, as well-behaved or as broken as a test wants it: each path has bytes (served with ETag and ranges) or a rule."""
+"""Web servers over TLS: one as well-behaved or as broken as a test wants it, and nginx."""
 
 import datetime
 import email.utils
 import hashlib
 import os
+import shutil
 import socket
 import ssl
+import subprocess
 import tempfile
 import threading
+import time
 
 from . import net, pki
 
@@ -32,7 +35,7 @@ def date(unix_s):
 
 
 class Web:
-    """files: path -> bytes, or a function (web, connection, request) that answers by itself and gives True to keep the connection."""
+    """Each path has bytes, served with ETag and ranges, or a rule. files: path -> bytes, or a function (web, connection, request) that answers by itself and gives True to keep the connection."""
 
     def __init__(self, ip, name, cert=None, now=None, port=443):
         """now: the unix time that Date says; None: the real one, or a function."""
@@ -125,3 +128,42 @@ class Web:
 
 def etag(content):
     return '"' + hashlib.sha256(content).hexdigest()[:20] + '"'
+
+
+class Nginx:
+    """The real thing, for files."""
+
+    def __init__(self, ip, name):
+        self.ip, self.name, self.folder = net.address(ip), name, tempfile.mkdtemp(prefix="postern-nginx-")
+        os.chmod(self.folder, 0o755)
+        chain, key = pki.good_ca().issue(name)
+        for file, text in (("chain.pem", chain), ("key.pem", key), ("conf", f"""
+daemon off; master_process off; pid {self.folder}/pid; error_log {self.folder}/error.log;
+events {{}}
+http {{
+  log_format short "$request_method $request_uri $status";
+  access_log {self.folder}/access.log short;
+  client_body_temp_path {self.folder}/t1; proxy_temp_path {self.folder}/t2; fastcgi_temp_path {self.folder}/t3;
+  uwsgi_temp_path {self.folder}/t4; scgi_temp_path {self.folder}/t5;
+  server {{ listen {ip}:443 ssl; ssl_certificate {self.folder}/chain.pem; ssl_certificate_key {self.folder}/key.pem; root {self.folder}/www; }}
+}}""")):
+            with open(f"{self.folder}/{file}", "w") as f:
+                f.write(text)
+        os.mkdir(f"{self.folder}/www")
+        self.process = subprocess.Popen(["nginx", "-c", f"{self.folder}/conf", "-e", f"{self.folder}/error.log"])
+        end = time.time() + 10
+        while socket.socket().connect_ex((ip, 443)):
+            assert time.time() < end and self.process.poll() is None, open(f"{self.folder}/error.log").read()
+            time.sleep(0.05)
+
+    def put(self, name, path):
+        shutil.copyfile(path, f"{self.folder}/www/{name}")
+
+    def requests(self):
+        with open(f"{self.folder}/access.log") as f:
+            return f.read().splitlines()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
