@@ -14,6 +14,10 @@ extern union command_memory {
         struct verdict verdict;
         struct next_hop hop;
     } policy;
+    struct {
+        struct list_entry entry;
+        struct list_search search;
+    } list;
     struct dns_answer answer;
     struct {
         struct spool_recipient recipient;

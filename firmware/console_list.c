@@ -7,7 +7,8 @@
 
 #define FIND_MAX 200 /* lines of `list find` */
 
-static struct list_entry *const entry = &command_memory.policy.entry;
+static struct list_entry *const entry = &command_memory.list.entry;
+static struct list_search *const search = &command_memory.list.search;
 
 /* --- info --- */
 
@@ -159,15 +160,14 @@ static void show_found(const struct command_line *c, const char *name)
 /* The list is taken: its slot is left alone while what is found is printed. */
 static enum rc find_all(const struct command_line *c, const struct list *l, unsigned *found)
 {
-    static struct list_search search;
     struct span text = c->word[2];
     bool within = text.len > 1 && text.p[0] == '.';
-    enum rc rc = list_search(&search, l, within ? LIST_WITHIN : LIST_CONTAINING, within ? span_from(text, 1) : text);
+    enum rc rc = list_search(search, l, within ? LIST_WITHIN : LIST_CONTAINING, within ? span_from(text, 1) : text);
     while (rc == RC_OK && *found < FIND_MAX) {
-        rc = list_search_next(&search, entry);
+        rc = list_search_next(search, entry);
         if (rc == RC_OK) {
             ++*found;
-            show_found(c, search.it.name);
+            show_found(c, search->it.name);
         } else if (rc == RC_BUSY) {
             rc = task_yield();
         }
