@@ -230,8 +230,8 @@ def test_tab_completes_words_and_shows_the_choice(box):
     assert typed(box, "help fact\t\r").startswith("help factory-reset ")
     box.type("show mail.inside\t")
     shown = box.read_until(PROMPT + "show mail.inside")
-    assert shown.endswith("mail.inside  mail.inside_tls  \r\n" + PROMPT + "show mail.inside")
-    assert "mail.inside_tls off" in typed(box, "_\t\r")
+    assert shown.endswith("mail.inside  mail.inside_tls  mail.inside_client  \r\n" + PROMPT + "show mail.inside")
+    assert "mail.inside_tls off" in typed(box, "_t\t\r")
 
 
 def test_editing_and_history(box):
