@@ -402,6 +402,20 @@ def test_each_failure_is_named_and_drops_nothing(world):
     assert asked.count(f"d{redirected}.example") == 2 and asked.count("good.example") == 2  # the redirect was not followed
 
 
+def test_only_the_dns_ends_an_entry(world):
+    """However long it lasts, what is broken or out of reach drops nothing; only a record that is gone ends with its policy."""
+    listed = {f"{name}.example": ENFORCE for name in ("broken", "busy", "none", "gone")}
+    for name in listed:
+        world.domain(name)
+    world.write_list(listed)
+    world.observe(0, "--follow", "all")
+    world.domain("broken.example", body=b"<html>")
+    world.domain("busy.example", status="503 Busy")
+    world.domain("none.example", status="404 Not Found")
+    world.domain("gone.example", txt=[])
+    assert set(world.observe(400)) == {"broken.example", "busy.example", "none.example"}
+
+
 def test_a_record_in_parts(world):
     world.domain("a.example", txt=[("v=STSv1; i", "d=ab;"), "other"])
     world.write_list({"a.example": {**ENFORCE, "mode": "testing"}})
