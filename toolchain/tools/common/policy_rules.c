@@ -42,6 +42,15 @@ void policy_warn(struct policy_report *r, const char *format, ...)
     va_end(ap);
 }
 
+void policy_report_print(struct policy_report *r)
+{
+    if (r->messages.len > 0)
+        fwrite(r->messages.p, 1, r->messages.len, stderr);
+    if (r->errors + r->warnings > POLICY_REPORT_MESSAGES_MAX)
+        fprintf(stderr, "error: %s: %u errors and %u warnings in all\n", r->file, r->errors, r->warnings);
+    byte_buffer_free(&r->messages);
+}
+
 struct policy_shown policy_show(const char *text)
 {
     struct policy_shown s = { "" };

@@ -11,15 +11,19 @@
 #define POLICY_SHOWN_MAX 100 /* of a name or value from the file, in a message */
 
 struct policy_report {
-    const char *file;            /* its name, for the messages */
-    bool lenient;                /* members that are not known are warned of, else an error */
-    unsigned line;               /* that the next messages are about; 0: none */
-    struct byte_buffer messages; /* lines "error: FILE: line N: DOMAIN: ..." and "warning: ..."; the caller frees them */
-    unsigned errors, warnings;   /* counted on when POLICY_REPORT_MESSAGES_MAX lines have been given */
+    const char *file; /* its name, for the messages */
+    bool lenient;     /* members that are not known are warned of, else an error */
+    unsigned line;    /* that the next messages are about; 0: none */
+    struct byte_buffer
+        messages; /* lines "error: FILE: line N: DOMAIN: ..." and "warning: ..."; policy_report_print or the caller frees them */
+    unsigned errors, warnings; /* counted on when POLICY_REPORT_MESSAGES_MAX lines have been given */
 };
 
 void policy_error(struct policy_report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void policy_warn(struct policy_report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* All that was told, to stderr, and how much there was in all; messages are freed. */
+void policy_report_print(struct policy_report *r);
 
 struct policy_shown {
     char text[POLICY_SHOWN_MAX + 8];

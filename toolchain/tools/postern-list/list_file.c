@@ -20,10 +20,7 @@ enum rc read_policies(FILE *file, const char *name, bool lenient, void (*tick)(u
 {
     struct policy_report report = { .file = name, .lenient = lenient };
     enum rc rc = policy_json_open(out, file, &report, tick);
-    fwrite(report.messages.p, 1, report.messages.len, stderr);
-    if (report.errors + report.warnings > POLICY_REPORT_MESSAGES_MAX)
-        fprintf(stderr, "error: %s: %u errors and %u warnings in all\n", name, report.errors, report.warnings);
-    byte_buffer_free(&report.messages);
+    policy_report_print(&report);
     return rc;
 }
 

@@ -333,9 +333,11 @@ static void wait_and_process(struct fetcher *f)
     ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
     struct curl_waitfd waits[ARES_GETSOCK_MAXNUM];
     unsigned count = 0;
-    int mask = ares_getsock(f->dns, sockets, ARES_GETSOCK_MAXNUM), running, left;
+    int running, left;
+    /* Bit i: readable, bit ARES_GETSOCK_MAXNUM + i: writable; its own macros shift into the sign. */
+    unsigned mask = (unsigned)ares_getsock(f->dns, sockets, ARES_GETSOCK_MAXNUM);
     for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-        bool readable = ARES_GETSOCK_READABLE(mask, i), writable = ARES_GETSOCK_WRITABLE(mask, i);
+        bool readable = mask >> i & 1, writable = mask >> (ARES_GETSOCK_MAXNUM + i) & 1;
         if (readable || writable)
             waits[count++] = (struct curl_waitfd){
                 .fd = sockets[i], .events = (short)((readable ? CURL_WAIT_POLLIN : 0) | (writable ? CURL_WAIT_POLLOUT : 0))

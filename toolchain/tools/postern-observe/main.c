@@ -116,8 +116,7 @@ static bool open_list(const char *path, struct policy_json *list)
     if (f == NULL)
         return fail("%s: %s", path, strerror(errno)), false;
     enum rc rc = policy_json_open(list, f, &report, NULL);
-    fwrite(report.messages.p, 1, report.messages.len, stderr);
-    byte_buffer_free(&report.messages);
+    policy_report_print(&report);
     fclose(f);
     return rc == RC_OK;
 }
