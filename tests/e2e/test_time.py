@@ -26,9 +26,9 @@ def alerts(box):
     return [a["name"] for a in box.json("status")["alerts"]]
 
 
-def certificate(name):
-    """One of these days: valid for two months around RTC."""
-    return pki.good_ca().issue(name, start=datetime.datetime(2026, 5, 1), end=datetime.datetime(2026, 7, 10))
+def certificate(name, end=datetime.datetime(2026, 7, 10)):
+    """One of these days: valid for weeks around RTC."""
+    return pki.good_ca().issue(name, start=datetime.datetime(2026, 5, 1), end=end)
 
 
 @pytest.fixture
@@ -149,3 +149,15 @@ def test_nobody_sets_the_clock_below_the_floor(stage):
     box.wait_log(r"time https host=list.url .*taken=refused")
     assert "time-hosts" in alerts(box)
     assert box.json("time")["source"] == "floor" and box.json("time")["trusted"] == "2026-06-20T00:00:00Z"
+
+
+def test_a_certificate_that_had_expired_by_the_floor_is_over(stage):
+    web, start = stage
+    box = start(NO_RTC)
+    box.console("time set 2026-06-20T00:00:00Z")
+    box.restart()
+    server = web("twelve.example", RTC)
+    server.use(certificate("twelve.example", end=datetime.datetime(2026, 6, 10)))  # good at the Date that its holder makes up
+    box.set(list__url="https://twelve.example/x")
+    box.wait_log(r"errand name=list rc=unreachable .*expired")
+    assert [r.method for r in server.requests] == ["HEAD"] and box.json("time")["source"] == "floor"

@@ -246,17 +246,18 @@ static void a_connection_lost_while_idle(void **state)
     assert_int_equal(t.opened, 1);
 }
 
-/* An answer that waits before the question was asked belongs to nobody. */
+/* An answer that waits before the question was asked belongs to nobody: the connection that it came on is not used again. */
 static void an_answer_before_the_question(void **state)
 {
     (void)state;
-    static const char *const script[] = { GET OK200
-                                          "> Content-Length: 2\n> \n>_ab\n> HTTP/1.1 200 forged\n> Content-Length: 0\n> \n",
+    static const char *const script[] = { GET OK200 "> Content-Length: 2\n> \n>_ab\n>~HTTP/1.1 200 forged\\r\\n\n" GET OK200
+                                                    "> Content-Length: 2\n> \n>_no",
                                           GET OK200 "> Content-Length: 2\n> \n>_cd" };
     begin(script, 2, 0);
     assert_int_equal(ask("https://a.example/x"), RC_OK);
     assert_int_equal(ask("https://a.example/x"), RC_OK);
     assert_string_equal(t.body, "cd");
+    assert_int_equal(t.opened, 2);
 }
 
 #define MOVED(to) "> HTTP/1.1 302 Found\n> Location: " to "\n> Content-Length: 3\n> ETag: \"no\"\n> \n>_abc\n"
