@@ -9,6 +9,7 @@
 #include "firmware/json_out.h"
 #include "firmware/list_store.h"
 #include "firmware/log_ring.h"
+#include "firmware/resolver_check.h"
 #include "firmware/settings.h"
 #include "firmware/settings_log.h"
 #include "firmware/spool.h"
@@ -82,6 +83,37 @@ static void say_network(void)
         ip_format(&text, &link.address6[i]);
     }
     say("network      %s%s", !link.up ? "NO LINK " : "", text.len ? memory : "no address yet");
+}
+
+static void say_resolvers(void)
+{
+    struct resolver_view v;
+    char address[IP_ENDPOINT_TEXT_MAX], words[120];
+    for (unsigned i = 0; resolver_check_at(i, &v); i++) {
+        struct strbuf a = STRBUF(address), w = STRBUF(words);
+        ip_endpoint_format(&a, &v.resolver);
+        resolver_lacks_format(&w, v.lacks);
+        say("resolver     %s: %s", address, v.tested ? words : "not tested yet");
+    }
+}
+
+static void json_resolvers(void)
+{
+    struct resolver_view v;
+    char address[IP_ENDPOINT_TEXT_MAX], words[120];
+    json_array("resolvers");
+    for (unsigned i = 0; resolver_check_at(i, &v); i++) {
+        struct strbuf a = STRBUF(address), w = STRBUF(words);
+        ip_endpoint_format(&a, &v.resolver);
+        resolver_lacks_format(&w, v.lacks);
+        json_object(NULL);
+        json_text("resolver", address);
+        json_bool("tested", v.tested);
+        json_bool("complete", v.tested && v.lacks == 0);
+        json_text("result", v.tested ? words : "not tested yet");
+        json_close();
+    }
+    json_close();
 }
 
 static void say_certificate(void)
@@ -170,6 +202,7 @@ static void status_text(void)
     say_alerts();
     say("name         %s", settings_get("host.name")[0] ? settings_get("host.name") : "not set (host.name)");
     say_network();
+    say_resolvers();
     say_certificate();
     say_list();
     say_next_hops();
@@ -258,6 +291,7 @@ static void status_json(void)
     json_text("board", board_name());
     json_text("version", FIRMWARE_VERSION);
     json_addresses();
+    json_resolvers();
     json_object("certificate");
     json_bool("present", has_certificate);
     json_bool("self_signed", has_certificate && info.self_signed);

@@ -3,6 +3,7 @@
 
 #include "board/plan_sizes.h"
 #include "firmware/alerts.h"
+#include "firmware/resolver_check.h"
 #include "firmware/setting_value.h"
 #include "firmware/wallclock.h"
 #include "hal/base/crc32.h"
@@ -21,7 +22,8 @@
 #define TURN_WAIT_MS 200    /* for the memory of an answer: a slow resolver must not hold up all mail for a name in Received */
 #define REVERSE_TEXT_MAX 80 /* 32 nibbles and ip6.arpa are 72 */
 
-static struct task sntp_task;
+static struct task sntp_task; /* asks time servers, and tests resolvers */
+static struct event news;
 static uint8_t sntp_stack[PLAN_SNTP_STACK_BYTES] __attribute__((aligned(16)));
 static struct {
     struct dns_answer answer;
@@ -96,6 +98,8 @@ void network_follow(void)
         return;
     resolvers_in_use = sum;
     dns_configure(&now);
+    resolver_check_follow(&now);
+    event_signal(&news);
     char memory[DNS_RESOLVERS_MAX * IP_ENDPOINT_TEXT_MAX];
     struct strbuf text = STRBUF(memory);
     for (unsigned i = 0; i < now.resolver_count; i++) {
@@ -270,12 +274,15 @@ static enum rc ask_time_servers(bool *any_named)
 static void sntp_main(void *arg)
 {
     (void)arg;
-    uint32_t wait_ms = SNTP_FIRST_MS;
-    while (task_sleep_ms(wait_ms) == RC_OK) {
-        bool any_named;
-        enum rc rc = ask_time_servers(&any_named);
-        uint32_t next_s = rc == RC_OK ? SNTP_EVERY_S : SNTP_RETRY_S;
-        wait_ms = any_named ? (next_s + random_below(next_s / 4)) * 1000 : SNTP_FIRST_MS;
+    struct deadline due = deadline_in_ms(SNTP_FIRST_MS);
+    while (task_wait(&news, deadline_earlier(due, resolver_check_due())) != RC_CANCELLED) {
+        if (deadline_passed(due)) {
+            bool any_named;
+            enum rc rc = ask_time_servers(&any_named);
+            uint32_t next_s = rc == RC_OK ? SNTP_EVERY_S : SNTP_RETRY_S;
+            due = deadline_in_ms(any_named ? (next_s + random_below(next_s / 4)) * 1000 : SNTP_FIRST_MS);
+        }
+        resolver_check_run();
     }
 }
 

@@ -6,6 +6,7 @@
 #include "hal/task.h"
 #include "net/dns_cache.h"
 #include "net/dns_client.h"
+#include "net/dns_facts.h"
 
 static struct slot {
     bool busy;
@@ -195,6 +196,22 @@ enum rc dns_lookup(struct span name, enum dns_type type, struct dns_answer *out,
         dns_answer_clear(out);
     else if (generation == asked_generation)
         dns_cache_put(name, type, out);
+    return rc;
+}
+
+enum rc dns_ask_resolver(const struct ip_endpoint *resolver, struct span name, enum dns_type type, bool over_tcp,
+                         struct dns_facts *out, struct deadline d)
+{
+    struct slot *s;
+    enum rc rc = take_slot(&s, d);
+    if (rc != RC_OK)
+        return rc;
+    rc = dns_query_once(&s->query, resolver, name, type, over_tcp, d);
+    if (rc == RC_OK) {
+        dns_facts_read(&s->query.response, out);
+        dns_query_end(&s->query);
+    }
+    give_slot(s);
     return rc;
 }
 

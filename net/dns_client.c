@@ -182,6 +182,18 @@ static enum rc try_resolver(struct dns_query *q, unsigned index, const struct qu
     return rc;
 }
 
+enum rc dns_query_once(struct dns_query *q, const struct ip_endpoint *resolver, struct span name, enum dns_type type, bool over_tcp,
+                       struct deadline d)
+{
+    const struct question ask = { name, type, d };
+    enum rc rc = over_tcp ? build(q, &ask, true) : ask_udp(q, resolver, &ask, true);
+    if (rc == RC_OK && over_tcp)
+        rc = ask_tcp(q, resolver, &ask);
+    if (rc != RC_OK)
+        dns_query_end(q);
+    return rc;
+}
+
 enum rc dns_query_run(struct dns_query *q, struct span name, enum dns_type type, struct dns_answer *out, bool *incomplete,
                       struct deadline d)
 {

@@ -27,6 +27,10 @@ struct dns_query {
  * RC_CANCELLED. Yields. */
 enum rc dns_query_run(struct dns_query *q, struct span name, enum dns_type type, struct dns_answer *out, bool *incomplete,
                       struct deadline d) MUST_CHECK;
+/* One try at one resolver with EDNS, over UDP or TCP. RC_OK: q->response is whatever came, also an error or cut short; then dns_query_end
+ * as above. Yields. */
+enum rc dns_query_once(struct dns_query *q, const struct ip_endpoint *resolver, struct span name, enum dns_type type, bool over_tcp,
+                       struct deadline d) MUST_CHECK;
 void dns_query_end(struct dns_query *q);
 
 /* Counters since start: queries, timeouts, tcp_fallbacks, servfails, mismatches. */
