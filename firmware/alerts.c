@@ -27,6 +27,7 @@ const char *alert_name(enum alert a)
         [ALERT_LIST_EXPIRED] = "list-expired",
         [ALERT_LIST_DAMAGED] = "list-damaged",
         [ALERT_LIST_POLL] = "list-poll",
+        [ALERT_LIST_REFUSED] = "list-refused",
         [ALERT_CERT_SELF_SIGNED] = "cert-self-signed",
         [ALERT_CERT] = "cert",
         [ALERT_CERT_STORED] = "cert-stored",

@@ -15,6 +15,7 @@
 #include "firmware/spool.h"
 #include "firmware/status.h"
 #include "firmware/time_witness.h"
+#include "firmware/trust_store.h"
 #include "firmware/version.h"
 #include "firmware/wallclock.h"
 #include "hal/base/datetime.h"
@@ -578,6 +579,8 @@ void command_factory_reset(const struct command_line *c)
         return;
     enum rc rc = flash_map_compute(flash_geometry(), &map);
     if (rc == RC_OK)
+        rc = settings_log_forget_others(SPAN(TRUST_KEYRING_PREFIX));
+    if (rc == RC_IO || rc == RC_CORRUPT) /* a log that cannot be written any more: nothing of it stays */
         rc = erase_area(&map.settings);
     if (rc == RC_OK && all)
         rc = erase_area(&map.spool);

@@ -1,7 +1,9 @@
-/* List slots A and B. An image is used only after every section's hash was checked; of two good ones the higher version wins. */
+/* List slots A and B. An image is used only after its signatures and every section's hash were checked, also at boot; of two good ones the
+ * higher version wins. */
 #include "firmware/list_store.h"
 
 #include "firmware/alerts.h"
+#include "firmware/trust_store.h"
 #include "firmware/wallclock.h"
 #include "hal/base/datetime.h"
 #include "hal/base/log.h"
@@ -10,12 +12,15 @@
 static struct slot {
     struct flash_area area;
     struct span head; /* while an update is checked: the first bytes, which are not in flash yet */
-    struct reader reader, policies, roots_reader;
-    struct reader_part policies_part, roots_part;
+    struct reader reader, policies, roots_reader, anchors_reader;
+    struct reader_part policies_part, roots_part, anchors_part;
     struct image image;
+    struct image_signers signers;
+    enum image_refusal refusal; /* of a whole image; a damaged one never gets that far */
     struct list list;
     struct roots roots;
-    bool usable, has_list, has_roots;
+    struct anchors anchors;
+    bool usable, has_list, has_roots, has_anchors;
     unsigned takers;
 } slot[2];
 
@@ -64,42 +69,93 @@ static enum rc open_sections(struct slot *s)
     if (rc == RC_OK)
         rc = roots_open(&s->roots, &s->roots_reader);
     s->has_roots = rc == RC_OK;
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        return rc;
+    rc = image_section_reader(&s->image, IMAGE_ANCHORS, &s->anchors_reader, &s->anchors_part);
+    if (rc == RC_OK)
+        rc = anchors_open(&s->anchors, &s->anchors_reader);
+    s->has_anchors = rc == RC_OK;
     return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+static void close_slot(struct slot *s)
+{
+    s->usable = s->has_list = s->has_roots = s->has_anchors = false;
+}
+
+/* RC_REFUSED: whole, but not to be used; s->refusal says why. */
+static enum rc judge_signatures(struct slot *s)
+{
+    s->refusal = trust_store_judge_kept(&s->image, IMAGE_LIST, &s->signers);
+    if (s->refusal == IMAGE_UNREADABLE)
+        return RC_IO;
+    return s->refusal == IMAGE_ACCEPTED ? RC_OK : RC_REFUSED;
 }
 
 static enum rc open_slot(unsigned n)
 {
-    slot[n].reader = (struct reader){ slot_read, &slot[n], slot[n].area.size_bytes };
-    slot[n].usable = slot[n].has_list = slot[n].has_roots = false;
-    enum rc rc = image_open(&slot[n].image, &slot[n].reader);
-    if (rc == RC_OK && slot[n].image.kind != IMAGE_LIST)
-        rc = RC_CORRUPT;
+    struct slot *s = &slot[n];
+    s->reader = (struct reader){ slot_read, s, s->area.size_bytes };
+    s->refusal = IMAGE_ACCEPTED;
+    close_slot(s);
+    enum rc rc = image_open(&s->image, &s->reader);
     if (rc == RC_OK)
-        rc = check_hashes(&slot[n].image);
+        rc = check_hashes(&s->image);
     if (rc == RC_OK)
-        rc = open_sections(&slot[n]);
-    slot[n].usable = rc == RC_OK;
+        rc = judge_signatures(s);
+    if (rc == RC_OK)
+        rc = open_sections(s);
+    s->usable = rc == RC_OK;
     return rc;
+}
+
+static void raise_refused(unsigned n)
+{
+    alert_raise(ALERT_LIST_REFUSED, "the list in slot %c is refused: %s%s", 'A' + n, image_refusal_text(slot[n].refusal),
+                active < 0 ? "; no list and no CA roots are in use" : "; the other one is in use");
+}
+
+/* The newest of the good ones. */
+static void choose(void)
+{
+    active = -1;
+    for (unsigned n = 0; n < 2; n++) {
+        if (slot[n].usable && (active < 0 || slot[n].image.version > slot[active].image.version))
+            active = (int)n;
+    }
+    for (unsigned n = 0; n < 2; n++) {
+        if (slot[n].refusal != IMAGE_ACCEPTED)
+            raise_refused(n);
+    }
+    if (active < 0)
+        alert_raise(ALERT_LIST_NONE, "no preload list and no CA roots on this box: promised encryption cannot be enforced");
 }
 
 void list_store_init(const struct flash_map *map)
 {
     bool damaged = false;
-    active = -1;
     for (unsigned n = 0; n < 2; n++) {
         slot[n] = (struct slot){ .area = map->list[n] };
         enum rc rc = open_slot(n);
-        damaged = damaged || (rc != RC_OK && rc != RC_NOT_FOUND);
-        log_event(LOG_LIST, "slot", "slot=%c rc=%s version=%llu domains=%u", 'A' + n, rc_name(rc),
-                  (unsigned long long)slot[n].image.version, slot[n].has_list ? (unsigned)slot[n].list.info.domains : 0);
-        if (slot[n].usable && (active < 0 || slot[n].image.version > slot[active].image.version))
-            active = (int)n;
+        damaged = damaged || (rc != RC_OK && rc != RC_NOT_FOUND && rc != RC_REFUSED);
+        log_event(LOG_LIST, "slot", "slot=%c rc=%s why=%s version=%llu domains=%u", 'A' + n, rc_name(rc),
+                  image_refusal_name(slot[n].refusal), (unsigned long long)slot[n].image.version,
+                  slot[n].has_list ? (unsigned)slot[n].list.info.domains : 0);
     }
+    choose();
     if (damaged)
         alert_raise(ALERT_LIST_DAMAGED, "a list slot is damaged%s",
                     active < 0 ? "; no list is in use" : "; the other one is in use");
-    if (active < 0)
-        alert_raise(ALERT_LIST_NONE, "no preload list and no CA roots on this box: promised encryption cannot be enforced");
+    list_store_check_expiry();
+}
+
+void list_store_judge_again(void)
+{
+    for (unsigned n = 0; n < 2; n++) {
+        if (slot[n].usable && judge_signatures(&slot[n]) != RC_OK)
+            close_slot(&slot[n]);
+    }
+    choose();
     list_store_check_expiry();
 }
 
@@ -132,7 +188,8 @@ bool list_store_spare_taken(void)
 void list_store_spare_drop(void)
 {
     struct slot *s = &slot[spare()];
-    s->usable = s->has_list = s->has_roots = false;
+    close_slot(s);
+    s->refusal = IMAGE_ACCEPTED;
     s->head = span_of("");
 }
 
@@ -164,6 +221,7 @@ enum rc list_store_spare_use(void)
     active = (int)spare();
     alert_clear(ALERT_LIST_NONE);
     alert_clear(ALERT_LIST_DAMAGED);
+    alert_clear(ALERT_LIST_REFUSED);
     list_store_check_expiry();
     return RC_OK;
 }
@@ -188,6 +246,16 @@ char list_store_slot(void)
 unsigned list_store_roots(void)
 {
     return active >= 0 && slot[active].has_roots ? slot[active].roots.count : 0;
+}
+
+const struct anchors *list_store_anchors(void)
+{
+    return active >= 0 && slot[active].has_anchors ? &slot[active].anchors : NULL;
+}
+
+const struct image_signers *list_store_signers(void)
+{
+    return active >= 0 ? &slot[active].signers : NULL;
 }
 
 static uint8_t der[ROOT_DER_MAX];

@@ -4,12 +4,16 @@
 
 #include "firmware/flash_map.h"
 #include "net/tls.h"
-#include "policy/image.h"
+#include "policy/anchors.h"
+#include "policy/image_trust.h"
 #include "policy/list.h"
 #include "policy/verdict.h"
 
-/* At boot: checks both slots whole (hash over every section) and takes the newest good one. Raises alerts. Yields. */
+/* At boot, after trust_store_init: checks both slots whole (signatures, hash over every section) and takes the newest good one. Raises
+ * alerts. Yields. */
 void list_store_init(const struct flash_map *map);
+/* After another keyring came into force: what its keys did not sign is used no more. Yields. */
+void list_store_judge_again(void);
 /* The active list, or NULL. A view as long as the caller does not yield. */
 const struct list *list_store_list(void);
 /* The active list for somebody who reads it over yields: its slot is not overwritten until it is given back. NULL: there is none. */
@@ -18,6 +22,9 @@ void list_store_give(const struct list *l); /* NULL is allowed */
 const struct image *list_store_image(void); /* NULL when there is none */
 char list_store_slot(void);                 /* 'A', 'B', or '-' */
 unsigned list_store_roots(void);            /* how many CA roots there are */
+/* Who signed the active image, and the DNS root's anchors in it; NULL when there is none. Views until the next activation. */
+const struct image_signers *list_store_signers(void);
+const struct anchors *list_store_anchors(void);
 /* Roots of the active image for TLS. Always usable; finds nothing without an image. */
 const struct tls_trust *list_store_trust(void);
 /* ROOT_DER_MAX bytes for the certificate that a search for roots has found last, shared by all stores of roots: a handshake asks one

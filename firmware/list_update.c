@@ -6,10 +6,10 @@
 
 #include "firmware/settings_log.h"
 #include "firmware/slot_writer.h"
+#include "firmware/trust_store.h"
 #include "firmware/wallclock.h"
 #include "hal/base/bytes.h"
 #include "hal/base/log.h"
-#include "hal/board.h"
 #include "hal/crypto/sha256.h"
 #include "policy/delta.h"
 
@@ -25,8 +25,9 @@ static struct {
     uint64_t moved_ms;
     struct slot_writer writer;
     uint32_t head_have, head_need; /* bytes of the head that is being gathered in writer.head */
-    bool head_judged;              /* of the list image */
-    uint64_t image_bytes;          /* of the list image */
+    bool head_judged;              /* of the list image, or a keyring is whole */
+    bool keyring;                  /* it lies in writer.head and comes into force at the end */
+    uint64_t image_bytes;          /* of the list image or the keyring */
     struct {
         uint64_t from, to; /* where the patch lies in the delta */
         uint8_t hash[32];
@@ -98,21 +99,27 @@ static const char *kind_name(enum image_kind kind)
     return names[kind <= IMAGE_DELTA ? kind : 0];
 }
 
-/* What a list image and a delta have in common. */
+/* What a list image and a delta have in common. Yields. */
 static enum rc judge_image(const struct image *i)
 {
     const struct image *now = list_store_image();
     uint64_t in_use = now ? now->version : 0;
+    enum image_refusal refusal = trust_store_judge_new(i, i->kind, in_use, NULL);
     up.view.version = i->version;
-    if (strcmp(i->board, "any") != 0 && strcmp(i->board, board_name()) != 0)
+    up.view.current = refusal == IMAGE_SAME_VERSION;
+    switch (refusal) {
+    case IMAGE_ACCEPTED:
+        return RC_OK;
+    case IMAGE_WRONG_BOARD:
         return end(RC_REFUSED, "this %s is for the board %s", kind_name(i->kind), i->board);
-    up.view.current = now && i->version == in_use;
-    if (up.view.current)
+    case IMAGE_SAME_VERSION:
         return end(RC_REFUSED, "version %llu is in use already", (unsigned long long)in_use);
-    if (now && i->version < in_use)
+    case IMAGE_ROLLBACK:
         return end(RC_REFUSED, "version %llu is older than version %llu that is in use", (unsigned long long)i->version,
                    (unsigned long long)in_use);
-    return RC_OK;
+    default:
+        return end(RC_REFUSED, "this %s is refused: %s", kind_name(i->kind), image_refusal_text(refusal));
+    }
 }
 
 static enum rc wait_for_readers(void)
@@ -164,6 +171,17 @@ static enum rc judge_list(const struct image *i)
     return RC_OK;
 }
 
+/* All of it is there; it is judged when it is to come into force. */
+static enum rc hold_keyring(const struct image *i)
+{
+    up.keyring = up.head_judged = true;
+    up.view.version = i->version;
+    up.view.size_bytes = up.image_bytes = i->size_bytes;
+    up.view.state = LIST_UPDATE_WRITING;
+    slot_writer_hold_head(&up.writer, up.head_need);
+    return RC_OK;
+}
+
 static enum rc start_patch(const struct image *i);
 
 static enum rc judge_head(void)
@@ -175,6 +193,8 @@ static enum rc judge_head(void)
         return judge_list(&image);
     if (image.kind == IMAGE_DELTA && !up.view.delta)
         return start_patch(&image);
+    if (image.kind == IMAGE_KEYRING && !up.view.delta)
+        return hold_keyring(&image);
     return end(RC_REFUSED, "this is a %s, not a list", kind_name(image.kind));
 }
 
@@ -194,6 +214,8 @@ static uint32_t head_bytes(void)
     uint32_t need = IMAGE_MANIFEST_BYTES + sections * IMAGE_SECTION_BYTES + room;
     if (get_le16(h + 6) == IMAGE_LIST)
         need = (need + SLOT_UNIT_BYTES - 1) / SLOT_UNIT_BYTES * SLOT_UNIT_BYTES;
+    if (get_le16(h + 6) == IMAGE_KEYRING)
+        return whole <= TRUST_KEYRING_IMAGE_MAX ? (uint32_t)whole : 0;
     return whole < need ? (uint32_t)whole : need;
 }
 
@@ -346,7 +368,7 @@ enum rc list_update_begin(const char *source, uint32_t *ticket)
     fresh.good = up.view.good;
     up.view = fresh;
     up.patch.from = up.patch.to = 0;
-    up.head_judged = false;
+    up.head_judged = up.keyring = false;
     slot_writer_init(&up.writer, list_store_spare_area());
     gather_head();
     up.moved_ms = clock_ms();
@@ -413,10 +435,38 @@ static bool all_is_there(void)
     return up.view.state == LIST_UPDATE_WRITING && patched && up.writer.at == up.image_bytes;
 }
 
+static void end_well(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void end_well(const char *format, ...)
+{
+    va_list ap;
+    up.ticket = 0;
+    up.view.state = LIST_UPDATE_IDLE;
+    va_start(ap, format);
+    set_words(format, ap);
+    va_end(ap);
+    note_end(true);
+}
+
+static enum rc use_keyring(void)
+{
+    enum image_refusal refusal;
+    enum rc rc = trust_store_take(span_bytes(up.writer.head, up.head_have), &refusal);
+    if (rc != RC_OK)
+        return end(rc, "the keyring could not be kept (%s)", rc_name(rc));
+    up.view.current = refusal == IMAGE_SAME_VERSION;
+    if (refusal != IMAGE_ACCEPTED)
+        return end(RC_REFUSED, "this keyring is refused: %s", image_refusal_text(refusal));
+    list_store_judge_again();
+    end_well("keyring version %llu is in force", (unsigned long long)up.view.version);
+    return RC_OK;
+}
+
 static enum rc check_and_use(void)
 {
     uint8_t found[32];
     up.view.state = LIST_UPDATE_CHECKING;
+    if (up.keyring)
+        return use_keyring();
     sha256_final(&up.patch.found, found);
     if (up.patch.to > 0 && memcmp(found, up.patch.hash, sizeof found) != 0)
         return end(RC_CORRUPT, "the patch is damaged: its hash differs");
@@ -435,13 +485,8 @@ static enum rc check_and_use(void)
     if (rc != RC_OK)
         return end_by_flash(rc);
     keep_origin();
-    up.ticket = 0;
-    up.view.state = LIST_UPDATE_IDLE;
-    struct strbuf words = STRBUF(up.view.words);
     const struct list *l = list_store_list();
-    strbuf_printf(&words, "version %llu is in use: %u domains", (unsigned long long)up.view.version,
-                  l ? (unsigned)l->info.domains : 0);
-    note_end(true);
+    end_well("version %llu is in use: %u domains", (unsigned long long)up.view.version, l ? (unsigned)l->info.domains : 0);
     return RC_OK;
 }
 

@@ -6,6 +6,8 @@
  *
  * A delta (image kind IMAGE_DELTA) comes by the same calls and is known by its head; what it makes is judged and checked like a full image.
  *
+ * A keyring image comes the same way. It is small, needs no slot, and is judged and in force when finish returns.
+ *
  * One transfer at a time. A ticket is what its owner shows; 0 is no ticket. A transfer that has not moved for LIST_UPDATE_IDLE_MS gives way
  * to the next begin, and its ticket then gets RC_CANCELLED. */
 #ifndef FIRMWARE_LIST_UPDATE_H

@@ -16,6 +16,7 @@
 #include "firmware/spool_watch.h"
 #include "firmware/submission.h"
 #include "firmware/time_witness.h"
+#include "firmware/trust_store.h"
 #include "firmware/version.h"
 #include "firmware/wallclock.h"
 #include "hal/base/log.h"
@@ -57,6 +58,7 @@ static void open_flash(void)
                     info.damaged, info.damaged == 1 ? "" : "s");
     settings_load();
     wallclock_init();
+    trust_store_init();
     list_store_init(&map);
     list_update_init();
     if (!fine("spool", spool_open(map.spool.addr, map.spool.size_bytes)))

@@ -429,3 +429,28 @@ enum rc settings_log_delete(struct span key)
     }
     return settings_log_batch_end();
 }
+
+/* The index forgets, and compaction carries over what it still knows; a cut before its header leaves all as it was. */
+enum rc settings_log_forget_others(struct span prefix)
+{
+    char memory[UINT8_MAX];
+    struct record r;
+    enum rc rc = settings_log_batch_begin();
+    if (rc != RC_OK)
+        return rc;
+    for (unsigned i = store.keys; i-- > 0;) {
+        uint64_t addr = addr_of(store.index[i].at);
+        bool stays = record_read_header(addr, store.header.salt, &r) == RC_OK && record_read_key(addr, &r, memory) == RC_OK &&
+                     span_eq(span_sub(span_bytes(memory, r.key_len), 0, prefix.len), prefix);
+        if (!stays)
+            store.index[i] = store.index[--store.keys];
+    }
+    uint32_t sequence = store.header.sequence;
+    rc = compact();
+    if (rc == RC_OK)
+        rc = flash_sync();
+    if (store.header.sequence == sequence)
+        store_scan(); /* what was there before still is */
+    let_go();
+    return rc;
+}

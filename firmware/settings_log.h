@@ -35,6 +35,9 @@ enum rc settings_log_batch_delete(struct span key) MUST_CHECK;
 enum rc settings_log_batch_end(void) MUST_CHECK;
 void settings_log_batch_abort(void);
 
+/* Drops every key that does not begin with prefix, and erases what they held: all or nothing. RC_IO. Yields. */
+enum rc settings_log_forget_others(struct span prefix) MUST_CHECK;
+
 /* Calls fn for every key with the given prefix, in no order; fn must not change the log. */
 void settings_log_each(struct span prefix, void (*fn)(void *ctx, struct span key, size_t value_len), void *ctx);
 

@@ -69,7 +69,7 @@ static void finish_zeros(struct scan *s)
     }
 }
 
-static void scan(void)
+void store_scan(void)
 {
     struct scan s = { .open_batch = UINT32_MAX };
     struct record r;
@@ -130,7 +130,7 @@ static enum rc open_half(const struct half_header header[2], enum rc a, enum rc 
 {
     store.active = a == RC_OK && (b != RC_OK || (int32_t)(header[0].sequence - header[1].sequence) > 0) ? 0 : 1;
     store.header = header[store.active];
-    scan();
+    store_scan();
     if (store.damaged > 0)
         log_event_at(LOG_ALERT, LOG_SETTINGS, "damaged", "records=%u keys=%u", store.damaged, store.keys);
     else if (store.recovered)

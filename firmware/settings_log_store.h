@@ -51,6 +51,7 @@ uint32_t store_next_record(uint32_t at);
 bool store_replaced_range(const struct record *r, uint32_t *from, uint32_t *to);
 /* Zeros what r replaces: an old secret is gone at once, and no bit rot brings an old value back. Yields. */
 void store_zero_replaced(const struct record *r);
+void store_scan(void);                              /* reads the active half anew: index, end, what is damaged */
 enum rc store_erase_half(unsigned half) MUST_CHECK; /* what is not blank of it. Yields */
 
 #endif

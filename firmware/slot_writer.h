@@ -9,9 +9,11 @@
 
 #define SLOT_UNIT_BYTES 32 /* a multiple of every board's program unit */
 #define SLOT_CHUNK_BYTES 512
-#define SLOT_HEAD_MAX                                                                                                     \
-    ((IMAGE_MANIFEST_BYTES + IMAGE_SECTIONS_MAX * IMAGE_SECTION_BYTES + IMAGE_SIGNATURE_ROOM_MAX + SLOT_UNIT_BYTES - 1) / \
-     SLOT_UNIT_BYTES * SLOT_UNIT_BYTES)
+/* Room for any manifest with its signatures, and for a whole keyring image, which needs no slot. */
+#define SLOT_HEAD_MAX 1792
+_Static_assert(SLOT_HEAD_MAX % SLOT_UNIT_BYTES == 0 &&
+                   SLOT_HEAD_MAX >= IMAGE_MANIFEST_BYTES + IMAGE_SECTIONS_MAX * IMAGE_SECTION_BYTES + IMAGE_SIGNATURE_ROOM_MAX,
+               "a manifest must fit");
 
 struct slot_writer {
     struct flash_area area;

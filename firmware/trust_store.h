@@ -11,7 +11,8 @@ extern const uint8_t factory_keyring[];
 extern const unsigned factory_keyring_bytes;
 
 /* A keyring image that a box takes is at most this long. */
-#define TRUST_KEYRING_IMAGE_MAX 2048
+#define TRUST_KEYRING_IMAGE_MAX 1792          /* one section of KEYRING_KEYS_MAX keys */
+#define TRUST_KEYRING_PREFIX "trust/keyring." /* and a number: the newer ones in the settings log */
 
 /* At boot, after settings_log_open. Yields. */
 void trust_store_init(void);
@@ -23,7 +24,8 @@ enum image_refusal trust_store_judge_new(const struct image *i, enum image_kind 
 /* One that was accepted before and lies in a slot: keys, board and kind alone. Yields. */
 enum image_refusal trust_store_judge_kept(const struct image *i, enum image_kind kind, struct image_signers *signers);
 /* Judges a whole keyring image and takes it: kept, and in force when it returns IMAGE_ACCEPTED. RC_OK with *why; else it was accepted but
- * could not be kept (RC_IO, RC_FULL) and the old one stays in force. Yields. The caller judges slots again (list_store): keys may be gone. */
+ * could not be kept (RC_IO, RC_FULL: too many changes of keys since this firmware was built) and the old one stays in force; RC_BUSY: another
+ * one is being taken. Yields. The caller judges slots again (list_store): keys may be gone. */
 enum rc trust_store_take(struct span image, enum image_refusal *why) MUST_CHECK;
 
 #endif

@@ -13,8 +13,10 @@
 #include "firmware/alerts.h"
 #include "firmware/list_update.h"
 #include "firmware/settings_log.h"
+#include "firmware/trust_store.h"
 #include "tests/support/flash_sim.h"
 #include "tests/support/list_image.h"
+#include "tests/support/signing.h"
 #include "toolchain/tools/common/delta_writer.h"
 
 #define BLOCK 1024
@@ -40,6 +42,7 @@ static void make_images(void)
     for (unsigned i = 0; i < IMAGES; i++)
         list_image_make(&image[i], 1600000000 + i, domains[i], i);
     assert_int_equal(delta_image_write(byte_buffer_span(&image[1]), byte_buffer_span(&image[2]), &delta), RC_OK);
+    signing_add(LIST_A, &delta);
     assert_in_range(image[2].len, 3 * BLOCK, SLOT_BYTES);
 }
 
@@ -48,6 +51,7 @@ static void boot(void)
     assert_int_equal(settings_log_open(map.settings.addr, map.settings.size_bytes), RC_OK);
     alert_clear(ALERT_LIST_NONE);
     alert_clear(ALERT_LIST_DAMAGED);
+    trust_store_init();
     list_store_init(&map);
     list_update_init();
 }

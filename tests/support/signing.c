@@ -39,15 +39,19 @@ struct keyring_source signing_keyring(uint64_t version)
     return s;
 }
 
+void signing_add(unsigned key, struct byte_buffer *image)
+{
+    uint8_t private_key[32];
+    signing_private_key(key, private_key);
+    assert_int_equal(image_sign(image->p, image->len, private_key), RC_OK);
+}
+
 void signing_image(const struct image_source *s, const unsigned *keys, struct byte_buffer *out)
 {
     byte_buffer_free(out);
     assert_int_equal(image_write(s, out), RC_OK);
-    for (; *keys != 0; keys++) {
-        uint8_t private_key[32];
-        signing_private_key(*keys, private_key);
-        assert_int_equal(image_sign(out->p, out->len, private_key), RC_OK);
-    }
+    for (; *keys != 0; keys++)
+        signing_add(*keys, out);
 }
 
 void signing_keyring_image(const struct keyring_source *s, const unsigned *keys, struct byte_buffer *out)

@@ -9,10 +9,11 @@ enum { ROOT_A = 1, ROOT_B = 2, ROOT_C = 3, LIST_A = 4, LIST_B = 5, FIRMWARE_A = 
 
 void signing_private_key(unsigned n, uint8_t out[32]);
 void signing_key_id(unsigned n, uint8_t out[32]);
-/* The keyring above as a source, to be changed and written. */
+/* The keyring above as a source, to be changed and written. As version 1 it is the factory keyring of the tests. */
 struct keyring_source signing_keyring(uint64_t version);
 /* A whole image with one section; signed by keys, a list that ends in 0. Fails the test if that cannot be. */
 void signing_image(const struct image_source *s, const unsigned *keys, struct byte_buffer *out);
+void signing_add(unsigned key, struct byte_buffer *image);
 /* A keyring image of that version, signed by keys. */
 void signing_keyring_image(const struct keyring_source *s, const unsigned *keys, struct byte_buffer *out);
 
