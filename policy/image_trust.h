@@ -53,7 +53,7 @@ struct image_signers {
 };
 
 /* Judges what the manifest and the signatures say; the bytes of the sections are not touched, so they need not be there yet. For lists and
- * firmware. signers may be NULL. pause (may be NULL) is called between signatures, each of which takes 10 million instructions on 32 bits,
+ * firmware. signers may be NULL. pause (may be NULL) is called between signatures, each of which takes 28 million instructions on 32 bits,
  * and may yield. */
 enum image_refusal image_trust_manifest(const struct image *i, const struct keyring *k, const struct image_demand *d,
                                         void (*pause)(void), struct image_signers *signers);

@@ -10,14 +10,14 @@
 #define PLAN_SESSION_STACK_BYTES 5632
 #define PLAN_INTAKE_ARENA_BYTES (28 * 1024)
 #define PLAN_DELIVERY_ARENA_BYTES (34 * 1024)
-#define PLAN_BOX_STACK_BYTES (6 * 1024)
+#define PLAN_BOX_STACK_BYTES (7 * 1024)
 #define PLAN_BOX_ARENA_BYTES PLAN_DELIVERY_ARENA_BYTES
 #define PLAN_DELIVERY_BATCH 2 /* recipients in one transaction */
 #define PLAN_MX_HOSTS 8       /* of one domain; more are left out: large providers name fewer */
 #define PLAN_GIVE_WAY_MS 2000 /* for an idle session to say 421 and end */
 
 /* The box itself */
-#define PLAN_CONSOLE_STACK_BYTES (5 * 1024) /* also boots the box */
+#define PLAN_CONSOLE_STACK_BYTES 6656 /* also boots the box */
 #define PLAN_SNTP_STACK_BYTES (3 * 1024)
 #define PLAN_SETTINGS_POOL_BYTES (4 * 1024) /* committed settings, and as much for staged ones */
 #define PLAN_LOG_RING_BYTES (3 * 1024)

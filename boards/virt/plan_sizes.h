@@ -10,7 +10,7 @@
 #define PLAN_SESSION_STACK_BYTES (7 * 1024)
 #define PLAN_INTAKE_ARENA_BYTES (28 * 1024)
 #define PLAN_DELIVERY_ARENA_BYTES (34 * 1024)
-#define PLAN_BOX_STACK_BYTES (7 * 1024)
+#define PLAN_BOX_STACK_BYTES (8 * 1024)
 #define PLAN_BOX_ARENA_BYTES PLAN_DELIVERY_ARENA_BYTES
 #define PLAN_DELIVERY_BATCH 6 /* recipients in one transaction */
 #define PLAN_MX_HOSTS 12      /* of one domain; more are left out: large providers name fewer */

@@ -1,6 +1,6 @@
 /* ECDSA on P-256 over SHA-256 (FIPS 186-5, RFC 6979) for what is trusted at rest: images, keyrings, zones. Points are x and y, signatures
- * r and s, big-endian and of fixed length, as in DNSSEC (RFC 6605). No heap; holds the CPU for one slice (a verification is 10 million
- * instructions on 32 bits). */
+ * r and s, big-endian and of fixed length, as in DNSSEC (RFC 6605). No heap; holds the CPU for one slice (a verification is 28 million
+ * instructions on 32 bits, and takes 3.6 KB of stack). */
 #ifndef HAL_CRYPTO_ECDSA_H
 #define HAL_CRYPTO_ECDSA_H
 
