@@ -61,7 +61,9 @@ struct send_case {
     const char *name, *text, *result;
     const char *from, *to; /* NULL: a@b.test and one recipient, c@d.test; to: separated by blanks */
     struct span body;      /* empty: "x\r\n" */
-    const char *flags;     /* 8 body=8BITMIME, u SMTPUTF8, d DSN parameters, f the stored body fails, s size is not known */
+    const char *
+        flags; /* 8 body=8BITMIME, u SMTPUTF8, d DSN parameters, f the stored body fails, s size is not known, m more is declared than
+                            * there is, l less */
 };
 
 static bool has_flag(const struct send_case *c, char flag)
@@ -101,7 +103,7 @@ static enum rc transact(const struct send_case *c, size_t piece, struct strbuf *
                          .fault = has_flag(c, 'f') ? RC_IO : RC_OK };
     struct smtp_message m = {
         .sender = span_of(c->from != NULL ? c->from : "a@b.test"),
-        .size_bytes = has_flag(c, 's') ? 0 : body.text.len,
+        .size_bytes = has_flag(c, 's') ? 0 : body.text.len + has_flag(c, 'm') - has_flag(c, 'l'),
         .body = has_flag(c, '8') ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT,
         .utf8 = has_flag(c, 'u'),
         .read = body_read,
@@ -431,6 +433,28 @@ static void the_store_fails(void **state)
     run_broken(CHUNK MAIL RCPT "> 250 ok\n> 250 ok\n<_never sent\n", content, "f", waits, RC_IO);
 }
 
+/* BDAT has announced a size: with another one, what follows would be taken for the message or for commands. */
+static void the_size_is_another(void **state)
+{
+    (void)state;
+    static const char waits[] = "wait message 0 4.3.0 message: the stored message does not check (corrupt)\n";
+    static const char *const flags[] = { "m", "l" };
+    for (size_t i = 0; i < 2; i++) {
+        run_broken(CHUNK "< MAIL FROM:<a@b.test>*\n" RCPT "> 250 ok\n> 250 ok\n<_never sent\n", SPAN("1234\r\n"), flags[i], waits,
+                   RC_CORRUPT);
+        run_broken(PLAIN TO_DATA "<_never sent\n", SPAN("1234\r\n"), flags[i], waits, RC_CORRUPT);
+    }
+}
+
+static void no_control_character_leaves(void **state)
+{
+    (void)state;
+    script_stream_init(&stream, &script, "> 220 mx\n<_never sent\n", 0);
+    assert_int_equal(smtp_client_greet(&client, &stream, "box.test\r\nMAIL FROM:<>"), RC_INVALID);
+    assert_string_equal(script.error, "");
+    assert_true(script.aborted);
+}
+
 static void flights_are_bounded(void **state)
 {
     (void)state;
@@ -666,6 +690,8 @@ int main(void)
         cmocka_unit_test(unsendable),
         cmocka_unit_test(never_a_bare_line_end),
         cmocka_unit_test(the_store_fails),
+        cmocka_unit_test(the_size_is_another),
+        cmocka_unit_test(no_control_character_leaves),
         cmocka_unit_test(flights_are_bounded),
         cmocka_unit_test(extensions),
         cmocka_unit_test(starttls),

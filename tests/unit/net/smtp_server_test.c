@@ -13,10 +13,11 @@
 
 /* Stands in for the TLS floor: what follows is the same script. */
 static struct script_stream script;
+static uint64_t handshake_left_ms;
 enum rc tls_session_start(struct stream *s, struct tls_params *p, struct deadline d)
 {
-    (void)d;
     bool failing;
+    handshake_left_ms = deadline_left_ms(d);
     if (!script_stream_tls(&script, &failing) || failing) {
         p->facts->cause = TLS_CAUSE_CLOSED;
         return RC_TLS;
@@ -549,7 +550,15 @@ static void waits_are_bounded(void **state)
                                                  HELO "> BDAT 1\n>_x\n< 250 2.0.0 chunk taken\ntimeout\n"
                                                       "< 421 4.4.2 timeout\n",
                                                  HEARD "data\nxabort\n", RC_TIMEOUT };
+    static const struct dialogue slow_refused = { "too slow with what is refused already",
+                                                  GREETING "> BDAT 500\ntimeout\n< 421 4.4.2 the data came too slowly\n", "",
+                                                  RC_TOO_SLOW };
     static const struct dialogue silent = { "silence", GREETING "timeout\n< 421 4.4.2 timeout\n", "", RC_TIMEOUT };
+    static const struct dialogue silent_data = { "silence in DATA",
+                                                 HELO "> DATA\n< 354 go ahead\n> x\ntimeout\n< 421 4.4.2 timeout\n",
+                                                 HEARD "data\nx\r\nabort\n", RC_TIMEOUT };
+    static const struct dialogue handshake = { "a handshake that fails",
+                                               GREETING EHLO "> STARTTLS\n< 220 2.0.0 ready to start TLS\ntls-fail\n", "", RC_TLS };
     struct smtp_server_params p = params_for(SMTP_SERVICE_MX);
     run_one(&silent, &p, 0);
     assert_in_range(script.wait_ms, 299000, 300000);
@@ -560,6 +569,14 @@ static void waits_are_bounded(void **state)
     assert_in_range(script.wait_ms, 29000, 30100);
     p.limits.grace_ms = 0;
     run_one(&slow, &p, 0);
+    run_one(&slow_refused, &p, 0);
+    p = params_for(SMTP_SERVICE_MX);
+    p.limits.data_block_ms = 3000;
+    run_one(&silent_data, &p, 0);
+    assert_in_range(script.wait_ms, 2000, 3000);
+    p.limits.handshake_ms = 7000;
+    run_one(&handshake, &p, 0);
+    assert_in_range(handshake_left_ms, 6000, 7000);
 }
 
 /* What comes from a generator rather than a script. */
