@@ -352,7 +352,7 @@ static unsigned sessions_of(const struct ip_addr_any *addr)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < PLAN_INTAKE_SESSIONS; i++)
-        n += slots[i].used && ip_eq(&slots[i].stream.peer.addr, addr);
+        n += slots[i].used && ip_same_source(&slots[i].stream.peer.addr, addr);
     return n;
 }
 

@@ -2,7 +2,8 @@
  *
  * With all slots taken a newcomer waits a moment in the backlog. The idlest session that has no mail under way gives way (421), else the
  * one whose mail comes in the slowest, if that is slow indeed; with none to spare the newcomer gets 421. Whoever gave way, or ended badly
- * without a mail, gets no slot for two minutes while all are taken. One address from outside holds at most mail.sessions_per_address. */
+ * without a mail, gets no slot for two minutes while all are taken. One address from outside (of IPv6: one /64)
+ * holds at most mail.sessions_per_address. */
 #ifndef FIRMWARE_INTAKE_H
 #define FIRMWARE_INTAKE_H
 

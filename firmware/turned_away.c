@@ -1,13 +1,10 @@
 /* A ring of hashes with their times. */
 #include "firmware/turned_away.h"
 
-#define IPV6_NETWORK_BYTES 8
-
 static uint32_t hash_of(const struct ip_addr_any *addr)
 {
     uint32_t hash = 2166136261u; /* FNV-1a */
-    size_t len = addr->family == IP_V6 ? IPV6_NETWORK_BYTES : 4;
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < ip_source_bytes(addr); i++)
         hash = (hash ^ addr->b[i]) * 16777619u;
     return hash;
 }

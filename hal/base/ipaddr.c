@@ -236,6 +236,16 @@ bool ip_eq(const struct ip_addr_any *a, const struct ip_addr_any *b)
     return a->family == b->family && memcmp(a->b, b->b, addr_bytes(a->family)) == 0;
 }
 
+size_t ip_source_bytes(const struct ip_addr_any *a)
+{
+    return a->family == IP_V6 ? 8 : addr_bytes(a->family);
+}
+
+bool ip_same_source(const struct ip_addr_any *a, const struct ip_addr_any *b)
+{
+    return a->family == b->family && memcmp(a->b, b->b, ip_source_bytes(a)) == 0;
+}
+
 static struct ip_addr_any unmapped(const struct ip_addr_any *a)
 {
     return is_mapped(a) ? ip_v4(a->b[12], a->b[13], a->b[14], a->b[15]) : *a;

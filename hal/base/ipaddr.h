@@ -34,6 +34,10 @@ enum rc ip_endpoint_parse(struct span text, uint16_t default_port, struct ip_end
 void ip_format(struct strbuf *out, const struct ip_addr_any *a);
 void ip_endpoint_format(struct strbuf *out, const struct ip_endpoint *e);
 bool ip_eq(const struct ip_addr_any *a, const struct ip_addr_any *b);
+/* What a limit counts as one peer: the same IPv4 address, or the same IPv6 network of 64 bits, in which a host picks addresses freely. */
+bool ip_same_source(const struct ip_addr_any *a, const struct ip_addr_any *b);
+/* How many bytes of an address that is. */
+size_t ip_source_bytes(const struct ip_addr_any *a);
 /* IPv4-mapped IPv6 addresses (::ffff:0:0/96) compare as their IPv4 address. */
 bool ip_net_contains(const struct ip_net *net, const struct ip_addr_any *a);
 struct ip_addr_any ip_v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d);

@@ -207,6 +207,27 @@ static void reverse_names(void **state)
     assert_string_equal(memory, "b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa");
 }
 
+static void one_source(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } cases[] = {
+        { "192.0.2.1", "192.0.2.1", true },
+        { "192.0.2.1", "192.0.2.2", false },
+        { "2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff", true },
+        { "2001:db8:0:1::1", "2001:db8:0:2::1", false },
+        { "192.0.2.1", "c000:201::", false },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ip_addr_any a, b;
+        assert_int_equal(ip_parse(span_of(cases[i].a), &a), RC_OK);
+        assert_int_equal(ip_parse(span_of(cases[i].b), &b), RC_OK);
+        assert_int_equal(ip_same_source(&a, &b), cases[i].same);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +239,7 @@ int main(void)
         cmocka_unit_test(the_longest_texts_fit),
         cmocka_unit_test(loopback_and_equality),
         cmocka_unit_test(reverse_names),
+        cmocka_unit_test(one_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
