@@ -32,7 +32,9 @@ on_all = pytest.mark.boards("posix", "virt", "mps2-an500")
 
 @pytest.fixture(scope="module")
 def box(make_box, board, office):
-    box = make_box(board=board, settings={"mail.normalise": NORMALISED + "0/24", "mail.size_max": "1000000"})
+    box = make_box(board=board, settings={"mail.normalise": NORMALISED + "0/24", "mail.size_max": "1000000",
+                                               "net.address6": f"{net.BOX6}/64"})
+    box.ip6 = net.BOX6
     yield box
     box.stop()
 
@@ -556,6 +558,16 @@ def test_one_address_holds_no_more_than_its_share(box):
         except OSError:
             assert time.time() < end, "a place that was given back is not given out"
             time.sleep(0.1)
+    for s in held:
+        s.close()
+
+
+def test_a_whole_ipv6_network_counts_as_one_address(box):
+    """Its owner picks addresses in it as he likes."""
+    held = [client.Raw(box, source=f"{net.PREFIX6}::9:{n}") for n in range(1, 5)]
+    with pytest.raises((ConnectionError, OSError)):
+        client.Raw(box, source=f"{net.PREFIX6}::9:5")
+    client.Raw(box, source=source()).close()
     for s in held:
         s.close()
 

@@ -59,8 +59,8 @@ def start(make_box):
 def ntp():
     servers = []
 
-    def make(time_text, **kw):
-        servers.append(Ntp(fresh_ip(), unix(time_text), **kw))
+    def make(time_text, ip=None, **kw):
+        servers.append(Ntp(ip or fresh_ip(), unix(time_text), **kw))
         return servers[-1]
 
     yield make
@@ -69,12 +69,25 @@ def ntp():
 
 
 @pytest.fixture
-def stripped(names):
-    """The listed domain's server as an attacker shows it: without STARTTLS."""
-    mx = FakeMx(fresh_ip(), f"mx.{DOMAIN}", starttls="none")
-    names.mail_domain(DOMAIN, f"mx.{DOMAIN}", mx.ip)
-    yield mx
-    mx.stop()
+def mail_server(names):
+    """mail_server(DOMAIN): a server without STARTTLS that gets the domain's mail."""
+    servers = []
+
+    def make(domain, **kw):
+        mx = FakeMx(fresh_ip(), f"mx.{domain}", starttls="none", **kw)
+        names.mail_domain(domain, mx.host, mx.ip)
+        servers.append(mx)
+        return mx
+
+    yield make
+    for mx in servers:
+        mx.stop()
+
+
+@pytest.fixture
+def stripped(mail_server):
+    """The listed domain's server as an attacker shows it."""
+    return mail_server(DOMAIN)
 
 
 # --- time ---
@@ -205,10 +218,10 @@ def addresses(box, want, timeout=30):
         time.sleep(0.3)
 
 
-def test_dhcp_gives_address_gateway_resolver_and_time(start, router, names, board):
-    time_server = Ntp(f"{net.PREFIX}.60.1", unix("2026-06-01T12:30:00Z"))
-    mx = FakeMx(fresh_ip(), f"mx.dhcp-{board}.example", starttls="none")
-    names.mail_domain(f"dhcp-{board}.example", mx.host, mx.ip)
+@pytest.mark.boards("posix", "virt", "mps2-an500")
+def test_dhcp_gives_address_gateway_resolver_and_time(start, router, ntp, mail_server, board):
+    ntp("2026-06-01T12:30:00Z", ip=f"{net.PREFIX}.60.1")
+    mx = mail_server(f"dhcp-{board}.example")
     box = start(board=board, rtc=RTC, settings={"net.address": "dhcp", "net.gateway": "", "net.dns": ""})
     box.ip = addresses(box, f"{net.PREFIX}.60.")
     box.wait_log(rf"resolvers list={net.DNS}:53")
@@ -217,10 +230,9 @@ def test_dhcp_gives_address_gateway_resolver_and_time(start, router, names, boar
     mx.wait_for()
     box.wait_log(rf"sntp host={net.PREFIX}.60.1 rc=ok")
     assert box.json("status")["time"].startswith("2026-06-01T12:30")
-    time_server.stop()
-    mx.stop()
 
 
+@pytest.mark.boards("posix", "virt", "mps2-an500")
 def test_router_advertisements_give_an_ipv6_address(start, router, names, board):
     box = start(board=board, settings={"net.address6": "auto", "net.dns": ""})
     ip = addresses(box, LAN6)
