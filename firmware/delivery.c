@@ -132,11 +132,18 @@ static enum spool_state state_of(enum delivery_result r)
     return r == DELIVERY_DONE ? SPOOL_DELIVERED : r == DELIVERY_BOUNCE ? SPOOL_BOUNCED : SPOOL_WAITING;
 }
 
+static struct retry_rules retry_rules(void)
+{
+    return (struct retry_rules){ (uint32_t)settings_get_number("mail.retry_first"),
+                                 (uint32_t)settings_get_number("mail.retry_longest"),
+                                 (uint32_t)settings_get_number("mail.life_days") * 86400 };
+}
+
 /* A mail too old is given up: what still waits bounces with its last reason. */
 static void give_up_old(struct delivery_slot *s)
 {
-    const struct retry_rules rules = { .life_s = (uint32_t)settings_get_number("mail.life_days") * 86400 };
-    if (!retry_life_over(&rules, s->entry.received, wallclock_for_giving_up()))
+    const struct retry_rules rules = retry_rules();
+    if (!retry_life_over(&rules, s->entry.received, wallclock_for_giving_up(), s->entry.attempts + 1u))
         return;
     for (unsigned i = 0; i < s->count; i++) {
         if (s->status[i].result != DELIVERY_WAIT)
@@ -187,8 +194,7 @@ static void watch_inside(const struct delivery_slot *s)
 
 static enum rc finish(struct delivery_slot *s)
 {
-    const struct retry_rules rules = { (uint32_t)settings_get_number("mail.retry_first"),
-                                       (uint32_t)settings_get_number("mail.retry_longest"), 0 };
+    const struct retry_rules rules = retry_rules();
     struct spool_entry now;
     if (!spool_lookup(s->entry.id, &now))
         return RC_OK; /* dropped by the operator meanwhile */

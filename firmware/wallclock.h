@@ -19,7 +19,7 @@ int64_t wallclock_now(void);
  * by the monotonic clock, or the floor in flash where that is all there is. What forged time must not end is judged by this. 0: unknown. */
 int64_t wallclock_trusted(void);
 /* The earlier of the clock and the trusted time, where one runs: what a mail's age is judged by, so that a forged time sends nothing back.
- * A box with neither RTC nor operator has only the clock. 0: unknown. */
+ * A box with neither RTC nor operator has only the clock, and policy/retry.h's count of tries. 0: unknown. */
 int64_t wallclock_for_giving_up(void);
 /* What certificates of the box's own connections are judged by: the trusted time where it runs, else the clock, else the floor. *firm: it
  * is the trusted time that runs; else a server may show that it is wrong (firmware/errand.h). 0: unknown. */

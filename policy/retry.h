@@ -14,8 +14,11 @@ extern const struct retry_rules retry_default; /* 5 min, growing by half to 4 h,
 
 /* Seconds from now to the next try after attempts (>= 1) failed ones; jitter: any 32 random bits, +-20 % of what is at most longest_s. */
 uint32_t retry_delay_s(const struct retry_rules *r, unsigned attempts, uint32_t jitter);
-/* True when a mail received at received must not be tried again. received or now <= 0 (clock unknown), or now before received (clock set
- * back): false. */
-bool retry_life_over(const struct retry_rules *r, int64_t received, int64_t now);
+/* How many tries the rules make within that time: a measure of how long a mail has waited that no clock can falsify. */
+unsigned retry_tries_within(const struct retry_rules *r, uint32_t seconds);
+/* True when a mail received at received must not be tried again after that many tries. A clock that jumps must not give a mail back at
+ * once: its life is over when the clock says so and at least the tries of half a life were made. received or now <= 0 (clock unknown), or
+ * now before received (clock set back): when the tries of a whole life were made. */
+bool retry_life_over(const struct retry_rules *r, int64_t received, int64_t now, unsigned tries);
 
 #endif

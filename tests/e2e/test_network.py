@@ -113,20 +113,70 @@ def test_a_lying_time_server_ends_neither_the_list_nor_an_exception(start, ntp, 
     assert box.json(f"policy {DOMAIN}")["demand"] == "verified"
 
 
-def test_a_lying_time_server_sends_no_mail_back(start, ntp, names, office):
-    mx = FakeMx(fresh_ip(), "mx.slow.example", starttls="none", replies={"MAIL": "451 4.3.2 not now"})
-    names.mail_domain("slow.example", "mx.slow.example", mx.ip)
-    server = ntp("2031-01-01T00:00:00Z")
-    box = start(server, rtc=RTC)
-    ident = out(box, "bob@slow.example")
+DAY_OF_LIFE = {"mail.life_days": "1", "mail.retry_first": "3600", "mail.retry_longest": "86400"}
+LEAST_TRIES = 4  # of half that life: before them no clock whatever gives a mail back
+
+
+def try_again(box, ident, attempts):
+    """Tries until that many attempts have been made."""
+    for n in range(int(box.wait_log(rf"waits id={ident} recipients=1 attempts=\d+").split("=")[-1]), attempts):
+        box.console(f"queue retry {ident}")
+        box.wait_log(rf"waits id={ident} recipients=1 attempts={n + 1}\b")
+
+
+@pytest.mark.parametrize("lie", ["2026-06-07T12:00:00Z", "2056-06-01T00:00:00Z", "2026-05-20T12:00:00Z"], ids=["6 days", "30 years", "back"])
+def test_a_lying_time_server_sends_no_mail_back(start, ntp, mail_server, lie):
+    """Neither a mail of before the lie nor one of its time, whether the lie or the truth tells its age."""
+    mx = mail_server("slow.example", replies={"MAIL": "451 4.3.2 not now"})
+    server = ntp(lie)
+    box = start(rtc=RTC, settings=DAY_OF_LIFE)
+    before = out(box, "bob@slow.example")
+    box.wait_log(rf"waits id={before}")
+    box.set(net__ntp=server.ip)
     box.wait_log(r"sntp host=\S+ rc=ok")
-    box.wait_log(rf"waits id={ident}")
-    box.console(f"queue retry {ident}")
-    box.wait_log(rf"waits id={ident} recipients=1 attempts=2")
-    box.console(f"time set {RTC}")
+    assert box.json("status")["time"][:13] == lie[:13]
+    during = out(box, "bob@slow.example")
+    try_again(box, before, LEAST_TRIES)
+    try_again(box, during, 2)
+    server.unix_s = unix(RTC)
+    box.restart()
+    box.wait_log(r"sntp host=\S+ rc=ok")
+    assert {q["id"] for q in box.json("queue")["queue"]} == {before, during}
+    assert box.json("stats")["counters"]["bounced"] == 0
     mx.replies = {}
-    mx.wait_for(timeout=20)  # put off until 2031, it is due as soon as the clock is right again
-    mx.stop()
+    box.console("queue retry")
+    mx.wait_for(2)
+
+
+def test_a_lying_time_server_and_no_other_clock(start, ntp, mail_server):
+    """A box that knows the time from its time server alone gives back what it has tried for long, and nothing else."""
+    mx = mail_server("slow.example", replies={"MAIL": "451 4.3.2 not now"})
+    server = ntp(RTC)
+    box = start(server, rtc=NO_RTC, settings=DAY_OF_LIFE)
+    box.wait_log(r"sntp host=\S+ rc=ok")
+    ident = out(box, "bob@slow.example")
+    box.wait_log(rf"waits id={ident}")
+    server.unix_s = unix("2056-06-01T00:00:00Z")
+    box.restart()
+    box.wait_log(r"sntp host=\S+ rc=ok")
+    try_again(box, ident, LEAST_TRIES - 1)
+    server.unix_s = unix(RTC)
+    box.restart()
+    mx.replies = {}
+    mx.wait_for(timeout=20)  # put off until 2056, it is due as soon as the clock is right again
+
+
+def test_a_mail_is_given_up_after_its_life(start, mail_server, office):
+    mail_server("never.example", replies={"MAIL": "451 4.3.2 not now"})
+    box = start(rtc=RTC, settings=DAY_OF_LIFE)
+    ident = out(box, "bob@never.example")
+    box.wait_log(rf"waits id={ident}")
+    box.console("time set 2026-06-03T00:00:00Z")
+    try_again(box, ident, LEAST_TRIES - 1)
+    box.console(f"queue retry {ident}")
+    box.wait_log(rf"bounced id={ident} .*status=5.4.7")
+    report = office.wait_for("bob@never.example").decode()
+    assert "given up after 1 days" in report and "not now" in report
 
 
 def test_a_time_server_below_the_floor_is_refused(start, ntp):

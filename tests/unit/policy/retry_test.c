@@ -48,18 +48,45 @@ static void life_ends_after_five_days(void **state)
 {
     (void)state;
     const int64_t received = 1589995512, life = 5 * 86400;
-    assert_false(retry_life_over(&retry_default, received, received));
-    assert_false(retry_life_over(&retry_default, received, received + life - 1));
-    assert_true(retry_life_over(&retry_default, received, received + life));
+    assert_false(retry_life_over(&retry_default, received, received, 100));
+    assert_false(retry_life_over(&retry_default, received, received + life - 1, 100));
+    assert_true(retry_life_over(&retry_default, received, received + life, 100));
 }
 
 static void no_mail_ends_by_a_clock_that_cannot_be_right(void **state)
 {
     (void)state;
-    assert_false(retry_life_over(&retry_default, 1589995512, 0));
-    assert_false(retry_life_over(&retry_default, 1589995512, -5));
-    assert_false(retry_life_over(&retry_default, 1589995512, 1589995511));
-    assert_false(retry_life_over(&retry_default, 0, 1589995512));
+    static const struct {
+        int64_t received, now;
+    } cases[] = { { 1589995512, 0 }, { 1589995512, -5 }, { 1589995512, 1589995511 }, { 0, 1589995512 } };
+    unsigned whole = retry_tries_within(&retry_default, 5 * 86400);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_false(retry_life_over(&retry_default, cases[i].received, cases[i].now, whole - 1));
+        assert_true(retry_life_over(&retry_default, cases[i].received, cases[i].now, whole));
+    }
+}
+
+static void a_clock_that_jumps_ends_no_young_mail(void **state)
+{
+    (void)state;
+    const int64_t received = 1589995512, in_thirty_years = received + 30LL * 365 * 86400;
+    unsigned half = retry_tries_within(&retry_default, 5 * 86400 / 2);
+    assert_false(retry_life_over(&retry_default, received, in_thirty_years, 1));
+    assert_false(retry_life_over(&retry_default, received, in_thirty_years, half - 1));
+    assert_true(retry_life_over(&retry_default, received, in_thirty_years, half));
+}
+
+static void tries_within_a_time(void **state)
+{
+    (void)state;
+    const struct retry_rules day = { 3600, 86400, 86400 }, flat = { 600, 300, 0 }, none = { 0, 0, 0 };
+    assert_int_equal(retry_tries_within(&day, 3599), 0);
+    assert_int_equal(retry_tries_within(&day, 3600), 1);
+    assert_int_equal(retry_tries_within(&day, 3600 + 5399), 1);
+    assert_int_equal(retry_tries_within(&day, 3600 + 5400), 2);
+    assert_int_equal(retry_tries_within(&flat, 3000), 10);
+    assert_in_range(retry_tries_within(&none, 1), 1000, 100000);
+    assert_in_range(retry_tries_within(&retry_default, 5 * 86400), 30, 45);
 }
 
 int main(void)
@@ -70,6 +97,8 @@ int main(void)
         cmocka_unit_test(odd_rules_do_no_harm),
         cmocka_unit_test(life_ends_after_five_days),
         cmocka_unit_test(no_mail_ends_by_a_clock_that_cannot_be_right),
+        cmocka_unit_test(a_clock_that_jumps_ends_no_young_mail),
+        cmocka_unit_test(tries_within_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
