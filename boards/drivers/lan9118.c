@@ -47,7 +47,8 @@
 #define MAC_ADDRL 3u
 #define MAC_MII_ACC 6u
 #define MAC_MII_DATA 7u
-#define MAC_CR_RUN (1u << 20 | 1u << 3 | 1u << 2) /* full duplex, transmitter, receiver */
+/* Full duplex, all multicast (neighbours and routers of IPv6 speak by it), transmitter, receiver. */
+#define MAC_CR_RUN (1u << 20 | 1u << 19 | 1u << 3 | 1u << 2)
 #define MII_BUSY 1u
 #define MII_PHY_1 (1u << 11)
 #define MII_WRITE 2u
