@@ -1,8 +1,9 @@
 #include "hal/base/log.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "hal/base/strbuf.h"
 
 static log_sink current_sink;
 
@@ -43,10 +44,9 @@ static void emit(enum log_level level, enum log_area area, const char *event, co
     char text[LOG_TEXT_MAX + 1];
     if (current_sink == NULL)
         return;
-    int wanted = vsnprintf(text, sizeof text, format, ap);
-    if (wanted < 0)
-        text[0] = '\0';
-    else if ((size_t)wanted >= sizeof text)
+    struct strbuf b = STRBUF(text);
+    strbuf_vprintf(&b, format, ap);
+    if (b.overflow)
         memcpy(text + LOG_TEXT_MAX - 3, "...", 4);
     keep_one_line(text);
     current_sink(level, area, event, text);

@@ -1,6 +1,5 @@
 #include "hal/base/strbuf.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "hal/base/utf8.h"
@@ -49,21 +48,6 @@ void strbuf_printf(struct strbuf *b, const char *format, ...)
     va_start(ap, format);
     strbuf_vprintf(b, format, ap);
     va_end(ap);
-}
-
-void strbuf_vprintf(struct strbuf *b, const char *format, va_list ap)
-{
-    size_t room = b->cap - b->len;
-    int wanted = vsnprintf(b->p + b->len, room, format, ap);
-    if (wanted < 0) {
-        b->p[b->len] = '\0';
-        b->overflow = true;
-    } else if ((size_t)wanted >= room) {
-        b->len = b->cap - 1;
-        b->overflow = true;
-    } else {
-        b->len += (size_t)wanted;
-    }
 }
 
 static bool is_printable(char c)

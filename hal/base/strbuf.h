@@ -22,7 +22,8 @@ void strbuf_clear(struct strbuf *b); /* also clears overflow */
 void strbuf_add(struct strbuf *b, struct span s);
 void strbuf_puts(struct strbuf *b, const char *cstr);
 void strbuf_putc(struct strbuf *b, char c);
-/* printf subset of the C library's vsnprintf; no %n. A result that does not fit is cut and overflow set. */
+/* printf's %s %c %d %u %x %X and %% with the flags - and 0, a width, a precision of text (also *), l, ll and z; anything else in
+ * a format is our mistake and stops the box. A result that does not fit is cut and overflow set. */
 void strbuf_printf(struct strbuf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void strbuf_vprintf(struct strbuf *b, const char *format, va_list ap) __attribute__((format(printf, 2, 0)));
 /* Adds s with every byte that is not printable ASCII, and the backslash, as \xHH: for text from a peer that will be

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -112,6 +113,45 @@ static void appends_saturate_and_stay_marked(void **state)
     strbuf_printf(&b, "%s", "123456789");
     assert_string_equal(memory, "12345");
     assert_int_equal(b.len, 5);
+}
+
+/* As the C library formats it. */
+static void expect_like_libc(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void expect_like_libc(const char *format, ...)
+{
+    char ours[200], theirs[200];
+    struct strbuf b = STRBUF(ours);
+    va_list ap, again;
+    va_start(ap, format);
+    va_copy(again, ap);
+    strbuf_vprintf(&b, format, ap);
+    vsnprintf(theirs, sizeof theirs, format, again);
+    va_end(again);
+    va_end(ap);
+    assert_string_equal(ours, theirs);
+    assert_int_equal(b.len, strlen(theirs));
+    assert_false(b.overflow);
+}
+
+static void formats_are_those_of_printf(void **state)
+{
+    (void)state;
+    static const char three[3] = { 'a', 'b', 'c' }; /* no NUL */
+    expect_like_libc("plain %% and %c%c", 'x', '%');
+    expect_like_libc("%s|%8s|%-8s|%2s|%-2s|%.2s|%.0s|%-6.3s|%.9s", "text", "text", "text", "text", "text", "text", "text", "text",
+                     "text");
+    expect_like_libc("%.3s|%.*s|%.*s|", three, 2, three, -1, "whole");
+    expect_like_libc("%d %d %d %5d|%-5d|%05d|%05d|%2d|%-2d|", 0, -1, 7, -42, -42, -42, 42, -12345, 12345);
+    expect_like_libc("%d %d %u %x %X", INT32_MAX, INT32_MIN, UINT32_MAX, UINT32_MAX, 0xabcdef12u);
+    expect_like_libc("%lld %lld %llu %llx %016llx %10llu|%-10lld|", (long long)INT64_MAX, (long long)INT64_MIN,
+                     (unsigned long long)UINT64_MAX, 0x0123456789abcdefull, 0xfull, 123ull, -123ll);
+    expect_like_libc("%ld %lu %lx %zu %zx %08X %04x %02d %6u|%-2u|%03u", -1L, 4000000000ul, 255ul, sizeof three, sizeof three,
+                     0xbeefu, 0xbeu, 5, 17u, 3u, 1000u);
+    char memory[8];
+    struct strbuf b = STRBUF(memory);
+    strbuf_printf(&b, "%s=%d", "count", 12345);
+    assert_string_equal(memory, "count=1");
+    assert_true(b.overflow);
 }
 
 static const char *printable(struct span s, size_t max)
@@ -231,6 +271,7 @@ static void every_code_has_a_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(formats_are_those_of_printf),
         cmocka_unit_test(spans_compare),
         cmocka_unit_test(spans_are_cut_within_bounds),
         cmocka_unit_test(spans_split),
