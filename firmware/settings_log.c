@@ -118,13 +118,29 @@ void store_commit_pending(void)
 
 /* --- reading --- */
 
+/* Of a key that was not found: whether what may be its record cannot be read now. Who hears RC_NOT_FOUND may make a new value. */
+static bool may_be_unreadable(struct span key)
+{
+    uint32_t hash = hash_of(key);
+    char stored[UINT8_MAX];
+    struct record r;
+    for (unsigned i = 0; i < store.keys; i++) {
+        if (store.index[i].hash != hash)
+            continue;
+        enum rc rc = store_read_at(store.index[i].at, &r);
+        if (rc == RC_IO || (rc == RC_OK && record_read_key(addr_of(store.index[i].at), &r, stored) == RC_IO))
+            return true;
+    }
+    return false;
+}
+
 enum rc settings_log_get(struct span key, void *out, size_t cap, size_t *len)
 {
     struct record r;
     const struct index_entry *e = find(key);
     *len = 0;
     if (!e)
-        return RC_NOT_FOUND;
+        return may_be_unreadable(key) ? RC_IO : RC_NOT_FOUND;
     enum rc rc = store_read_at(e->at, &r);
     if (rc != RC_OK)
         return rc == RC_IO ? RC_IO : RC_CORRUPT;

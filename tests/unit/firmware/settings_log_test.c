@@ -92,6 +92,25 @@ static void too_small_a_buffer_is_told(void **state)
     assert_int_equal(len, 5);
 }
 
+static void a_key_that_cannot_be_read_is_not_missing(void **state)
+{
+    (void)state;
+    char got[10];
+    size_t len = 0;
+    assert_int_equal(settings_log_put(SPAN("a"), SPAN("one")), RC_OK);
+    for (unsigned at = 0; at < 128; at += 4) {
+        flash_sim_fail_reads(at, 1);
+        enum rc rc = settings_log_get(SPAN("a"), got, sizeof got, &len);
+        assert_true(rc == RC_OK || rc == RC_IO);
+        flash_sim_fail_reads(0, 0);
+    }
+    flash_sim_fail_reads(0, AREA);
+    assert_int_equal(settings_log_get(SPAN("a"), got, sizeof got, &len), RC_IO);
+    assert_int_equal(settings_log_get(SPAN("b"), got, sizeof got, &len), RC_NOT_FOUND);
+    flash_sim_fail_reads(0, 0);
+    assert_true(holds("a", "one"));
+}
+
 static void an_aborted_batch_leaves_no_trace(void **state)
 {
     (void)state;
@@ -479,6 +498,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(values_are_put_replaced_and_deleted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(unfit_keys_and_values_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_small_a_buffer_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_key_that_cannot_be_read_is_not_missing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_aborted_batch_leaves_no_trace, set_up, tear_down),
         cmocka_unit_test_setup_teardown(compaction_keeps_values_and_erases_the_old, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_log_refuses_and_keeps_what_it_has, set_up, tear_down),
