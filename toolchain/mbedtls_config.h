@@ -25,7 +25,8 @@
 /* --- Symmetric: AEAD only ---------------------------------------------------------------------------------------------- */
 #define MBEDTLS_CIPHER_C
 #define MBEDTLS_AES_C
-#define MBEDTLS_AES_ROM_TABLES /* 8 KiB of RAM saved */
+#define MBEDTLS_AES_ROM_TABLES          /* 8 KiB of RAM saved */
+#define MBEDTLS_BLOCK_CIPHER_NO_DECRYPT /* GCM needs only the one direction: 6 KB of tables and code less */
 #define MBEDTLS_GCM_C
 #define MBEDTLS_CHACHA20_C
 #define MBEDTLS_POLY1305_C
@@ -41,8 +42,9 @@
 #define MBEDTLS_SHA256_C
 #define MBEDTLS_SHA384_C
 #define MBEDTLS_SHA512_C
-#define MBEDTLS_HKDF_C      /* TLS 1.3 */
-#define MBEDTLS_HMAC_DRBG_C /* deterministic ECDSA */
+#define MBEDTLS_SHA512_SMALLER /* -1.8 KB; only transcripts and certificates are hashed with it */
+#define MBEDTLS_HKDF_C         /* TLS 1.3 */
+#define MBEDTLS_HMAC_DRBG_C    /* deterministic ECDSA */
 
 /* --- Public keys ------------------------------------------------------------------------------------------------------- */
 #define MBEDTLS_BIGNUM_C
