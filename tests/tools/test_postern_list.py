@@ -323,6 +323,23 @@ def test_what_is_no_list_is_not_written_over(tmp_path):
     assert pipe.is_fifo()
 
 
+def test_memory_is_bounded(tmp_path):
+    """A hundred thousand domains in far less than their JSON takes as a tree (over 100 MB), and none of it left behind."""
+    source, target = tmp_path / "policy.json", tmp_path / "out.list"
+    with source.open("w") as f:
+        f.write(json.dumps({**HEAD, "author": "x"})[:-1] + ', "policies": {')
+        for i in range(100000):
+            f.write(f'{"," if i else ""}\n"{i * 7919 % 100003}-name.example": {{"mode": "enforce", "mxs": ["mx{i % 50}.example.com"]}}')
+        f.write("}}")
+    child = subprocess.Popen([TOOL, "compile", source, "-o", target], env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    assert child.returncode == 0
+    assert usage.ru_maxrss < 45 * 1024
+    assert sorted(tmp_path.iterdir()) == sorted([source, target])
+    assert len(entries(run("show", target).stdout)) == 100000
+
+
 def test_progress_only_when_wanted(tmp_path):
     policies = {f"d{i}.example": GOOD for i in range(3000)}
     target, result = compile_policies(tmp_path, policies)
