@@ -5,6 +5,7 @@ import json
 import shutil
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -78,7 +79,7 @@ class PolicyServer:
     def serve(self, plain):
         try:
             self.talk(plain)
-        except (OSError, ssl.SSLError):
+        except (OSError, ValueError):  # ssl.SSLError is an OSError; a closed connection, a ValueError
             pass
         finally:
             plain.close()
@@ -110,6 +111,10 @@ class PolicyServer:
     def answer(self, connection, script):
         text = script.get("body", b"")
         type_ = script.get("type", "text/plain; charset=utf-8")
+        if script.get("reset"):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+            return
         extra = f"Location: {script['location']}\r\n" if "location" in script else ""
         connection.sendall(f"HTTP/1.1 {script.get('status', '200 OK')}\r\nContent-Type: {type_}\r\n{extra}".encode())
         if script.get("endless"):
@@ -299,9 +304,10 @@ def test_a_day_out_of_reach_does_not_break_the_run(world):
 
 
 def test_followed_entries(world):
-    for name in ("same", "new-id", "old-id", "none", "testing", "gone"):
-        world.domain(f"{name}.example")
-    mine = {f"{n}.example": ENFORCE for n in ("same", "new-id", "old-id", "none", "testing", "gone")}
+    names = ("same", "new-id", "old-id", "none", "testing", "gone", "gone-long")
+    for name in names:
+        world.domain(f"{name}.example", body=body(max_age=(20 if name == "gone-long" else 1) * 86400))
+    mine = {f"{n}.example": ENFORCE for n in names}
     world.write_list(mine)
     assert world.observe(0, "--follow", "all") == mine
     world.domain("new-id.example", id_="2", body=body(mx=["mx.example.com", "mx2.example.com"]))
@@ -309,6 +315,7 @@ def test_followed_entries(world):
     world.domain("none.example", body=body("none", mx=[]))
     world.domain("testing.example", id_="x", body=body("testing"))
     world.domain("gone.example", txt=[])
+    world.domain("gone-long.example", txt=[])
     got = world.observe(1)
     assert got == {
         "same.example": ENFORCE,
@@ -316,6 +323,7 @@ def test_followed_entries(world):
         "old-id.example": {"mode": "enforce", "mxs": ["mx2.example.com"]},
         "testing.example": {"mode": "testing", "mxs": ["mx.example.com", ".example.net"]},
         "gone.example": ENFORCE,
+        "gone-long.example": ENFORCE,
     }
     assert world.said("same.example") == ""
     assert world.said("new-id.example") == "changed   new-id.example: -.example.net +mx2.example.com (id 2)"
@@ -323,9 +331,12 @@ def test_followed_entries(world):
     assert world.said("none.example") == "dropped   none.example: its policy says mode none"
     assert "enforce->testing" in world.said("testing.example")
     assert world.said("gone.example").startswith("kept") and "there is none" in world.said("gone.example")
-    assert "gone.example" in world.observe(6)
-    assert "gone.example" not in world.observe(8)  # its last policy was for a week
-    assert world.said("gone.example").startswith("dropped")
+    assert "gone.example" in world.observe(14)
+    got = world.observe(15)
+    assert "gone.example" not in got and "gone-long.example" in got
+    assert world.said("gone.example").startswith("dropped") and "its last policy, of 2026-03-01T03:00:00Z, was for 1 days" in world.report
+    assert "gone-long.example" in world.observe(20)
+    assert "gone-long.example" not in world.observe(21)
 
 
 def test_entries_by_hand_are_kept(world):
@@ -377,6 +388,7 @@ FAILURES = {  # what the domain does -> how the report names it
     "not a policy": ({"body": b"hello\n"}, "policy: a line is not a field, a colon and a value"),
     "no mx": ({"body": body(mx=[])}, "policy: there is no mx"),
     "a whole top-level domain": ({"body": body(mx=["*.com"])}, "policy: a pattern of mx has one label"),
+    "hangs up": ({"reset": True}, "for now, HTTP: "),
     "nobody listens": ({"address": "127.0.0.2"}, "for now, connection: "),
 }
 

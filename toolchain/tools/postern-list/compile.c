@@ -7,7 +7,7 @@
 #include "hal/base/datetime.h"
 #include "toolchain/tools/postern-list/commands.h"
 #include "toolchain/tools/postern-list/list_file.h"
-#include "toolchain/tools/postern-list/progress.h"
+#include "toolchain/tools/common/progress.h"
 #include "toolchain/tools/postern-list/signature.h"
 
 struct options {

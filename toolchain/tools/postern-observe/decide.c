@@ -121,7 +121,8 @@ static enum decision decide_unseen(struct subject *s, const struct fetch_result 
         out->quiet = r->outcome == FETCH_GONE; /* an entry written by hand needs no MTA-STS */
         return DECIDED_KEPT;
     }
-    if (r->outcome == FETCH_GONE && m->last_valid > 0 && now > m->last_valid + (int64_t)m->max_age_s) {
+    int64_t hold_s = (int64_t)m->max_age_s > HOLD_MIN_S ? (int64_t)m->max_age_s : HOLD_MIN_S;
+    if (r->outcome == FETCH_GONE && m->last_valid > 0 && now > m->last_valid + hold_s) {
         char time[32];
         struct strbuf t = STRBUF(time);
         rfc3339_format(&t, m->last_valid);

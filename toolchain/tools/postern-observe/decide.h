@@ -7,6 +7,8 @@
 
 #define DAY_S 86400
 #define GAP_MAX_S (2 * DAY_S + 3600) /* days that nobody looked at are not days of a valid policy */
+#define HOLD_MIN_S \
+    (14 * DAY_S) /* an entry outlives its record by the policy's max_age, which is often one day, and at least by this */
 
 /* What is remembered of a domain from one observation to the next. Times are seconds since 1970; 0: never. */
 struct memory {

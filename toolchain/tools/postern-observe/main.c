@@ -3,10 +3,13 @@
  * nor HTTP. */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "hal/base/datetime.h"
+#include "toolchain/tools/common/progress.h"
 #include "toolchain/tools/postern-observe/publish.h"
 #include "toolchain/tools/postern-observe/state.h"
 
@@ -32,10 +35,15 @@ struct options {
     struct fetch_options fetch;
 };
 
+struct outcome {
+    enum decision decision;
+    char *words; /* NULL: nothing that the operator needs to read */
+};
+
 struct observation {
     const struct options *options;
     struct subjects subjects;
-    struct judgement *judgements; /* one a subject */
+    struct outcome *outcomes; /* one a subject */
     size_t done;
     unsigned by_outcome[FETCH_TEMPORARY + 1];
 };
@@ -61,29 +69,28 @@ static const char *domain_of(void *ctx, size_t i)
 static void on_done(void *ctx, size_t i, const struct fetch_result *r)
 {
     struct observation *o = ctx;
-    decide(&o->subjects.all[i], r, o->options->now, o->options->days, &o->judgements[i]);
+    struct subject *s = &o->subjects.all[i];
+    struct judgement j;
+    decide(s, r, o->options->now, o->options->days, &j);
+    if (j.decision == DECIDED_ADDED || j.decision == DECIDED_CHANGED)
+        subject_set_policy(s, &j.policy);
+    s->listed = (s->listed && j.decision != DECIDED_DROPPED) || j.decision == DECIDED_ADDED;
+    o->outcomes[i] = (struct outcome){ j.decision, j.quiet ? NULL : tool_copy(span_of(j.words)) };
     o->by_outcome[r->outcome]++;
-    o->done++;
-}
-
-static void apply(struct subject *s, const struct judgement *j)
-{
-    if (j->decision == DECIDED_ADDED || j->decision == DECIDED_CHANGED)
-        subject_set_policy(s, &j->policy);
-    s->listed = (s->listed && j->decision != DECIDED_DROPPED) || j->decision == DECIDED_ADDED;
+    progress_show("observing, domains", ++o->done, o->subjects.count);
 }
 
 /* --- the report --- */
 
-static void report_entry(FILE *f, const struct subject *s, const struct judgement *j)
+static void report_entry(FILE *f, const struct subject *s, const struct outcome *o)
 {
     static const char *const words[] = { [DECIDED_KEPT] = "kept",
                                          [DECIDED_CHANGED] = "changed",
                                          [DECIDED_ADDED] = "added",
                                          [DECIDED_DROPPED] = "dropped",
                                          [DECIDED_NOT_LISTED] = "not added" };
-    if (!j->quiet)
-        fprintf(f, "%-9s %s: %s\n", words[j->decision], s->name, j->words);
+    if (o->words != NULL)
+        fprintf(f, "%-9s %s: %s\n", words[o->decision], s->name, o->words);
 }
 
 static bool write_report(const struct observation *o)
@@ -94,8 +101,8 @@ static bool write_report(const struct observation *o)
     if (f == NULL)
         return fail("%s: %s", path, strerror(errno)), false;
     for (size_t i = 0; i < o->subjects.count; i++) {
-        report_entry(f, &o->subjects.all[i], &o->judgements[i]);
-        by_decision[o->judgements[i].decision]++;
+        report_entry(f, &o->subjects.all[i], &o->outcomes[i]);
+        by_decision[o->outcomes[i].decision]++;
     }
     fprintf(f, "# %zu domains: %u valid, %u without MTA-STS, %u broken, %u not to be reached\n", o->subjects.count,
             o->by_outcome[FETCH_VALID], o->by_outcome[FETCH_GONE], o->by_outcome[FETCH_BROKEN], o->by_outcome[FETCH_TEMPORARY]);
@@ -145,13 +152,12 @@ static int observe(const struct options *options, struct observation *o, struct 
     if (!collect(options, list, &o->subjects))
         return 1;
     const size_t count = o->subjects.count;
-    o->judgements = tool_alloc(count, sizeof *o->judgements);
+    o->outcomes = tool_alloc(count, sizeof *o->outcomes);
     const struct fetch_work work = { .ctx = o, .count = count, .domain = domain_of, .done = on_done };
-    if (!fetch_all(&options->fetch, &work))
-        return 1;
-    for (size_t i = 0; i < count; i++)
-        apply(&o->subjects.all[i], &o->judgements[i]);
-    if (!write_report(o))
+    progress_start(isatty(STDERR_FILENO) == 1);
+    bool good = fetch_all(&options->fetch, &work);
+    progress_end();
+    if (!good || !write_report(o))
         return 1;
     if (count > 0 && o->by_outcome[FETCH_TEMPORARY] == count)
         return fail("no domain could be observed, so there is no new list; see to the network and the resolver");
@@ -268,13 +274,16 @@ int main(int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
+    signal(SIGPIPE, SIG_IGN); /* a server that hangs up is an error of that server */
     struct policy_json list;
     struct observation o = { .options = &options };
     if (!open_list(options.list, &list))
         return 1;
     int result = observe(&options, &o, &list);
+    for (size_t i = 0; o.outcomes != NULL && i < o.subjects.count; i++)
+        free(o.outcomes[i].words);
+    free(o.outcomes);
     subjects_free(&o.subjects);
-    free(o.judgements);
     policy_json_close(&list);
     return result;
 }

@@ -1,4 +1,4 @@
-#include "toolchain/tools/postern-list/progress.h"
+#include "toolchain/tools/common/progress.h"
 
 #include <inttypes.h>
 #include <time.h>

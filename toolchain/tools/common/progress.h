@@ -1,6 +1,6 @@
 /* How far a long command is, in one line on stderr that is written over; nothing unless it was switched on. */
-#ifndef POSTERN_LIST_PROGRESS_H
-#define POSTERN_LIST_PROGRESS_H
+#ifndef TOOLS_PROGRESS_H
+#define TOOLS_PROGRESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
