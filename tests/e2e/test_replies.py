@@ -12,9 +12,14 @@ _addresses = itertools.count(1)
 STEPS = ["greeting", "EHLO", "MAIL", "RCPT", "DATA", "END"]
 
 
+# The same code above every board: some of it on virt, for its timers and its network.
+pytestmark = pytest.mark.boards("posix")
+on_virt_too = pytest.mark.boards("posix", "virt")
+
+
 @pytest.fixture(scope="module")
-def box(make_box, office):
-    box = make_box(settings={"net.address": f"{net.PREFIX}.0.4/16"})
+def box(make_box, board, office):
+    box = make_box(board=board, settings={"net.address": f"{net.PREFIX}.0.4/16"})
     yield box
     assert "Sanitizer" not in box.errors()
     box.stop()
@@ -95,9 +100,10 @@ def test_a_server_that_turns_us_away_waits(box, server, step):
     box.console(f"queue drop {ident} yes")
 
 
+@on_virt_too
 @pytest.mark.parametrize("step", STEPS + ["BODY"])
 def test_a_cut_connection_loses_nothing(box, server, step):
-    domain = f"cut-{step.lower()}.example"
+    domain = f"cut-{step.lower()}-{box.board}.example"
     mx = server(domain, cut=step)
     ident = send(box, domain)
     box.wait_log(rf"waits id={ident}")
@@ -119,8 +125,34 @@ def test_the_next_mx_is_tried(box, names, server):
     first.stop()
 
 
+NO_REPLIES = {
+    "without end": ("EHLO", b"250-x\r\n" * 5000 + b"250 x\r\n"),
+    "a wrong hyphen": ("MAIL", b"250+fine\r\n"),
+    "no code": ("RCPT", b"hello there\r\n"),
+    "injected by a bare LF": ("RCPT", b"250 fine\n250 injected\r\n"),
+    "mixed": ("END", b"250-fine\r\n550 not fine\r\n"),
+    "a line without end": ("END", b"250 " + b"x" * 5_000_000 + b"\r\n"),
+    "no answer's code": ("END", b"199 hm\r\n"),
+}
+
+
+@pytest.mark.parametrize("what", NO_REPLIES)
+def test_what_is_no_reply_never_counts_as_one(box, server, what):
+    step, reply = NO_REPLIES[what]
+    domain = f"{what.replace(' ', '-').replace(chr(39), '')}-{step.lower()}-{box.board}.example"
+    mx = server(domain, replies={step: [reply] * 2})
+    ident = send(box, domain)
+    box.wait_log(rf"waits id={ident}")
+    assert "broke the protocol" in entry(box, ident)[0]["reason"] or "it may arrive twice" in entry(box, ident)[0]["reason"]
+    mx.replies = {}
+    box.console(f"queue retry {ident}")
+    mx.wait_for()
+    box.wait_log(rf"delivered id={ident}")
+
+
+@on_virt_too
 def test_each_recipient_has_its_own_result(box, office, server):
-    domain = "mixed.example"
+    domain = f"mixed-{box.board}.example"
     mx = server(domain, replies={"RCPT": ["250 2.1.5 ok", "550 5.1.1 nobody here", "450 4.2.1 try later"]})
     s = client.Raw(box, source=net.OFFICE)
     s.ask("EHLO client.example")
@@ -134,7 +166,7 @@ def test_each_recipient_has_its_own_result(box, office, server):
     box.wait_log(rf"waits id={ident} recipients=1")
     states = {r["address"].split("@")[0]: r["state"] for r in box.json(f"queue show {ident}")["recipients"]}
     assert states == {"one": "delivered", "two": "bounced", "three": "waiting"}
-    assert b"two@mixed.example" in office.wait_for("two@mixed.example")
+    office.wait_for(f"two@{domain}")
     box.console(f"queue retry {ident}")
     assert "three@" in mx.wait_for(2)["to"][0]
 
@@ -149,7 +181,7 @@ def test_a_domain_without_mail_bounces(box, office, names, record, word):
 
 
 def test_no_mx_means_the_domain_itself(box, names):
-    mx = FakeMx(f"{net.PREFIX}.4.{next(_addresses)}", "bare.example")
+    mx = FakeMx(f"{net.PREFIX}.4.{next(_addresses)}", "bare.example", starttls="none")
     names.host("bare.example", mx.ip)
     send(box, "bare.example")
     mx.wait_for()

@@ -17,10 +17,10 @@ HOST = "mail.office.example"
 ANNA = "anna@office.example"
 
 
-@pytest.fixture(scope="module")
-def board():
-    """TLS is the same code on every board; posix has the sanitizers."""
-    return os.environ.get("POSTERN_TLS_BOARD", "posix")
+# TLS is the same code on every board: all on posix, which has the sanitizers, and each kind of client on the others.
+pytestmark = pytest.mark.boards("posix")
+on_virt_too = pytest.mark.boards("posix", "virt")
+on_all = pytest.mark.boards("posix", "virt", "mps2-an500")
 
 
 @pytest.fixture(scope="module", params=["ecdsa", "rsa"])
@@ -53,6 +53,7 @@ def s_client(box, roots, port, *options, stdin="QUIT\n"):
                "-showcerts", "-crlf", "-ign_eof", *options, stdin=stdin)
 
 
+@on_virt_too
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
 @pytest.mark.parametrize("port", PORTS)
 def test_openssl(box, roots, port, version):
@@ -65,6 +66,13 @@ def test_openssl(box, roots, port, version):
     assert ("Server public key is 2048 bit" in out) == (box.kind == "rsa")
 
 
+@pytest.mark.boards("mps2-an500")
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_openssl_and_the_small_board(box, roots, version):
+    test_openssl(box, roots, 25, version)
+
+
+@on_all
 @pytest.mark.parametrize("priority", ["NORMAL:-VERS-ALL:+VERS-TLS1.2", "NORMAL:-VERS-ALL:+VERS-TLS1.3"])
 @pytest.mark.parametrize("port", [25, 465])
 def test_gnutls(box, roots, port, priority):
@@ -75,6 +83,7 @@ def test_gnutls(box, roots, port, priority):
     assert "221" in out
 
 
+@on_all
 @pytest.mark.parametrize("options,port", [(["--tls"], 25), (["--tls"], 587), (["--tlsc"], 465), (["--tls", "--tls-protocol", "tlsv1_2"], 25)])
 def test_swaks_sends_a_mail(box, office, roots, options, port):
     tag = f"swaks-{box.board}-{box.kind}-{port}-{len(options)}"
@@ -85,12 +94,14 @@ def test_swaks_sends_a_mail(box, office, roots, options, port):
     assert "using TLSv1.2" in trace if len(options) > 1 else "TLSv1.3" in trace
 
 
+@on_all
 @pytest.mark.parametrize("protocols", [">=TLSv1.2", "TLSv1.2"])
 def test_posttls_finger_finds_a_verified_server(box, office, roots, protocols):
     out = run("posttls-finger", "-c", "-l", "secure", "-F", roots, "-p", protocols, f"[{box.ip}]:25", HOST, env={"MAIL_CONFIG": office.conf})
     assert "Verified TLS connection established" in out, out
 
 
+@on_virt_too
 @pytest.mark.parametrize("port", [25, 465])
 def test_an_old_client_fails_with_a_named_cause(box, port):
     at = f"10.77.7.{port % 200}"
@@ -159,6 +170,7 @@ def across_records(data):
     return [b"".join(data[:3] + len(body[i:i + 37]).to_bytes(2, "big") + body[i:i + 37] for i in range(0, length, 37)) + rest]
 
 
+@on_virt_too
 @pytest.mark.parametrize("cut", [bytewise, across_records])
 def test_a_hello_in_pieces(box, cut):
     assert Chopped(box, "10.77.7.30").finish(cut) == "TLSv1.3"
@@ -245,7 +257,11 @@ def test_a_bad_import_changes_nothing_and_says_why(bare_box, fault):
     assert shown(bare_box) == before
 
 
-def test_nothing_crashed(box, bare_box):
-    for b in (box, bare_box):
-        assert "Sanitizer" not in b.errors()
-        assert b.json("status")["reset"] == "power-on"
+@on_all
+def test_nothing_crashed(box):
+    assert "Sanitizer" not in box.errors()
+    assert box.json("status")["reset"] == "power-on"
+
+
+def test_nothing_crashed_without_a_certificate(bare_box):
+    test_nothing_crashed(bare_box)
