@@ -1,5 +1,6 @@
 """Clients that cheat, flood, stall and talk nonsense. The box answers as it should, logs why, and goes on serving others."""
 
+import ipaddress
 import os
 import re
 import socket
@@ -422,6 +423,18 @@ def test_submission_is_for_the_inside_alone(box, port):
     assert mail_from(net.OFFICE) == (250, "2.1.0", 250)
 
 
+def test_a_reverse_name_counts_only_if_it_leads_back(box, office, names):
+    """Whoever holds an address may give it any name in the DNS."""
+    liar, honest = source(), source()
+    names.add(f"{ipaddress.ip_address(liar).reverse_pointer}. PTR mail.bank.example.")
+    names.host("honest.sender.example", honest)
+    for at, tag in ((liar, f"liar-{box.board}"), (honest, f"honest-{box.board}")):
+        client.send(box, "someone@sender.example", ANNA, client.mail(tag), source=at, tls=False)
+    lied = office.wait_for(f"Subject: liar-{box.board}").decode()
+    assert f"[{liar}]" in lied and "bank.example" not in lied
+    assert f"honest.sender.example [{honest}]" in office.wait_for(f"Subject: honest-{box.board}").decode()
+
+
 # --- Loops and sizes
 
 @on_virt_too
@@ -572,6 +585,9 @@ def test_a_whole_ipv6_network_counts_as_one_address(box):
         s.close()
 
 
+CHAT, HANDSHAKE = 5, 6  # after phases 0 to 4: so many steps of a mail
+
+
 class Besieger(threading.Thread):
     """Holds a session open as long as the box lets it, and comes again at once."""
 
@@ -591,12 +607,13 @@ class Besieger(threading.Thread):
         s = client.Raw(self.box, source=self.ip, timeout=5)
         try:
             self.got += 1
-            for step in ["EHLO b.example", "MAIL FROM:<b@b.example>", f"RCPT TO:<{ANNA}>", "DATA"][: self.phase]:
-                assert s.ask(step)[0] in (250, 354)
+            steps = ["EHLO b.example", "MAIL FROM:<b@b.example>", f"RCPT TO:<{ANNA}>", "DATA"][: self.phase]
+            for step in ["EHLO b.example", "STARTTLS"] if self.phase == HANDSHAKE else [] if self.phase == CHAT else steps:
+                assert s.ask(step)[0] in (220, 250, 354)
             while not self.stop_event.is_set():
                 if self.phase == 4:
                     s.sock.sendall(b"z" * 198 + b"\r\n")
-                elif self.phase == 5:
+                elif self.phase == CHAT:
                     assert s.ask("NOOP")[0] == 250
                 s.sock.settimeout(1)
                 try:
@@ -608,9 +625,32 @@ class Besieger(threading.Thread):
             s.close()
 
 
+class Sender(threading.Thread):
+    """An honest server that has begun its mail before the siege, and sends it in bursts, fast enough but with longer pauses than idle
+    sessions may make."""
+
+    def __init__(self, box, tag, bursts):
+        super().__init__(daemon=True)
+        self.session, self.tag, self.bursts, self.answer = in_data(box), tag, bursts, None
+        self.session.sock.settimeout(60)
+
+    def run(self):
+        try:
+            self.session.say(client.mail(self.tag).encode())
+            for _ in range(self.bursts):
+                self.session.say((b"y" * 78 + b"\r\n") * 1000)
+                time.sleep(3)
+            self.answer = self.session.ask(b".\r\n")[0]
+        except (OSError, ConnectionError) as e:
+            self.answer = repr(e)
+        self.session.close()
+
+
 def besiege(box, office, phases):
     """A hundred addresses hold what they get, each in one of the phases, and an honest mail passes within a minute."""
     tag = f"honest-{'-'.join(map(str, phases))}-{box.board}"
+    sender = Sender(box, f"begun-{tag}", 4)
+    sender.start()
     gave_way, stop = box.json("stats")["counters"]["sessions_gave_way"], threading.Event()
     crowd = [Besieger(box, net.address(f"10.77.{20 + len(phases) + phases[0]}.{i + 1}"), phases[i % len(phases)], stop) for i in range(100)]
     for b in crowd:
@@ -626,12 +666,15 @@ def besiege(box, office, phases):
             assert time.time() - started < 60, f"no honest mail in 60 s; last: {e}; the log ends:\n{box.log(60)}"
             time.sleep(1)
     took = time.time() - started
+    sender.join(90)
     stop.set()
     for b in crowd:
         b.join(15)
     print(f"{box.board} {phases}: honest mail took {took:.1f} s in {tries} tries")
     assert took < 60
     office.wait_for(f"Subject: {tag}")
+    assert sender.answer == 250, "a mail that was under way has been pushed out"
+    office.wait_for(f"Subject: begun-{tag}")
     assert sum(b.got > 0 for b in crowd) > 14
     assert box.json("stats")["counters"]["sessions_gave_way"] > gave_way, "the slots were not all taken"
 

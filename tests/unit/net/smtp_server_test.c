@@ -233,6 +233,7 @@ static const struct dialogue plain_dialogues[] = {
       GREETING EHLO "> MAIL FROM:<a@b.test> RET=HDRS RET=FULL\n< 501 5.5.4 parameter RET: given twice\n"
                     "> MAIL FROM:<a@b.test> RET=x\n< 501 5.5.4 parameter RET: RET is neither FULL nor HDRS\n"
                     "> MAIL FROM:<a@b.test> FOO=1\n< 555 5.5.4 parameter FOO not recognised\n"
+                    "> MAIL FROM:<a@b.test> REQUIRETLS\n< 555 5.5.4 parameter REQUIRETLS not recognised\n"
                     "> MAIL FROM:<a@b.test> =1\n< 501 5.5.4 malformed parameter\n"
                     "> MAIL FROM:<a@b.test> ENVID=a+0D+0Ab\n< 501 5.5.4 parameter ENVID: malformed xtext\n"
                     "> MAIL FROM:<a@b.test> SMTPUTF8=1\n< 501 5.5.4 parameter SMTPUTF8: SMTPUTF8 takes no value\n" QUIT,
