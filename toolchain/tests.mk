@@ -52,10 +52,11 @@ powercut: $(filter $(BUILD)/tests/powercut/%,$(TEST_PROGRAMS))
 	@toolchain/run-unit $^
 
 FUZZERS := $(patsubst tests/fuzz/%_fuzz.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
-$(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/posix-fuzz/obj/tests/fuzz/%_fuzz.o $(posix-fuzz_TEST_LIBS)
+FUZZ_LIBS := $(BUILD)/posix-fuzz/lib/libtools.a $(posix-fuzz_TEST_LIBS)
+$(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/posix-fuzz/obj/tests/fuzz/%_fuzz.o $(FUZZ_LIBS)
 	@mkdir -p $(@D)
 	@echo "fuzz: $@"
-	$(Q)clang -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(posix-fuzz_TEST_LIBS) -Wl,--end-group \
+	$(Q)clang -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(FUZZ_LIBS) -Wl,--end-group \
 		$(filter-out -fsanitize=fuzzer-no-link,$(posix-fuzz_LDFLAGS))
 -include $(FUZZERS:$(BUILD)/fuzz/%=$(BUILD)/posix-fuzz/obj/tests/fuzz/%_fuzz.d)
 fuzz-short: $(FUZZERS)
