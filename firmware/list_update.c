@@ -345,6 +345,10 @@ static bool enter(uint32_t ticket)
 {
     if (ticket == 0 || ticket != up.ticket || up.inside)
         return false;
+    if (up.writer.area.addr != list_store_spare_area()->addr) { /* another keyring has changed which slot is in use */
+        drop();
+        return false;
+    }
     up.inside = true;
     up.moved_ms = clock_ms();
     return true;

@@ -369,6 +369,41 @@ static void a_damaged_delta_changes_nothing(void **state)
     expect_old_then_update();
 }
 
+/* Neither the patch nor what it makes is taken on the other's word. */
+static void a_delta_and_its_result_need_a_list_key(void **state)
+{
+    static const unsigned signers[] = { 0, FIRMWARE_A, STRANGER, LIST_B };
+    struct byte_buffer full;
+    (void)state;
+    for (size_t i = 0; i < sizeof signers / sizeof signers[0]; i++) {
+        assert_int_equal(delta_image_write(byte_buffer_span(&old), byte_buffer_span(&new), &patch), RC_OK);
+        if (signers[i])
+            signing_add(signers[i], &patch);
+        uint64_t before = flash_sim_operations();
+        begin();
+        enum rc rc = list_update_write(ticket, span_bytes(patch.p, patch.len));
+        assert_int_equal(rc, signers[i] == LIST_B ? RC_OK : RC_REFUSED);
+        if (rc == RC_REFUSED)
+            expect_words("this delta is refused: ");
+        assert_int_equal(flash_sim_operations() > before, rc == RC_OK);
+        list_update_abandon(ticket, NULL);
+        byte_buffer_free(&patch);
+    }
+    struct image image;
+    struct span bytes = byte_buffer_span(&new);
+    struct reader r = reader_on_span(&bytes);
+    assert_int_equal(image_open(&image, &r), RC_OK);
+    new.p[IMAGE_MANIFEST_BYTES + image.section_count * IMAGE_SECTION_BYTES + 8] = 0; /* no signatures */
+    use_delta(&full);
+    uint64_t before = flash_sim_operations();
+    begin();
+    assert_int_equal(write_range(0, new.len, 512), RC_REFUSED);
+    expect_words("this list is refused: ");
+    assert_int_equal(flash_sim_operations(), before);
+    byte_buffer_free(&full);
+    expect_old_then_update();
+}
+
 static void a_delta_that_is_cut_short(void **state)
 {
     struct byte_buffer full;
@@ -445,6 +480,7 @@ int main(void)
         TEST(a_delta_makes_the_full_image),
         TEST(a_delta_for_another_base_is_refused),
         TEST(a_damaged_delta_changes_nothing),
+        TEST(a_delta_and_its_result_need_a_list_key),
         TEST(a_delta_that_is_cut_short),
         TEST(a_delta_may_make_lists_only),
         TEST(fetching_is_asked_for),
