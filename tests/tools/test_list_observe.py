@@ -212,12 +212,13 @@ class World:
         self.list, self.state = folder / "policy.json", folder / "state.json"
         self.write_list({})
 
-    def domain(self, name, id_="1", txt=None, address="127.0.0.1", **script):
+    def domain(self, name, id_="1", txt=None, address="127.0.0.1", mx=("mx", "mx2"), **script):
         label = name.removesuffix(".example")
         texts = [f"v=STSv1; id={id_};"] if txt is None else txt
         lines = [f'_mta-sts.{label} TXT {" ".join(chr(34) + part + chr(34) for part in (t if isinstance(t, tuple) else (t,)))}' for t in texts]
         if address:
             lines.append(f"mta-sts.{label} A {address}")
+        lines += [f"{label} MX {i} {host if '.' in host else host + '.example.com.'}" for i, host in enumerate(mx)]
         self.records[name] = lines
         self.web.scripts[name] = {"body": body(), **script}
         self.changed = True
@@ -362,13 +363,13 @@ def test_entries_by_hand_are_kept(world):
 
 def test_excepted_domains_are_left_alone(world):
     for name in ("a", "b", "c"):
-        world.domain(f"{name}.example", body=body(mx=["other.example.org"]))
+        world.domain(f"{name}.example", body=body(mx=["*.example.org"]), mx=["other.example.org."])
     world.write_list({"a.example": ENFORCE, "b.example": ENFORCE})
     world.observe(0, "--follow", "all")
     world.write_list({"a.example": ENFORCE, "b.example": ENFORCE})
     (world.folder / "except").write_text("a.example\nc.example\n")
     got = world.observe(1, "--days", "0", "--except", world.folder / "except", candidates=["c.example"])
-    assert got == {"a.example": ENFORCE, "b.example": {"mode": "enforce", "mxs": ["other.example.org"]}}
+    assert got == {"a.example": ENFORCE, "b.example": {"mode": "enforce", "mxs": [".example.org"]}}
 
 
 FAILURES = {  # what the domain does -> how the report names it
@@ -387,7 +388,11 @@ FAILURES = {  # what the domain does -> how the report names it
     "slow drip": ({"drip": True}, "for now, HTTP: Operation timed out"),
     "not a policy": ({"body": b"hello\n"}, "policy: a line is not a field, a colon and a value"),
     "no mx": ({"body": body(mx=[])}, "policy: there is no mx"),
-    "a whole top-level domain": ({"body": body(mx=["*.com"])}, "policy: a pattern of mx has one label"),
+    "no MX host allowed": ({"mx": ["mx.example.org.", "mx2.example.org."]}, "MX: mx.example.org, like the other MX hosts, is not one of"),
+    "one MX host, not allowed": ({"mx": ["a.mx.example.net."]}, "MX: a.mx.example.net is not one of the policy's hosts"),
+    "no mail": ({"mx": ["."]}, "MX: the null MX is not one of the policy's hosts"),
+    "no MX record": ({"mx": []}, "MX: there is no MX record, and the domain itself is not one of"),
+    "a whole top-level domain": ({"body": body(mx=["*.com", "mx.example.com"])}, "policy: a pattern of mx has one label"),
     "hangs up": ({"reset": True}, "for now, HTTP: "),
     "nobody listens": ({"address": "127.0.0.2"}, "for now, connection: "),
 }
@@ -426,6 +431,11 @@ def test_only_the_dns_ends_an_entry(world):
     world.domain("none.example", status="404 Not Found")
     world.domain("gone.example", txt=[])
     assert set(world.observe(400)) == {"broken.example", "busy.example", "none.example"}
+
+
+def test_the_domain_itself_takes_its_mail(world):
+    world.domain("a.example", mx=[], body=body(mx=["a.example"]))
+    assert set(world.observe(0, "--days", "0", candidates=["a.example"])) == {"a.example"}
 
 
 def test_a_record_in_parts(world):

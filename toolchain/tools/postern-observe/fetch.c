@@ -16,13 +16,15 @@
 #define ADDRESSES_MAX 8 /* of one policy host that are tried */
 #define CONNECT_TIMEOUT_S 15L
 #define POLL_MS 200
+#define POLICY_HOST "mta-sts."
 
-enum stage { IDLE, ASKING_RECORD, ASKING_ADDRESS, WAITING_TURN, TRANSFERRING, FINISHED };
+enum stage { IDLE, ASKING_RECORD, ASKING_ADDRESS, WAITING_TURN, TRANSFERRING, ASKING_MX, FINISHED };
 
 struct job {
     struct fetcher *fetcher;
     enum stage stage;
     size_t index;
+    const char *domain;              /* within host */
     char host[DOMAIN_TEXT_MAX + 16]; /* mta-sts.DOMAIN */
     char addresses[ADDRESSES_MAX * (IP_TEXT_MAX + 3)];
     char first_address[IP_TEXT_MAX];
@@ -175,6 +177,44 @@ static void ask_addresses(struct job *j)
     ares_getaddrinfo(j->fetcher->dns, j->host, NULL, &hints, on_addresses, j);
 }
 
+/* --- the MX hosts, when the policy is to be enforced --- */
+
+static bool allows(const struct job *j, const char *mx_host)
+{
+    char memory[DOMAIN_TEXT_MAX];
+    struct strbuf host = STRBUF(memory);
+    return domain_canonical(span_of(mx_host), &host) == RC_OK && sts_policy_allows(&j->result.policy, strbuf_span(&host));
+}
+
+static void on_mx(void *ctx, int status, int timeouts, unsigned char *answer, int len)
+{
+    struct job *j = ctx;
+    struct ares_mx_reply *reply = NULL;
+    (void)timeouts;
+    if (status == ARES_SUCCESS)
+        status = ares_parse_mx_reply(answer, len, &reply);
+    bool none = status == ARES_ENODATA || status == ARES_ENOTFOUND; /* then the domain's own address takes its mail */
+    bool good = none && allows(j, j->domain);
+    for (const struct ares_mx_reply *mx = reply; mx != NULL && !good; mx = mx->next)
+        good = allows(j, mx->host);
+    if (good)
+        finish(j, FETCH_VALID, NULL, "%s", "");
+    else if (status == ARES_SUCCESS)
+        finish(j, FETCH_BROKEN, "MX", "%s%s is not one of the policy's hosts, so enforced it would stop all mail",
+               reply->host[0] != '\0' ? reply->host : "the null MX", reply->next != NULL ? ", like the other MX hosts," : "");
+    else if (none)
+        finish(j, FETCH_BROKEN, "MX", "there is no MX record, and the domain itself is not one of the policy's hosts");
+    else
+        finish(j, FETCH_TEMPORARY, "MX", "MX record: %s", ares_strerror(status));
+    ares_free_data(reply);
+}
+
+static void ask_mx(struct job *j)
+{
+    j->stage = ASKING_MX;
+    ares_query(j->fetcher->dns, j->domain, ns_c_in, ns_t_mx, on_mx, j);
+}
+
 /* --- the file --- */
 
 static size_t on_body(char *data, size_t size, size_t count, void *ctx)
@@ -259,6 +299,8 @@ static void judge_file(struct job *j)
         finish(j, FETCH_BROKEN, "HTTP", "Content-Type is %.60s, not text/plain", type != NULL ? type : "missing");
     else if (sts_policy_parse(span_bytes(j->body, j->body_len), &j->result.policy, &why) != RC_OK)
         finish(j, FETCH_BROKEN, "policy", "%s", why);
+    else if (j->result.policy.mode == STS_ENFORCE)
+        ask_mx(j);
     else
         finish(j, FETCH_VALID, NULL, "%s", "");
 }
@@ -299,7 +341,8 @@ static void start_job(struct fetcher *f, struct job *j)
     j->stage = ASKING_RECORD;
     f->active++;
     snprintf(name, sizeof name, "_mta-sts.%s", domain);
-    snprintf(j->host, sizeof j->host, "mta-sts.%s", domain);
+    snprintf(j->host, sizeof j->host, POLICY_HOST "%s", domain);
+    j->domain = j->host + strlen(POLICY_HOST);
     ares_query(f->dns, name, ns_c_in, ns_t_txt, on_record, j);
 }
 

@@ -1,4 +1,5 @@
-/* Asks domains for their MTA-STS policies (RFC 8461 section 3): the TXT record, the addresses of the policy host, the file over HTTPS. Many at
+/* Asks domains for their MTA-STS policies (RFC 8461 section 3): the TXT record, the addresses of the policy host, the file over HTTPS, and of one
+ * that is to be enforced whether it allows any of the domain's MX hosts. Many at
  * once, within bounds, and no more than a few connections to one address, as large providers serve many domains from one. DNS by c-ares, HTTPS by
  * libcurl: the certificate must hold for mta-sts.DOMAIN, redirects are not followed, and what is read and waited for is bounded. */
 #ifndef POSTERN_OBSERVE_FETCH_H
@@ -30,7 +31,7 @@ struct fetch_result {
     enum fetch_outcome outcome;
     char id[STS_ID_MAX + 1];
     struct sts_policy policy;
-    const char *step;            /* that failed: "record", "address", "connection", "TLS", "HTTP", "policy"; NULL when VALID */
+    const char *step; /* that failed: "record", "address", "connection", "TLS", "HTTP", "policy", "MX"; NULL when VALID */
     char words[FETCH_WORDS_MAX]; /* what was wrong, printable */
 };
 
