@@ -2,6 +2,7 @@
 #include "firmware/console_commands.h"
 #include "firmware/json_out.h"
 #include "firmware/list_update.h"
+#include "firmware/trust_store.h"
 #include "firmware/wallclock.h"
 #include "hal/base/datetime.h"
 
@@ -48,6 +49,36 @@ static void update_json(void)
     json_close();
 }
 
+/* The first key that signed, as the tools print it, but shorter. "" without an image. */
+static const char *signer_text(char memory[20])
+{
+    const struct image_signers *by = list_store_signers();
+    struct strbuf id = strbuf_on(memory, 20);
+    if (by)
+        strbuf_add_hex(&id, span_bytes(by->key_id, 8));
+    return memory;
+}
+
+static void signer_json(void)
+{
+    char id[20];
+    const struct image_signers *by = list_store_signers();
+    json_text("signer", signer_text(id));
+    json_number("signatures", by ? by->valid : 0);
+    json_number("keyring", (int64_t)trust_store_keyring()->version);
+}
+
+static void say_signer(void)
+{
+    char id[20];
+    const struct image_signers *by = list_store_signers();
+    if (by)
+        say("signed by key %s (%u of %u needed); keyring %llu", signer_text(id), by->valid, by->threshold,
+            (unsigned long long)trust_store_keyring()->version);
+    else
+        say("keyring %llu", (unsigned long long)trust_store_keyring()->version);
+}
+
 static void info_json(const struct list *l)
 {
     int64_t when;
@@ -69,6 +100,9 @@ static void info_json(const struct list *l)
     json_text("life", life_name(list_store_life()));
     json_text("author", l ? l->info.author : NULL);
     json_number("roots", list_store_roots());
+    const struct anchors *anchors = list_store_anchors();
+    json_number("anchors", anchors ? anchors->count : 0);
+    signer_json();
     json_text("source", origin);
     json_time("received", when);
     update_json();
@@ -134,7 +168,9 @@ static void info_text(const struct list *l)
     } else {
         say("there is no list on this box");
     }
-    say("%u CA roots", list_store_roots());
+    const struct anchors *anchors = list_store_anchors();
+    say("%u CA roots, %u DNSSEC anchors", list_store_roots(), anchors ? anchors->count : 0);
+    say_signer();
     say_update();
 }
 
