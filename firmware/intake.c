@@ -23,7 +23,7 @@
 
 #define PTR_WAIT_MS 3000
 #define PROXY_WAIT_MS 10000
-#define ACCEPTOR_STACK_BYTES (PLAN_SESSION_STACK_BYTES / 2 + 512)
+#define ACCEPTOR_STACK_BYTES (PLAN_SESSION_STACK_BYTES / 4 + 1024)
 #define BUSY_WAIT_MS 4000
 #define BUSY_LOOK_MS 250
 /* With all slots taken: how long a session may be idle, chat without a mail, or send a message more slowly than an ISDN line, before

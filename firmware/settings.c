@@ -112,11 +112,13 @@ static bool pool_put(struct pool *p, struct span key, struct span value)
 
 /* --- loading --- */
 
+static char checked[SETTING_VALUE_MAX + 1]; /* too large for a stack; of what is loaded at boot, later of what is staged */
+
 static void load_one(void *ctx, struct span log_key, size_t value_len)
 {
     (void)ctx;
-    static char raw[SETTING_VALUE_MAX + 1], canonical[SETTING_VALUE_MAX + 1], words[160];
-    struct strbuf out = STRBUF(canonical), why = STRBUF(words);
+    static char raw[SETTING_VALUE_MAX + 1], words[160];
+    struct strbuf out = STRBUF(checked), why = STRBUF(words);
     struct span key = span_from(log_key, sizeof LOG_PREFIX - 1), member;
     size_t len = 0;
     const struct setting_def *d = find_def(key, &member);
@@ -244,9 +246,8 @@ static enum rc stage(struct span key, struct span value, struct strbuf *why)
 
 enum rc settings_stage(struct span typed, struct span value, struct strbuf *why)
 {
-    static char canonical[SETTING_VALUE_MAX + 1];
     char key_memory[SETTING_KEY_MAX + 1], words[200];
-    struct strbuf key = STRBUF(key_memory), out = STRBUF(canonical), reason = STRBUF(words);
+    struct strbuf key = STRBUF(key_memory), out = STRBUF(checked), reason = STRBUF(words);
     const struct setting_def *d = canonical_key(typed, &key, why);
     if (!d)
         return RC_NOT_FOUND;
