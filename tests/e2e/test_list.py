@@ -9,7 +9,7 @@ import time
 import pytest
 
 from lab import listimage, net
-from lab.box import PROMPT
+from lab.box import PROMPT, tool
 from lab.ntp import Ntp
 
 _boxes = itertools.count(100)
@@ -147,6 +147,22 @@ def test_what_is_refused_says_why_and_is_not_read_as_commands(start, images):
     assert listed(box, "old.example") and box.json("list info")["slot"] == "A"
     assert "in use: 302" in receive(box, text)
     assert receive(box, listimage.text(images.old)).startswith(f"error: version {unix(PUBLISHED)} is older")
+
+
+def test_a_list_needs_the_keys_that_the_box_trusts(start, images, folder):
+    box = start()
+    tool("postern-image", "keys", "--dir", f"{folder}/stranger")
+    listed_by = {"--unsigned": [], "stranger": ["--keys", f"{folder}/stranger"]}
+    for name, signing in listed_by.items():
+        out = f"{folder}/{name}.image"
+        tool("postern-image", "list", "--list", f"{folder}/new.list", "--roots", f"{folder}/new.pem", "-o", out,
+             *(signing or ["--unsigned"]))
+        assert receive(box, listimage.text(out)).startswith("error: this list is refused: ")
+        tool("postern-image", "delta", images.old, images.new, "-o", out, *(signing or ["--unsigned"]))
+        assert receive(box, listimage.text(out)).startswith("error: this delta is refused: ")
+    assert listed(box, "old.example") and box.json("list info")["slot"] == "A"
+    box.restart()
+    assert listed(box, "old.example") and "list-refused" not in alerts(box)
 
 
 def test_a_manifest_is_judged_before_the_rest_has_come(start, images, folder):
