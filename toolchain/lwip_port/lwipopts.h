@@ -27,8 +27,6 @@
 #define MEMP_NUM_TCP_PCB_LISTEN LWIP_TCP_LISTENERS
 #define MEMP_NUM_TCP_SEG LWIP_TCP_SEGMENTS
 #define MEMP_NUM_UDP_PCB LWIP_UDP_SOCKETS
-#define IP_REASS_MAX_PBUFS (LWIP_RX_FRAMES / 4) /* each family; datagrams that never become whole must not take all frames */
-#define MEMP_NUM_REASSDATA 3
 
 /* --- Link ------------------------------------------------------------------------------------------------------------------ */
 #define LWIP_ARP 1
@@ -47,6 +45,10 @@
 /* --- IPv4 -------------------------------------------------------------------------------------------------------------------- */
 #define LWIP_IPV4 1
 #define IP_FORWARD 0
+/* No fragments, neither family: TCP finds the path's size, DNS asks for answers of at most 1232 bytes and goes to TCP for longer ones, and
+ * a second fragment is the classic way to forge half an answer. */
+#define IP_FRAG 0
+#define IP_REASSEMBLY 0
 #define IP_SOF_BROADCAST 1
 #define IP_SOF_BROADCAST_RECV 1
 #define LWIP_ICMP 1
@@ -69,9 +71,8 @@
 #define LWIP_IPV6_SEND_ROUTER_SOLICIT 1
 #define LWIP_IPV6_DHCP6 0
 #define LWIP_IPV6_FORWARD 0
-#define LWIP_IPV6_FRAG 1
-#define LWIP_IPV6_REASS 1
-#define IPV6_FRAG_COPYHEADER 1    /* with 64-bit pointers the reassembly header does not fit over a fragment header */
+#define LWIP_IPV6_FRAG 0
+#define LWIP_IPV6_REASS 0
 #define LWIP_IPV6_NUM_ADDRESSES 5 /* link-local, static or up to two prefixes, one in transition */
 #define LWIP_ND6_QUEUEING 1
 #define LWIP_ND6_NUM_NEIGHBORS 16
