@@ -7,6 +7,7 @@
 #define LWIP_TCP_CONNECTIONS 64     /* sessions, those still closing, and a margin for TIME_WAIT */
 #define LWIP_TCP_LISTENERS 8        /* 25, 80, 443, 465, 587 and spares */
 #define LWIP_TCP_SEGMENTS 256       /* queued for sending, all connections together */
+#define LWIP_NEIGHBOURS 64          /* on the link that are known at a time, of each IP version */
 #define LWIP_UDP_SOCKETS 8          /* DHCP, DNS queries, SNTP, syslog */
 #define LWIP_TCP_WINDOW_BYTES (6 * 1460)
 #define LWIP_TCP_SEND_BYTES (6 * 1460)

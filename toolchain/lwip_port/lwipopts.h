@@ -31,7 +31,7 @@
 /* --- Link ------------------------------------------------------------------------------------------------------------------ */
 #define LWIP_ARP 1
 #define ETHARP_SUPPORT_STATIC_ENTRIES 0
-#define ARP_TABLE_SIZE 16
+#define ARP_TABLE_SIZE LWIP_NEIGHBOURS
 #define ARP_QUEUEING 1
 #define ARP_QUEUE_LEN 4
 #define MEMP_NUM_ARP_QUEUE (ARP_TABLE_SIZE * ARP_QUEUE_LEN) /* neighbours that never answer must not use up the others' share */
@@ -75,8 +75,8 @@
 #define LWIP_IPV6_REASS 0
 #define LWIP_IPV6_NUM_ADDRESSES 5 /* link-local, static or up to two prefixes, one in transition */
 #define LWIP_ND6_QUEUEING 1
-#define LWIP_ND6_NUM_NEIGHBORS 16
-#define LWIP_ND6_NUM_DESTINATIONS 16
+#define LWIP_ND6_NUM_NEIGHBORS LWIP_NEIGHBOURS
+#define LWIP_ND6_NUM_DESTINATIONS LWIP_NEIGHBOURS
 #define LWIP_ND6_RDNSS_MAX_DNS_SERVERS 2
 #define LWIP_HOOK_ND6_GET_GW(netif, dest) lwip_nd6_gateway()
 
@@ -99,6 +99,8 @@
 #define TCP_LISTEN_BACKLOG 1
 #define TCP_DEFAULT_LISTEN_BACKLOG 8
 #define SO_REUSE 0
+#define LWIP_TCP_RTO_TIME 1000 /* RFC 6298 2.1: with lwIP's three seconds, four lost segments stop a mail for most of a minute */
+#define TCP_SYNMAXRTX 12       /* SYNs, each second: as long as before with three seconds between */
 #define TCP_MSL 5000UL /* TIME_WAIT slots are few; ten seconds outlive what a local path can delay */
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) lwip_tcp_admit(pcb, hdr, p, tcp_listen_input)
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) lwip_tcp_isn(local_ip, local_port, remote_ip, remote_port)
