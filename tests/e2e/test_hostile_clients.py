@@ -585,6 +585,19 @@ def test_a_whole_ipv6_network_counts_as_one_address(box):
         s.close()
 
 
+def test_who_gave_way_does_not_come_straight_back(box):
+    slots = int(re.search(r"sessions +\d+ of (\d+) open", box.console("status")).group(1))
+    held = [client.Raw(box, source=source()) for _ in range(slots)]
+    time.sleep(2.5)  # none may be pushed out earlier
+    held.append(client.Raw(box, source=source()))
+    assert held[0].reply()[0] == 421, "the idlest gives way to a newcomer"
+    with pytest.raises((ConnectionError, OSError)):
+        client.Raw(box, source=held[0].source, timeout=3)
+    held.append(client.Raw(box, source=source()))
+    for s in held:
+        s.close()
+
+
 CHAT, HANDSHAKE = 5, 6  # after phases 0 to 4: so many steps of a mail
 
 
