@@ -101,7 +101,7 @@
 #define SO_REUSE 0
 #define LWIP_TCP_RTO_TIME 1000 /* RFC 6298 2.1: with lwIP's three seconds, four lost segments stop a mail for most of a minute */
 #define TCP_SYNMAXRTX 12       /* SYNs, each second: as long as before with three seconds between */
-#define TCP_MSL 5000UL /* TIME_WAIT slots are few; ten seconds outlive what a local path can delay */
+#define TCP_MSL 5000UL         /* TIME_WAIT slots are few; ten seconds outlive what a local path can delay */
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) lwip_tcp_admit(pcb, hdr, p, tcp_listen_input)
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) lwip_tcp_isn(local_ip, local_port, remote_ip, remote_port)
 
