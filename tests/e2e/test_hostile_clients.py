@@ -99,7 +99,8 @@ _smuggled = {}  # board: {tag: how many mails are to arrive}
 
 
 def smuggled(box, tag, arrive):
-    _smuggled.setdefault(box.board, {})[tag] = arrive
+    sent = _smuggled.setdefault(box.board, {})
+    sent[tag] = sent.get(tag, 0) + arrive
     return tag
 
 
