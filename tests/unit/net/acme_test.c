@@ -1,0 +1,321 @@
+/* net/acme.c against a server that answers as each case is written: what is refused, by which words, and how long we wait. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "hal/random.h"
+#include "hal/task.h"
+#include "net/acme.h"
+#include "tests/support/tls_pair.h"
+
+static const char key[] = "-----BEGIN EC PRIVATE KEY-----\n"
+                          "MHcCAQEEIMmvqdhFunUWa1whV2ex1pNOUMPbNuibEnuKYisSD2choAoGCCqGSM49\n"
+                          "AwEHoUQDQgAEYP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Z5A/4QCLi8\n"
+                          "maQa6elWKLxk8vGyDC1+n1F3o8KU1EYimQ==\n"
+                          "-----END EC PRIVATE KEY-----\n";
+
+/* One answer: status, fields after it, body. Every answer carries a nonce, unless its fields say "no-nonce". The last one is repeated. */
+struct answer {
+    unsigned status;
+    const char *fields, *body;
+};
+
+static struct {
+    const struct answer *answers;
+    unsigned count, asked;
+    char last_request[16384]; /* as far as it has come */
+    size_t request_len;
+    char out[70000];
+    size_t out_len, out_at;
+    struct stream stream;
+    struct http_client http;
+    struct acme acme;
+    char body[ACME_BODY_BYTES], jws[ACME_JWS_BYTES], chain[2000];
+    unsigned prepared, cleaned;
+} t;
+
+static void answer_now(void)
+{
+    const struct answer *a = &t.answers[t.asked < t.count ? t.asked : t.count - 1];
+    bool head = strncmp(t.last_request, "HEAD", 4) == 0, nonce = strcmp(a->fields, "no-nonce") != 0;
+    struct strbuf out = STRBUF(t.out);
+    strbuf_printf(&out, "HTTP/1.1 %u x\r\nContent-Length: %zu\r\n%s%s\r\n", a->status, strlen(a->body),
+                  nonce ? "Replay-Nonce: n-1_2\r\n" : "", nonce ? a->fields : "");
+    if (!head)
+        strbuf_puts(&out, a->body);
+    assert_false(out.overflow);
+    t.asked++;
+    t.out_len = out.len;
+    t.out_at = t.request_len = 0;
+}
+
+static enum rc take(void *ctx, struct span data, struct deadline d)
+{
+    (void)ctx;
+    (void)d;
+    assert_true(t.request_len + data.len < sizeof t.last_request);
+    memcpy(t.last_request + t.request_len, data.p, data.len);
+    t.request_len += data.len;
+    t.last_request[t.request_len] = '\0';
+    const char *end = strstr(t.last_request, "\r\n\r\n"), *length = strstr(t.last_request, "Content-Length: ");
+    uint64_t bytes = 0;
+    if (end != NULL && length != NULL && length < end)
+        assert_true(span_to_u64(span_sub(span_of(length), 16, strcspn(length + 16, "\r")), &bytes));
+    if (end != NULL && t.request_len >= (size_t)(end + 4 - t.last_request) + bytes)
+        answer_now();
+    return RC_OK;
+}
+
+static enum rc give(void *ctx, void *buf, size_t cap, size_t *got, struct deadline d)
+{
+    (void)ctx;
+    (void)d;
+    *got = t.out_len - t.out_at < cap ? t.out_len - t.out_at : cap;
+    memcpy(buf, t.out + t.out_at, *got);
+    t.out_at += *got;
+    return *got ? RC_OK : RC_CLOSED;
+}
+
+static bool has_more(void *ctx)
+{
+    (void)ctx;
+    return t.out_at < t.out_len;
+}
+
+static void close_it(void *ctx, bool abort)
+{
+    (void)ctx;
+    (void)abort;
+}
+
+static enum rc connect_it(void *ctx, const struct url *to, struct strbuf *why)
+{
+    static const struct stream_ops ops = { give, take, has_more, close_it };
+    (void)ctx;
+    (void)to;
+    (void)why;
+    t.out_len = t.out_at = t.request_len = 0;
+    stream_init(&t.stream, &ops, NULL);
+    return RC_OK;
+}
+
+static enum rc prepare(void *ctx, const struct acme_challenge *c)
+{
+    (void)ctx;
+    t.prepared++;
+    assert_string_equal(c->key_authorization, "tok-1.DOvxvJiAdIqVWIkFt5hDtCunXLF0BV4-JGv4f-ALSm0");
+    return RC_OK;
+}
+
+static void clean(void *ctx, const struct acme_challenge *c)
+{
+    (void)ctx;
+    (void)c;
+    t.cleaned++;
+}
+
+static enum rc issue(const struct answer *answers, unsigned count)
+{
+    static const char *const names[] = { "mail.office.example" };
+    static const struct acme_solver solver = { "http-01", prepare, clean, NULL };
+    struct strbuf chain = STRBUF(t.chain);
+    memset(&t, 0, sizeof t);
+    t.answers = answers;
+    t.count = count;
+    chain = STRBUF(t.chain);
+    http_client_init(&t.http, &t.stream, connect_it, NULL, "test");
+    enum rc rc = acme_open(&t.acme, &t.http, SPAN("https://ca.example/dir"), span_of(key), t.body, t.jws);
+    if (rc == RC_OK)
+        rc = acme_account(&t.acme, SPAN("a@office.example"), NULL);
+    if (rc == RC_OK)
+        rc = acme_order(&t.acme, names, 1, SPAN(""));
+    if (rc == RC_OK)
+        rc = acme_authorize(&t.acme, &solver);
+    if (rc == RC_OK)
+        rc = acme_finalize(&t.acme, SPAN("csr"), &chain);
+    assert_int_equal(t.prepared, t.cleaned);
+    return rc;
+}
+
+#define U(path) "\"https://ca.example/" path "\""
+#define DIRECTORY                                                                              \
+    {                                                                                          \
+        200, "", "{\"newNonce\":" U("n") ",\"newAccount\":" U("a") ",\"newOrder\":" U("o") "}" \
+    }
+#define ACCOUNT                                                \
+    {                                                          \
+        201, "Location: /acct/1\r\n", "{\"status\":\"valid\"}" \
+    }
+#define ORDER                                                                       \
+    {                                                                               \
+        201, "Location: https://ca.example/order/1\r\n", "{\"status\":\"pending\"}" \
+    }
+#define PENDING                                                                                       \
+    {                                                                                                 \
+        200, "", "{\"status\":\"pending\",\"authorizations\":[" U("z/1") "],\"finalize\":" U("f") "}" \
+    }
+#define AUTHORIZATION(status, token)                                                                                          \
+    {                                                                                                                         \
+        200, "",                                                                                                              \
+            "{\"status\":\"" status "\",\"identifier\":{\"type\":\"dns\",\"value\":\"mail.office.example\"},\"challenges\":[" \
+            "{\"type\":\"dns-01\",\"url\":" U("c/0") ",\"token\":\"x\"},{\"type\":\"http-01\",\"url\":" U(                    \
+                "c/1") ",\"token\":\"" token "\",\"error\":{\"detail\":\"I saw\\u001b[2J a 404\"}}]}"                         \
+    }
+#define START DIRECTORY, ACCOUNT, ORDER
+#define READY                                                                                       \
+    {                                                                                               \
+        200, "", "{\"status\":\"ready\",\"authorizations\":[" U("z/1") "],\"finalize\":" U("f") "}" \
+    }
+#define CHALLENGED PENDING, AUTHORIZATION("pending", "tok-1"), { 200, "", "{}" }, AUTHORIZATION("valid", "tok-1"), READY
+#define VALID                                                           \
+    {                                                                   \
+        200, "", "{\"status\":\"valid\",\"certificate\":" U("cert") "}" \
+    }
+
+static void a_good_server(void **state)
+{
+    (void)state;
+    static const struct answer answers[] = { START,
+                                             CHALLENGED,
+                                             READY,
+                                             { 200, "", "{\"status\":\"processing\"}" },
+                                             { 200, "Retry-After: 7\r\n", "{\"status\":\"processing\"}" },
+                                             VALID,
+                                             { 200, "", "-----BEGIN CERTIFICATE-----\n" } };
+    uint64_t began = pair_now_us;
+    assert_int_equal(issue(answers, sizeof answers / sizeof answers[0]), RC_OK);
+    assert_string_equal(t.chain, "-----BEGIN CERTIFICATE-----\n");
+    assert_string_equal(t.acme.account, "https://ca.example/acct/1");
+    assert_int_equal(t.asked, sizeof answers / sizeof answers[0]);
+    assert_in_range((pair_now_us - began) / 1000000, 7, 9); /* as long as the server asked for */
+}
+
+struct bad_case {
+    enum rc rc;
+    const char *words;
+    struct answer answers[16];
+};
+
+static const struct bad_case bad[] = {
+    { RC_REFUSED, "answered 404", { { 404, "", "<html>" } } },
+    { RC_PROTOCOL, "not JSON", { { 200, "", "<html>" } } },
+    { RC_PROTOCOL, "not JSON", { { 200, "", "[]" } } },
+    { RC_PROTOCOL, "not JSON", { { 200, "", "{\"a\":[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]}" } } },
+    { RC_PROTOCOL, "\"newNonce\"", { { 200, "", "{}" } } },
+    { RC_PROTOCOL, "\"newNonce\"", { { 200, "", "{\"newNonce\":" U("n") ",\"newNonce\":" U("m") "}" } } },
+    { RC_PROTOCOL, "\"newAccount\"", { { 200, "", "{\"newNonce\":" U("n") ",\"newAccount\":\"http://ca.example/a\"}" } } },
+    { RC_PROTOCOL, "\"newAccount\"", { { 200, "", "{\"newNonce\":" U("n") ",\"newAccount\":\"https://u@ca.example/a\"}" } } },
+    { RC_PROTOCOL, "\"newAccount\"", { { 200, "", "{\"newNonce\":" U("n") ",\"newAccount\":7}" } } },
+    { RC_PROTOCOL,
+      "no nonce",
+      { { 200, "no-nonce", "{\"newNonce\":" U("n") ",\"newAccount\":" U("a") ",\"newOrder\":" U("o") "}" },
+        { 200, "no-nonce", "" } } },
+    { RC_INVALID,
+      "could not be signed",
+      { { 200, "Replay-Nonce: a\"b\r\n", "{\"newNonce\":" U("n") ",\"newAccount\":" U("a") ",\"newOrder\":" U("o") "}" } } },
+    { RC_PROTOCOL, "names no account", { DIRECTORY, { 201, "", "{}" } } },
+    { RC_PROTOCOL, "names no account", { DIRECTORY, { 201, "Location: http://ca.example/a\r\n", "{}" } } },
+    { RC_REFUSED,
+      "answered 400 (malformed): b\\x1b[2Jad",
+      { DIRECTORY, { 400, "", "{\"type\":\"urn:ietf:params:acme:error:malformed\",\"detail\":\"b\\u001b[2Jad\"}" } } },
+    { RC_REFUSED, "answered 429 (rateLimited)", { DIRECTORY, { 429, "Retry-After: 99\r\n", "{\"type\":\"x:rateLimited\"}" } } },
+    { RC_REFUSED, "answered 500", { DIRECTORY, { 500, "", "" } } },
+    { RC_REFUSED, "answered 302", { DIRECTORY, { 302, "Location: https://evil.example/\r\n", "" } } },
+    { RC_REFUSED, "(badNonce)", { DIRECTORY, { 400, "", "{\"type\":\"urn:ietf:params:acme:error:badNonce\"}" } } },
+    { RC_PROTOCOL, "names no order", { DIRECTORY, ACCOUNT, { 201, "", "{}" } } },
+    { RC_PROTOCOL, "without authorizations", { START, { 200, "", "{\"status\":\"pending\"}" } } },
+    { RC_PROTOCOL, "no usable address", { START, { 200, "", "{\"status\":\"pending\",\"authorizations\":[1]}" } } },
+    { RC_PROTOCOL, "without status", { START, PENDING, { 200, "", "{}" } } },
+    { RC_PROTOCOL, "without name", { START, PENDING, { 200, "", "{\"status\":\"pending\"}" } } },
+    { RC_UNSUPPORTED,
+      "no challenge that this box can meet",
+      { START,
+        PENDING,
+        { 200, "", "{\"status\":\"pending\",\"identifier\":{\"value\":\"a\"},\"challenges\":[{\"type\":\"dns-01\"},7]}" } } },
+    { RC_PROTOCOL, "usable token", { START, PENDING, AUTHORIZATION("pending", "../../etc/passwd") } },
+    { RC_PROTOCOL, "usable token", { START, PENDING, AUTHORIZATION("pending", "a=") } },
+    { RC_PROTOCOL, "usable token", { START, PENDING, AUTHORIZATION("pending", "") } },
+    { RC_REFUSED,
+      "authorization is invalid: I saw\\x1b[2J a 404",
+      { START, PENDING, AUTHORIZATION("pending", "tok-1"), { 200, "", "{}" }, AUTHORIZATION("invalid", "tok-1") } },
+    { RC_TIMEOUT,
+      "authorization is pending",
+      { START, PENDING, AUTHORIZATION("pending", "tok-1"), { 200, "", "{}" }, AUTHORIZATION("pending", "tok-1") } },
+    { RC_REFUSED,
+      "order is invalid: CAA",
+      { START, CHALLENGED, { 200, "", "{\"status\":\"invalid\",\"error\":{\"detail\":\"CAA\"}}" } } },
+    { RC_PROTOCOL, "\"finalize\"", { START, CHALLENGED, { 200, "", "{\"status\":\"ready\"}" } } },
+    { RC_PROTOCOL, "\"certificate\"", { START, CHALLENGED, READY, { 200, "", "{}" }, { 200, "", "{\"status\":\"valid\"}" } } },
+    { RC_PROTOCOL, "no PEM", { START, CHALLENGED, READY, { 200, "", "{}" }, VALID, { 200, "", "<html>" } } },
+};
+
+static void servers_that_are_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        unsigned count = 0;
+        while (count < 16 && bad[i].answers[count].status != 0)
+            count++;
+        enum rc rc = issue(bad[i].answers, count);
+        if (rc != bad[i].rc || strstr(t.acme.why, bad[i].words) == NULL)
+            fail_msg("case %zu: %s, %s", i, rc_name(rc), t.acme.why);
+        assert_string_equal(t.chain, "");
+        assert_true(t.asked < 60);
+    }
+}
+
+static void nonces_are_asked_for_and_tried_again(void **state)
+{
+    (void)state;
+    static const struct answer answers[] = { DIRECTORY,
+                                             { 400, "", "{\"type\":\"urn:ietf:params:acme:error:badNonce\"}" },
+                                             { 400, "", "{\"type\":\"urn:ietf:params:acme:error:badNonce\"}" },
+                                             ACCOUNT,
+                                             { 429, "Retry-After: 99\r\n", "{\"type\":\"x:rateLimited\"}" } };
+    assert_int_equal(issue(answers, 5), RC_REFUSED);
+    assert_int_equal(t.asked, 5);
+    assert_string_equal(t.acme.problem, "rateLimited");
+    assert_int_equal(t.acme.retry_after_s, 99);
+    static const struct answer never[] = { DIRECTORY, { 400, "", "{\"type\":\"urn:ietf:params:acme:error:badNonce\"}" } };
+    assert_int_equal(issue(never, 2), RC_REFUSED);
+    assert_int_equal(t.asked, 1 + ACME_NONCE_TRIES);
+}
+
+static void sizes_are_bounded(void **state)
+{
+    (void)state;
+    static char large[ACME_BODY_BYTES + 10], chain[4000];
+    memset(large, ' ', sizeof large - 1);
+    memset(chain, 'x', sizeof chain - 1);
+    memcpy(chain, "-----BEGIN CERTIFICATE-----\n", 28);
+    const struct answer too_large[] = { { 200, "", large } };
+    assert_int_equal(issue(too_large, 1), RC_TOO_LONG);
+    const struct answer long_chain[] = { START, CHALLENGED, READY, { 200, "", "{}" }, VALID, { 200, "", chain } };
+    assert_int_equal(issue(long_chain, sizeof long_chain / sizeof long_chain[0]), RC_FULL);
+    assert_string_equal(t.chain, "");
+}
+
+static void time_passes(void)
+{
+    pair_now_us += 100000;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    task_set_poll(time_passes);
+    return random_init() == RC_OK && tls_init() == RC_OK ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_good_server),
+        cmocka_unit_test(servers_that_are_refused),
+        cmocka_unit_test(nonces_are_asked_for_and_tried_again),
+        cmocka_unit_test(sizes_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
