@@ -12,6 +12,7 @@
 #include "tests/support/flash_sim.h"
 #include "tests/support/list_image.h"
 #include "tests/support/signing.h"
+#include "tests/support/tls_pair.h"
 #include "toolchain/tools/common/delta_writer.h"
 
 #define BLOCK 4096
@@ -245,21 +246,83 @@ static void one_at_a_time(void **state)
     expect_words("nobody there");
 }
 
+static const struct list *reading;
+static uint64_t operations_before;
+static unsigned polls;
+
+/* In place of the main loop: somebody reads on for a while, and all that time the flash rests. */
+static void poll_and_read(void)
+{
+    struct list_entry entry;
+    flash_poll();
+    pair_now_us += 1000;
+    if (!reading)
+        return;
+    assert_int_equal(flash_sim_operations(), operations_before);
+    assert_int_equal(list_find(reading, SPAN("d0.example"), &entry), RC_OK);
+    if (++polls == 100) {
+        list_store_give(reading);
+        reading = NULL;
+    }
+}
+
 static void a_list_that_is_read_is_not_overwritten(void **state)
+{
+    (void)state;
+    reading = list_store_take();
+    const struct list *first = reading;
+    operations_before = 0;
+    reading = NULL;
+    begin();
+    assert_int_equal(write_range(0, new.len, 512), RC_OK);
+    assert_int_equal(list_update_finish(ticket), RC_OK);
+    byte_buffer_free(&new);
+    list_image_make(&new, NEW + 1, 5, 0);
+    reading = first; /* of the slot that is the spare one now: it has d0.example, the one in use has not */
+    operations_before = flash_sim_operations();
+    polls = 0;
+    task_set_poll(poll_and_read);
+    begin();
+    assert_true(list_store_spare_taken());
+    assert_int_equal(write_range(0, new.len, 512), RC_OK);
+    assert_int_equal(polls, 100);
+    assert_false(list_store_spare_taken());
+    assert_int_equal(list_update_finish(ticket), RC_OK);
+}
+
+static void who_reads_for_ever_holds_an_update_off(void **state)
 {
     (void)state;
     begin();
     assert_int_equal(write_range(0, new.len, 512), RC_OK);
-    const struct list *reading = list_store_take();
+    const struct list *held = list_store_take();
     assert_int_equal(list_update_finish(ticket), RC_OK);
-    struct list_entry entry;
-    assert_int_equal(list_find(reading, SPAN("d0.example"), &entry), RC_OK); /* the old one has it, the new one not */
     byte_buffer_free(&new);
     list_image_make(&new, NEW + 1, 5, 0);
+    task_set_poll(poll_and_read); /* the clock goes on, and nobody gives the list back */
     begin();
-    assert_true(list_store_spare_taken());
-    list_store_give(reading);
-    assert_false(list_store_spare_taken());
+    assert_int_equal(write_range(0, new.len, 512), RC_BUSY);
+    expect_words("still being read");
+    list_store_give(held);
+    begin();
+    assert_int_equal(write_range(0, new.len, 512), RC_OK);
+    assert_int_equal(list_update_finish(ticket), RC_OK);
+}
+
+static void who_rests_gives_way(void **state)
+{
+    uint32_t other;
+    (void)state;
+    begin();
+    assert_int_equal(write_range(0, new.len / 2, 512), RC_OK);
+    pair_now_us += (LIST_UPDATE_IDLE_MS - 1) * 1000ull;
+    assert_int_equal(list_update_begin("page", &other), RC_BUSY);
+    pair_now_us += 1000;
+    assert_int_equal(list_update_begin("page", &other), RC_OK);
+    assert_int_equal(list_update_position(ticket), 0);
+    assert_int_equal(list_update_write(ticket, SPAN("x")), RC_CANCELLED);
+    assert_int_equal(list_update_finish(ticket), RC_CANCELLED);
+    ticket = other;
     assert_int_equal(write_range(0, new.len, 512), RC_OK);
     assert_int_equal(list_update_finish(ticket), RC_OK);
 }
@@ -475,6 +538,8 @@ int main(void)
         TEST(too_few_and_too_many_bytes),
         TEST(one_at_a_time),
         TEST(a_list_that_is_read_is_not_overwritten),
+        TEST(who_reads_for_ever_holds_an_update_off),
+        TEST(who_rests_gives_way),
         TEST(flash_that_fails_is_told),
         TEST(nothing_waits_once_prepared),
         TEST(a_delta_makes_the_full_image),
