@@ -71,7 +71,7 @@ struct tls_trust {
 struct tls_credentials;
 #define TLS_PEM_MAX 16384
 
-/* pem_chain: leaf first, then intermediates; key_pem: PKCS#8, SEC1 or PKCS#1, unencrypted. Checked: key fits leaf, order of the
+/* pem_chain: leaf first, then intermediates; key_pem: PKCS#8, SEC1 or PKCS#1, unencrypted; RSA of 2048 to 4096 bits. Checked: key fits leaf, order of the
  * chain, that it fits one handshake message of ours (4 KiB). The result is held by the caller until tls_credentials_release; sessions hold it longer by themselves.
  * RC_INVALID with the reason in why; RC_NO_MEMORY. */
 enum rc tls_credentials_load(struct span pem_chain, struct span key_pem, struct tls_credentials **out,

@@ -154,12 +154,20 @@ static enum rc check_order(const struct tls_credentials *c, struct strbuf *why)
     return RC_OK;
 }
 
+/* A signature with a longer one needs more than a session's arena and what the identities can lend. */
+#define KEY_BITS_MAX 4096
+
 static enum rc check_key(struct tls_credentials *c, struct strbuf *why)
 {
     unsigned failures = tls_identity_arena()->failures;
     size_t bits = mbedtls_pk_get_bitlen(&c->key);
     if (mbedtls_pk_get_type(&c->key) == MBEDTLS_PK_RSA && bits < 2048) {
         strbuf_printf(why, "an RSA key of %u bits is too weak; 2048 at least", (unsigned)bits);
+        return RC_INVALID;
+    }
+    if (bits > KEY_BITS_MAX) {
+        strbuf_printf(why, "a key of %u bits is more than this box has memory to sign with; %u at most", (unsigned)bits,
+                      KEY_BITS_MAX);
         return RC_INVALID;
     }
     if (mbedtls_pk_check_pair(&c->chain.pk, &c->key, tls_rng, NULL) == 0)

@@ -167,6 +167,7 @@ def make(folder):
     write("wrong-name", leaf(int_ec, ec_key(), ("other.example.test", "*.example.org")))
     write("no-san", leaf(int_ec, ec_key(), ()))
     write("weak-key", leaf(int_rsa, rsa_key(1024)))
+    write("huge-key", leaf(int_rsa, rsa_key(4104)))
     write("weak-issuer", leaf(authority("Weak Intermediate", rsa_key(1024), root_rsa), ec_key()))
     write("weak-sha1", leaf(int_rsa, rsa_key(), digest=hashes.SHA1()))
     write("client-only", leaf(int_ec, ec_key(), usage="client"))

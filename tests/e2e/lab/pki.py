@@ -54,9 +54,9 @@ class CA:
         self.root = _build(root, root, self.root_key.public_key(), self.root_key, True)
         self.mid = _build(mid, root, self.mid_key.public_key(), self.root_key, True)
 
-    def issue(self, *names, kind="ecdsa", start=LONG_AGO, end=FAR, with_intermediate=True, cn=None):
-        """(chain PEM, key PEM) for the given dNSNames."""
-        key = new_key(kind)
+    def issue(self, *names, kind="ecdsa", start=LONG_AGO, end=FAR, with_intermediate=True, cn=None, key=None):
+        """(chain PEM, key PEM) for the given dNSNames; with a new key if none is given."""
+        key = key or new_key(kind)
         leaf = _build(_name(cn or (names[0] if names else "nameless")), self.mid_name, key.public_key(), self.mid_key, False, names, start, end)
         return pem(leaf) + (pem(self.mid) if with_intermediate else ""), key_pem(key)
 
@@ -65,8 +65,8 @@ class CA:
         return pem(self.root)
 
 
-def self_signed(*names, kind="ecdsa"):
-    key = new_key(kind)
+def self_signed(*names, kind="ecdsa", key=None):
+    key = key or new_key(kind)
     name = _name(names[0])
     return pem(_build(name, name, key.public_key(), key, False, names)), key_pem(key)
 

@@ -73,6 +73,8 @@ static void what_does_not_fit_together(void **state)
                    "certificate 2 of the chain is not the issuer of certificate 1");
     chain = chain_of("weak-key", NULL);
     expect_refusal(strbuf_span(&chain), pair_read_file("weak-key", "key", key_text), "1024 bits is too weak");
+    chain = chain_of("huge-key", NULL);
+    expect_refusal(strbuf_span(&chain), pair_read_file("huge-key", "key", key_text), "4104 bits is more than");
     chain = chain_of("long-rsa", NULL);
     expect_refusal(strbuf_span(&chain), pair_read_file("long-rsa", "key", key_text), "leave out the root");
     memset(chain_text, 'x', sizeof chain_text);
