@@ -10,8 +10,13 @@ void board_panic(const char *why) __attribute__((noreturn)); /* hal/board.h */
 
 #define LWIP_RAND() random_u32()
 
-/* lwIP asserts on its own invariants only: going on after a broken one would corrupt memory. */
+/* lwIP asserts on its own invariants only: going on after a broken one would corrupt memory. A small board has no room for the 214
+ * messages (8 KB); it shows where the panic came from (lr). */
+#if defined(__arm__)
+#define LWIP_PLATFORM_ASSERT(message) board_panic("lwip: a broken invariant, see lr")
+#else
 #define LWIP_PLATFORM_ASSERT(message) board_panic("lwip: " message)
+#endif
 /* Debug output is not built; a stray diagnostic must not pull printf into the image. */
 #define LWIP_PLATFORM_DIAG(message) \
     do {                            \
