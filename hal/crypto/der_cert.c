@@ -4,8 +4,7 @@
 #define TAG_SEQUENCE 0x30
 #define TAG_VERSION 0xa0 /* [0] EXPLICIT, absent in v1 certificates */
 
-/* Takes one element off *rest. *whole has it with its header, *body without. DER lengths only: definite, shortest form. */
-static bool take_element(struct span *rest, uint8_t tag, struct span *whole, struct span *body)
+bool der_take(struct span *rest, uint8_t tag, struct span *whole, struct span *body)
 {
     const uint8_t *p = (const uint8_t *)rest->p;
     if (rest->len < 2 || p[0] != tag)
@@ -34,15 +33,15 @@ static bool take_element(struct span *rest, uint8_t tag, struct span *whole, str
 static bool walk(struct span der, struct span *issuer, struct span *subject)
 {
     struct span whole, body, tbs, validity;
-    if (!take_element(&der, TAG_SEQUENCE, &whole, &body) || der.len != 0)
+    if (!der_take(&der, TAG_SEQUENCE, &whole, &body) || der.len != 0)
         return false;
-    if (!take_element(&body, TAG_SEQUENCE, &whole, &tbs))
+    if (!der_take(&body, TAG_SEQUENCE, &whole, &tbs))
         return false;
-    if (tbs.len > 0 && (uint8_t)tbs.p[0] == TAG_VERSION && !take_element(&tbs, TAG_VERSION, &whole, &body))
+    if (tbs.len > 0 && (uint8_t)tbs.p[0] == TAG_VERSION && !der_take(&tbs, TAG_VERSION, &whole, &body))
         return false;
-    return take_element(&tbs, TAG_INTEGER, &whole, &body) && take_element(&tbs, TAG_SEQUENCE, &whole, &body) &&
-           take_element(&tbs, TAG_SEQUENCE, issuer, &body) && take_element(&tbs, TAG_SEQUENCE, &validity, &body) &&
-           take_element(&tbs, TAG_SEQUENCE, subject, &body);
+    return der_take(&tbs, TAG_INTEGER, &whole, &body) && der_take(&tbs, TAG_SEQUENCE, &whole, &body) &&
+           der_take(&tbs, TAG_SEQUENCE, issuer, &body) && der_take(&tbs, TAG_SEQUENCE, &validity, &body) &&
+           der_take(&tbs, TAG_SEQUENCE, subject, &body);
 }
 
 enum rc x509_subject_dn(struct span der, struct span *dn)

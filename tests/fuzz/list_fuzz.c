@@ -91,7 +91,7 @@ static void mend_roots(uint8_t *b, size_t len)
 {
     if (len < ROOTS_HEADER_BYTES)
         return;
-    memcpy(b, "PRTS\1\0", 6);
+    memcpy(b, "PRTS\2\0", 6);
     uint32_t count = get_le32(b + 8) % 8;
     size_t index = (size_t)count * ROOTS_LINE_BYTES;
     put_le32(b + 8, count);
