@@ -1,6 +1,7 @@
 """Many sessions at once, very large mails unchanged in both directions, and IPv6."""
 
 import hashlib
+import socket
 import ssl
 import threading
 import time
@@ -97,8 +98,10 @@ def test_mail_goes_out_over_ipv6_only_with_a_matching_ptr(box, names):
     mx = FakeMx(f"{net.REMOTE6}{1 if box.board == 'posix' else 2}", host, cert=pki.good_ca().issue(host))
     names.host(host, mx.ip)
     names.add(f"{domain}. MX 10 {host}.")
+    socket.create_connection((box.ip6, 25), 15).close()  # its address is up
     ident = client.send(box, "anna@office.example", f"bob@{domain}", client.mail("out6"), source=net.OFFICE).split()[-1]
     box.wait_log(rf"waits id={ident}")
+    box.wait_log("ipv6-sending fit=0 why=no-matching-ptr")
     assert "PTR" in [q for q in box.json("queue")["queue"] if q["id"] == ident][0]["reason"]
     names.host(f"box-{box.board}.office.example", box.ip6)
     time.sleep(6)
