@@ -32,7 +32,7 @@ static bool parse_id(struct span text, uint32_t *id)
 static bool named_entry(const struct command_line *c, unsigned n, struct spool_entry *e)
 {
     uint32_t id;
-    if (n < c->count && parse_id(c->word[n], &id) && spool_lookup(id, e))
+    if (n < c->count && parse_id(c->word[n], &id) && spool_find(id, e))
         return true;
     say_error("no such mail in the queue");
     return false;
@@ -64,9 +64,20 @@ static const char *entry_state(const struct spool_entry *e)
     return e->damaged ? "damaged" : e->held ? "held" : e->busy ? "sending" : "waiting";
 }
 
+/* When it is tried next: its own time, or that of its servers. */
+static int64_t next_try_of(const struct spool_entry *e, const char *domain)
+{
+    int64_t hop = e->waiting && domain[0] ? delivery_not_before(span_of(domain)) : 0;
+    return hop > e->next_try ? hop : e->next_try;
+}
+
 static void show_entry(const struct spool_entry *e, bool json)
 {
     bool known = first_waiting(e);
+    int64_t next_try = next_try_of(e, known ? recipient->domain : "");
+    const char *reason = !known                                          ? ""
+                         : recipient->text[0] || next_try <= e->next_try ? recipient->text
+                                                                         : "its mail servers did not answer";
     char memory[64];
     struct strbuf next = STRBUF(memory);
     if (json) {
@@ -81,17 +92,17 @@ static void show_entry(const struct spool_entry *e, bool json)
         json_number("waiting", e->waiting);
         json_number("attempts", e->attempts);
         json_time("received", e->received);
-        json_time("next_try", e->next_try);
+        json_time("next_try", next_try);
         json_text("domain", known ? recipient->domain : NULL);
-        json_text("reason", known ? recipient->text : NULL);
+        json_text("reason", known ? reason : NULL);
         json_close();
         return;
     }
-    add_when(&next, e->next_try, delivery_now());
+    add_when(&next, next_try, delivery_now());
     say("%08X %-8s %6u KB  %u/%u to %s  next %s", (unsigned)e->id, entry_state(e), (unsigned)((e->size_bytes + 1023) / 1024),
         e->waiting, e->recipients, known ? recipient->domain : "?", e->held || e->damaged ? "never" : memory);
-    if (known && recipient->text[0])
-        say("    %s", recipient->text);
+    if (reason[0])
+        say("    %s", reason);
 }
 
 static void overview(bool json)
@@ -232,7 +243,7 @@ static void retry(const struct command_line *c)
             n++;
         }
     }
-    event_signal(&spool_changed);
+    delivery_try_all_now();
     if (rc != RC_OK)
         say_error("the flash refused it (%s)", rc_name(rc));
     else

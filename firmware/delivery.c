@@ -11,6 +11,7 @@
 #include "firmware/wallclock.h"
 #include "hal/base/log.h"
 #include "hal/random.h"
+#include "policy/hop_health.h"
 #include "policy/retry.h"
 
 #define IDLE_CHECK_MS 30000
@@ -18,8 +19,10 @@
 #define FIND_HOP_MS 30000
 #define FAULT_WAIT_MS 5000
 #define CLOCK_SLACK_S 60
+#define CROWDED_WAIT_S 30
 
 static struct delivery_slot slots[PLAN_DELIVERY_SESSIONS];
+static struct hop_health health;
 struct slot_use delivery_memory = { .stack_bytes = PLAN_SESSION_STACK_BYTES, .arena_bytes = PLAN_DELIVERY_ARENA_BYTES };
 
 const struct slot_use *delivery_use(void)
@@ -98,6 +101,111 @@ static enum rc try_hosts(struct delivery_slot *s)
     return rc == RC_CANCELLED ? rc : RC_OK;
 }
 
+/* --- which next hops are worth a try --- */
+
+/* The office's server and a smart host are one hop, whatever the domain. */
+static uint16_t hop_of(const char *domain)
+{
+    enum next_hop_kind kind = next_hop_kind_of(span_of(domain));
+    const char *name = kind == HOP_INSIDE || kind == HOP_SMARTHOST ? next_hop_kind_name(kind) : domain;
+    return hop_health_hash(name, strlen(name));
+}
+
+static struct retry_rules retry_rules(void)
+{
+    return (struct retry_rules){ (uint32_t)settings_get_number("mail.retry_first"),
+                                 (uint32_t)settings_get_number("mail.retry_longest"),
+                                 (uint32_t)settings_get_number("mail.life_days") * 86400 };
+}
+
+static bool too_old(const struct spool_entry *e)
+{
+    const struct retry_rules rules = retry_rules();
+    return retry_life_over(&rules, e->received, wallclock_for_giving_up(), e->attempts + 1u);
+}
+
+/* What is too old is taken although its hop is dead: it goes back. */
+static bool is_fit(const struct spool_entry *e)
+{
+    return e->hop == 0 || hop_health_fit(&health, e->hop, PLAN_DELIVERY_SESSIONS, delivery_now()) || too_old(e);
+}
+
+int64_t delivery_not_before(struct span domain)
+{
+    char memory[DOMAIN_TEXT_MAX];
+    struct strbuf name = STRBUF(memory);
+    strbuf_add(&name, domain);
+    return hop_health_not_before(&health, hop_of(memory));
+}
+
+void delivery_try_all_now(void)
+{
+    hop_health_forgive(&health);
+    event_signal(&spool_changed);
+}
+
+/* True if the hop talked mail with us: what it said is about this mail, not about it. */
+static bool was_reached(const struct delivery_slot *s)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        const struct delivery_status *st = &s->status[i];
+        if (st->result != DELIVERY_WAIT || (st->scope != SCOPE_HOST && st->scope != SCOPE_DOMAIN))
+            return true;
+    }
+    return false;
+}
+
+/* The office's server is asked again within minutes, for nothing else can take its mail. */
+static struct retry_rules hop_rules(const struct delivery_slot *s)
+{
+    struct retry_rules rules = retry_rules();
+    if (s->hop.kind == HOP_INSIDE)
+        rules.longest_s = rules.first_s;
+    return rules;
+}
+
+static enum rc try_hop(struct delivery_slot *s, uint16_t hop)
+{
+    bool failed_before = hop_health_failed(&health, hop);
+    hop_health_begin(&health, hop);
+    enum rc rc = try_hosts(s);
+    const struct retry_rules rules = hop_rules(s);
+    bool reached = rc != RC_OK || was_reached(s);
+    hop_health_end(&health, hop, reached, &rules, delivery_now(), random_u32());
+    spool_note_hop(s->entry.id, hop);
+    if (failed_before && reached)
+        spool_hop_is_back(hop);
+    if (hop_health_not_before(&health, hop) > delivery_now())
+        log_event(LOG_DELIVERY, "backs-off", "domain=%s for_s=%u", s->domain,
+                  (unsigned)(hop_health_not_before(&health, hop) - delivery_now()));
+    event_signal(&spool_changed); /* what waited for this session may go */
+    return rc;
+}
+
+/* Nothing of the mail could be tried: its servers don't answer, or have their share of the sessions. */
+static enum rc put_off(struct delivery_slot *s, uint16_t hop)
+{
+    int64_t now = delivery_now(), until = hop_health_not_before(&health, hop);
+    spool_note_hop(s->entry.id, hop);
+    if (until <= now)
+        return spool_is_crowded() ? spool_defer(s->entry.id, now + CROWDED_WAIT_S + random_below(CROWDED_WAIT_S), s->entry.attempts)
+                                  : RC_OK; /* it stays due, and goes when there is a session for it */
+    const struct retry_rules rules = retry_rules();
+    uint16_t attempts = (uint16_t)(s->entry.attempts + (s->entry.attempts < UINT16_MAX));
+    int64_t own = now + retry_delay_s(&rules, attempts, random_u32()); /* it counts as a try: the mail grows old by it */
+    return spool_defer(s->entry.id, (own > until ? own : until) + random_below(CROWDED_WAIT_S), attempts);
+}
+
+/* Not tried any more: what was said last stands. */
+static void keep_last_results(struct delivery_slot *s)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        const char *last = s->batch[i].to.text;
+        delivery_status_set(&s->status[i], DELIVERY_WAIT, SCOPE_DOMAIN, s->batch[i].to.code, "4.4.1", "%.200s",
+                            last[0] ? last : "no mail server of the domain could be reached");
+    }
+}
+
 /* --- outcomes --- */
 
 static bool reports(struct delivery_slot *s, enum dsn_action action, const char *postmaster)
@@ -132,18 +240,10 @@ static enum spool_state state_of(enum delivery_result r)
     return r == DELIVERY_DONE ? SPOOL_DELIVERED : r == DELIVERY_BOUNCE ? SPOOL_BOUNCED : SPOOL_WAITING;
 }
 
-static struct retry_rules retry_rules(void)
-{
-    return (struct retry_rules){ (uint32_t)settings_get_number("mail.retry_first"),
-                                 (uint32_t)settings_get_number("mail.retry_longest"),
-                                 (uint32_t)settings_get_number("mail.life_days") * 86400 };
-}
-
 /* A mail too old is given up: what still waits bounces with its last reason. */
 static void give_up_old(struct delivery_slot *s)
 {
-    const struct retry_rules rules = retry_rules();
-    if (!retry_life_over(&rules, s->entry.received, wallclock_for_giving_up(), s->entry.attempts + 1u))
+    if (!too_old(&s->entry))
         return;
     for (unsigned i = 0; i < s->count; i++) {
         if (s->status[i].result != DELIVERY_WAIT)
@@ -211,17 +311,29 @@ static enum rc deliver(struct delivery_slot *s)
 {
     uint8_t done[(SPOOL_RECIPIENTS_MAX + 7) / 8] = { 0 };
     copy_text(s->host_name, sizeof s->host_name, settings_get("host.name")[0] ? settings_get("host.name") : "postern.invalid");
+    bool tried = s->entry.waiting == 0;
+    uint16_t blocked = 0;
     enum rc rc = spool_read_envelope(s->entry.id, &s->envelope);
     while (rc == RC_OK && (rc = next_batch(s, done)) == RC_OK) {
         memset(&s->client, 0, sizeof s->client);
-        rc = try_hosts(s);
+        uint16_t hop = hop_of(s->domain);
+        bool worth_it = hop_health_fit(&health, hop, PLAN_DELIVERY_SESSIONS, delivery_now());
+        if (!worth_it && !too_old(&s->entry)) {
+            blocked = hop;
+            continue;
+        }
+        tried = true;
+        if (worth_it)
+            rc = try_hop(s, hop);
+        else
+            keep_last_results(s);
         if (rc != RC_OK)
             return rc;
         give_up_old(s);
         watch_inside(s);
         rc = write_outcomes(s);
     }
-    return rc == RC_NOT_FOUND ? finish(s) : rc;
+    return rc != RC_NOT_FOUND ? rc : tried || !blocked ? finish(s) : put_off(s, blocked);
 }
 
 /* At boot and when the clock was set back: a mail put off by a clock that ran ahead is due now, not in that far future. */
@@ -244,7 +356,7 @@ static void worker_main(void *arg)
     struct delivery_slot *s = arg;
     for (;;) {
         follow_clock_back();
-        if (!spool_take_due(delivery_now(), &s->entry)) {
+        if (!spool_take_due_if(delivery_now(), is_fit, &s->entry)) {
             int64_t due = spool_next_due(), now = delivery_now();
             uint64_t wait_ms = due <= now ? 1000 : due - now > IDLE_CHECK_MS / 1000 ? IDLE_CHECK_MS : (uint64_t)(due - now) * 1000;
             if (task_wait(&spool_changed, deadline_in_ms(wait_ms)) == RC_CANCELLED)
@@ -263,6 +375,7 @@ static void worker_main(void *arg)
 
 void delivery_init(void)
 {
+    settings_on_change(delivery_try_all_now); /* another way, another chance */
     for (unsigned i = 0; i < PLAN_DELIVERY_SESSIONS; i++)
         task_start(&slots[i].task, "delivery", slots[i].stack, sizeof slots[i].stack, worker_main, &slots[i]);
 }

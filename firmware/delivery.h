@@ -14,6 +14,9 @@ enum next_hop_kind delivery_policy(struct span domain, struct next_hop *hop, str
 /* Time for the queue's plans: the wall clock, or the time since boot while there is none (then everything planned is due at once when the
  * clock comes). */
 int64_t delivery_now(void);
+/* Until when mail for a domain waits because its servers could not be reached lately (policy/hop_health); 0: it does not. */
+int64_t delivery_not_before(struct span domain);
+void delivery_try_all_now(void);           /* ends all such waits: the operator says so */
 const struct slot_use *delivery_use(void); /* of the sessions' memory */
 
 #endif

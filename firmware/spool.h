@@ -57,6 +57,7 @@ struct spool_entry {
     bool held;    /* by the operator */
     bool busy;    /* a delivery works on it: RAM only */
     bool damaged; /* set aside: CRC error; shown, not tried */
+    uint16_t hop; /* what spool_note_hop said, 0 nothing yet: RAM only */
 };
 
 /* Boot: scans headers, rebuilds the queue, starts the spool's own task. RC_IO; RC_UNSUPPORTED: a later format, nothing is touched;
@@ -95,9 +96,17 @@ void spool_abort(struct spool_writer *w);
 /* The next entry of the window after id (0: the first) in order of id. False at the end. Does not yield. */
 bool spool_next(uint32_t after_id, struct spool_entry *out);
 bool spool_lookup(uint32_t id, struct spool_entry *out);
+/* The same for a message anywhere: one that is not in the window is looked for on flash and fetched into it. Yields. */
+bool spool_find(uint32_t id, struct spool_entry *out);
 /* An entry that is neither busy, held nor damaged and whose next_try has come; marks it busy. False: none. One with waiting == 0 comes at
  * once: the box stopped between its last outcome and its settling, and what follows the outcomes (a bounce) may be missing. */
 bool spool_take_due(int64_t now, struct spool_entry *out);
+/* The same, passing over entries that do not fit; fit must not yield. */
+bool spool_take_due_if(int64_t now, bool (*fit)(const struct spool_entry *e), struct spool_entry *out);
+void spool_note_hop(uint32_t id, uint16_t hop); /* where it waits to go, for fit */
+void spool_hop_is_back(uint16_t hop); /* what was noted to wait for it and is in the window is due now, until the next boot */
+/* Three quarters of the window are taken: what can't be tried now had better be deferred, so that others come in. */
+bool spool_is_crowded(void);
 void spool_release(uint32_t id);   /* no longer busy */
 extern struct event spool_changed; /* signalled when a mail is committed or becomes due by an operator's order */
 int64_t spool_next_due(void);      /* earliest next_try of what is neither busy nor held; INT64_MAX none */

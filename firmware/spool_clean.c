@@ -251,6 +251,11 @@ static void housekeep(void)
         if (segment_reclaim((unsigned)i) != RC_OK)
             break;
     spool_settled_flush();
+    if (spool.fetch_id != 0) {
+        window_fetch(spool.fetch_id);
+        spool.fetch_id = 0;
+        event_signal(&spool.fetched);
+    }
     if (spool.refill_wanted) {
         window_refill(UINT32_MAX);
         spool.refill_wanted = false;

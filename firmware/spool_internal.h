@@ -88,6 +88,8 @@ struct spool {
 
     unsigned messages, waiting_recipients, damaged;
     bool refill_wanted;
+    uint32_t fetch_id; /* wanted in the window; 0: none */
+    struct event fetched;
     bool outside_grew;     /* a message was left outside the window since the refill began */
     int64_t overflow_due;  /* earliest next_try of a message that is not in the window */
     uint32_t stuck_id[16]; /* settled, but their records would not be zeroed */
@@ -184,6 +186,7 @@ struct window_entry *window_at(unsigned i); /* 0..SPOOL_WINDOW_ENTRIES-1 */
 int64_t window_latest_due(void);            /* of what could leave; INT64_MIN: nothing could */
 void window_apply(struct window_entry *w, const struct log_record *r, const struct status_payload *s);
 void window_refill(uint32_t tail_stamp); /* at boot with the stamp from which COMMITs are verified, else UINT32_MAX */
+void window_fetch(uint32_t id);          /* from flash, if it is there; the spool's task alone. Yields */
 void *window_scratch(size_t *bytes);     /* at boot, before the first entry */
 
 #endif

@@ -1,4 +1,4 @@
-/* What delivery and the operator see of the queue. Nothing here yields. */
+/* What delivery and the operator see of the queue. Nothing here yields but spool_find. */
 #include "firmware/spool_internal.h"
 
 #include <string.h>
@@ -30,6 +30,24 @@ bool spool_lookup(uint32_t id, struct spool_entry *out)
     return w != NULL;
 }
 
+bool spool_find(uint32_t id, struct spool_entry *out)
+{
+    while (!spool_lookup(id, out)) {
+        if (spool.messages <= window_count())
+            return false;
+        bool ours = spool.fetch_id == 0; /* else somebody fetches just now */
+        if (ours) {
+            spool.fetch_id = id;
+            event_signal(&spool.work);
+        }
+        while (spool.fetch_id != 0)
+            task_wait_always(&spool.fetched);
+        if (ours)
+            return spool_lookup(id, out);
+    }
+    return true;
+}
+
 static bool is_candidate(const struct window_entry *w)
 {
     return w->e.id != 0 && !w->loading && !w->e.busy && !w->e.held && !w->e.damaged;
@@ -40,12 +58,13 @@ static int64_t due(const struct window_entry *w)
     return w->e.waiting == 0 ? 0 : w->e.next_try;
 }
 
-static struct window_entry *soonest(void)
+static struct window_entry *soonest(bool (*fit)(const struct spool_entry *e))
 {
     struct window_entry *best = NULL;
     for (unsigned i = 0; i < SPOOL_WINDOW_ENTRIES; i++) {
         struct window_entry *w = window_at(i);
-        if (is_candidate(w) && (best == NULL || due(w) < due(best) || (due(w) == due(best) && w->e.id < best->e.id)))
+        bool sooner = is_candidate(w) && (best == NULL || due(w) < due(best) || (due(w) == due(best) && w->e.id < best->e.id));
+        if (sooner && (fit == NULL || fit(&w->e)))
             best = w;
     }
     return best;
@@ -63,15 +82,42 @@ static void look_outside(int64_t now)
     }
 }
 
-bool spool_take_due(int64_t now, struct spool_entry *out)
+bool spool_take_due_if(int64_t now, bool (*fit)(const struct spool_entry *e), struct spool_entry *out)
 {
     look_outside(now);
-    struct window_entry *w = soonest();
+    struct window_entry *w = soonest(fit);
     if (w == NULL || due(w) > now)
         return false;
     w->e.busy = true;
     *out = w->e;
     return true;
+}
+
+bool spool_take_due(int64_t now, struct spool_entry *out)
+{
+    return spool_take_due_if(now, NULL, out);
+}
+
+void spool_note_hop(uint32_t id, uint16_t hop)
+{
+    struct window_entry *w = window_find(id);
+    if (w != NULL)
+        w->e.hop = hop;
+}
+
+void spool_hop_is_back(uint16_t hop)
+{
+    for (unsigned i = 0; i < SPOOL_WINDOW_ENTRIES; i++) {
+        struct window_entry *w = window_at(i);
+        if (w->e.id != 0 && w->e.hop == hop && !w->locked)
+            w->e.next_try = 0;
+    }
+    event_signal(&spool_changed);
+}
+
+bool spool_is_crowded(void)
+{
+    return window_count() > SPOOL_WINDOW_ENTRIES * 3 / 4;
 }
 
 void spool_release(uint32_t id)
@@ -83,7 +129,7 @@ void spool_release(uint32_t id)
 
 int64_t spool_next_due(void)
 {
-    const struct window_entry *w = soonest();
+    const struct window_entry *w = soonest(NULL);
     int64_t next = w != NULL ? due(w) : INT64_MAX;
     return spool.messages > window_count() && spool.overflow_due < next ? spool.overflow_due : next;
 }

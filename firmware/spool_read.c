@@ -13,13 +13,26 @@ static enum rc missing(uint32_t id, enum rc rc)
     return spool_set_aside(id) == RC_IO ? RC_IO : RC_CORRUPT;
 }
 
+/* Where recipients were found last, a few messages' worth: the next one lies behind, and a thousand are not looked for from the start. */
+static struct {
+    uint32_t id, index;
+    struct spool_place at;
+} last_found[8];
+
 static enum rc find_payload(uint32_t id, uint8_t type, uint32_t index, struct span *payload)
 {
     const struct window_entry *w = window_find(id);
+    unsigned slot = id % (sizeof last_found / sizeof last_found[0]);
     struct log_record r;
     if (w == NULL)
         return RC_NOT_FOUND;
-    enum rc rc = message_find(id, type, index, w->first, &r);
+    bool follows = last_found[slot].id == id && type == RECORD_RECIPIENT && last_found[slot].index < index;
+    enum rc rc = message_find(id, type, index, follows ? last_found[slot].at : w->first, &r);
+    if (rc == RC_OK && type == RECORD_RECIPIENT) {
+        last_found[slot].id = id;
+        last_found[slot].index = index;
+        last_found[slot].at = r.place;
+    }
     return rc == RC_OK ? log_payload(&r, payload) : RC_CORRUPT;
 }
 

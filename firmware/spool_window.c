@@ -240,6 +240,32 @@ static bool shed(void)
     return unused() != NULL;
 }
 
+static bool make_a_place(void)
+{
+    struct window_entry *w = unused() == NULL ? latest_due() : NULL;
+    if (w != NULL) {
+        stays_outside(w);
+        window_remove(w);
+    }
+    return unused() != NULL;
+}
+
+void window_fetch(uint32_t id)
+{
+    struct log_cursor c = log_from(0, 0);
+    struct log_record r;
+    unsigned steps = 0;
+    while (window_find(id) == NULL && log_next(&c, &r) == RC_OK) {
+        if (r.h.id == id && r.h.type == RECORD_COMMIT && !r.dead && make_a_place())
+            load_commit(&r, UINT32_MAX, false);
+        log_pause(&steps);
+    }
+    if (window_find(id) == NULL)
+        return;
+    apply_statuses();
+    end_loading();
+}
+
 void window_refill(uint32_t tail_stamp)
 {
     bool counting = tail_stamp != UINT32_MAX;

@@ -68,6 +68,40 @@ static void more_mail_than_the_window(void **state)
     assert_int_equal(info.messages, 0);
 }
 
+/* An operator names a mail that the window does not hold. */
+static void any_mail_is_found_by_its_id(void **state)
+{
+    (void)state;
+    struct spool_entry e;
+    struct spool_info info;
+    for (uint32_t i = 0; i < MAILS; i++)
+        must_put(i, 1, 300);
+    for (uint32_t id = 1; id <= MAILS; id += 97) {
+        assert_true(spool_find(id, &e));
+        assert_int_equal(e.id, id);
+        check_message(id, id - 1, 1, 300);
+    }
+    uint32_t outside = 0;
+    for (uint32_t id = MAILS; id > 0 && outside == 0; id--)
+        outside = spool_lookup(id, &e) ? 0 : id;
+    assert_int_not_equal(outside, 0);
+    assert_true(spool_find(outside, &e) && !e.held && e.attempts == 0);
+    assert_int_equal(spool_defer(outside, 777, 3), RC_OK);
+    for (uint32_t id = 1; id <= MAILS && spool_lookup(outside, &e); id += 2)
+        assert_true(spool_find(id, &e)); /* pushes it out again: it is the latest due */
+    assert_false(spool_lookup(outside, &e));
+    assert_true(spool_find(outside, &e) && e.next_try == 777 && e.attempts == 3);
+    settle(outside, 1);
+    assert_false(spool_find(outside, &e));
+    assert_false(spool_find(MAILS + 1, &e));
+    spool_info(&info);
+    assert_int_equal(info.messages, MAILS - 1);
+    reboot_large();
+    assert_false(spool_find(outside, &e));
+    spool_info(&info);
+    assert_int_equal(info.messages, MAILS - 1);
+}
+
 /* A window full of deferred mail must not hide what is due now, wherever it lies in the log. */
 static void deferred_mail_gives_way(void **state)
 {
@@ -105,6 +139,7 @@ static void deferred_mail_gives_way(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(any_mail_is_found_by_its_id, setup_large, teardown),
         cmocka_unit_test_setup_teardown(more_mail_than_the_window, setup_large, teardown),
         cmocka_unit_test_setup_teardown(deferred_mail_gives_way, setup_large, teardown),
     };

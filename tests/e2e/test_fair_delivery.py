@@ -1,0 +1,68 @@
+"""A dead or tarpitting domain holds up nobody but its own mail, and is asked ever more seldom; when it is back its mail goes at once."""
+
+import time
+
+import pytest
+
+from lab import client, net
+from lab.fakemx import FakeMx
+
+MAILS = 12
+
+
+@pytest.fixture(scope="module")
+def box(make_box, office):
+    box = make_box(settings={"net.address": f"{net.PREFIX}.0.45/16"})
+    yield box
+    assert "Sanitizer" not in box.errors()
+    box.stop()
+
+
+def send(box, domain, n):
+    return client.send(box, "anna@office.example", f"bob@{domain}", client.mail(f"{domain}-{n}"), source=net.OFFICE).split()[-1]
+
+
+def server(names, domain, ip, **kw):
+    mx = FakeMx(net.address(ip), f"mx.{domain}", starttls="none", **kw)
+    names.mail_domain(domain, mx.host, ip)
+    return mx
+
+
+def test_tarpits_leave_sessions_for_others(box, names):
+    tarpits = [server(names, f"tarpit{i}.example", f"{net.PREFIX}.7.{i + 1}", delay=120) for i in range(3)]
+    good = server(names, "quick.example", f"{net.PREFIX}.7.9")
+    for n in range(MAILS):
+        for mx in tarpits:
+            send(box, mx.host[3:], n)
+    deadline = time.time() + 10
+    while sum(mx.sessions for mx in tarpits) < 3:
+        assert time.time() < deadline
+        time.sleep(0.1)
+    began = time.time()
+    for n in range(5):
+        send(box, "quick.example", n)
+    good.wait_for(5, timeout=10)
+    print(f"\n5 mails past 3 tarpits with {3 * MAILS} mails waiting for them: {time.time() - began:.1f} s")
+    assert [mx.sessions for mx in tarpits] == [1, 1, 1]
+    for mx in tarpits + [good]:
+        mx.stop()
+
+
+def test_a_dead_domain_is_asked_ever_more_seldom_and_flows_when_it_is_back(box, names):
+    domain, ip = "dead.example", net.address(f"{net.PREFIX}.7.20")
+    names.mail_domain(domain, f"mx.{domain}", ip)
+    ids = [send(box, domain, n) for n in range(MAILS)]
+    box.wait_log(rf"backs-off domain={domain}")
+    time.sleep(2)
+    log = box.log(400)
+    assert log.count(f"no-connection id=") >= 2 and sum(f"mx=mx.{domain}" in line and "no-connection" in line for line in log.splitlines()) == 2
+    waiting = [q for q in box.json("queue")["queue"] if q["id"] in ids]
+    assert len(waiting) == MAILS and not [q for q in waiting if "never" in q["state"]]
+    later = send(box, domain, MAILS)
+    time.sleep(1)
+    assert f"no-connection id={later}" not in box.log(400)
+    mx = FakeMx(ip, f"mx.{domain}", starttls="none")
+    box.console("queue retry")
+    mx.wait_for(MAILS + 1, timeout=30)
+    assert len({m["body"].split(b"Subject: ")[1].split(b"\r\n")[0] for m in mx.mails}) == MAILS + 1
+    mx.stop()
