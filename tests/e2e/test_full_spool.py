@@ -3,7 +3,6 @@ be written, and new mail is taken as soon as there is room."""
 
 import hashlib
 import itertools
-import os
 import smtplib
 import time
 
@@ -71,9 +70,7 @@ class Office:
         return [m for m in self.mx.mails if b"report-type=delivery-status" in m["body"]]
 
 
-@pytest.fixture(params=os.environ.get("POSTERN_BOARDS", "posix").split(","))
-def board(request):
-    return request.param
+pytestmark = pytest.mark.boards("posix")  # virt takes two minutes: POSTERN_BOARDS=virt
 
 
 def until(condition, timeout, what):
