@@ -193,7 +193,10 @@ static enum rc put_off(struct delivery_slot *s, uint16_t hop)
     const struct retry_rules rules = retry_rules();
     uint16_t attempts = (uint16_t)(s->entry.attempts + (s->entry.attempts < UINT16_MAX));
     int64_t own = now + retry_delay_s(&rules, attempts, random_u32()); /* it counts as a try: the mail grows old by it */
-    return spool_defer(s->entry.id, (own > until ? own : until) + random_below(CROWDED_WAIT_S), attempts);
+    int64_t next = (own > until ? own : until) + random_below(CROWDED_WAIT_S);
+    log_event(LOG_DELIVERY, "waits", "id=%08X recipients=%u attempts=%u next_s=%u why=hop-backs-off", (unsigned)s->entry.id,
+              s->entry.waiting, attempts, (unsigned)(next - now));
+    return spool_defer(s->entry.id, next, attempts);
 }
 
 /* Not tried any more: what was said last stands. */
