@@ -168,7 +168,7 @@ endef
 define posix_variant
 include boards/posix/board.mk
 $1_PROGRAM := $(BUILD)/$1/postern
-$1_LDFLAGS := $$(BOARD_LDFLAGS) -Wl,--gc-sections $3 $4
+$1_LDFLAGS := $$(BOARD_LDFLAGS) -Wl,--gc-sections $3 $4 -lm
 $$(eval $$(call variant,$1,posix,,$2,$$(BOARD_CFLAGS) $3,$4))
 $1_LIBS := $$($1_FLOORS) $$($5_THIRD)
 $$(eval $$(call floor_lib,$1,tools,))

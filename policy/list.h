@@ -13,6 +13,8 @@ enum list_mode { LIST_TESTING = 0, LIST_ENFORCE = 1 };
 #define LIST_MX_BYTES 1024 /* their text together, NULs included */
 #define LIST_AUTHOR_MAX 96
 
+#define LIST_OWN_MAX 93 /* weights that the image brings for its own */
+
 struct list_info {
     int64_t timestamp, expires; /* seconds since 1970 */
     uint32_t domains, enforce, testing, policies;
@@ -22,7 +24,16 @@ struct list_info {
 struct list {
     const struct reader *reader; /* must outlive the list */
     struct list_info info;
-    uint32_t private_words[16]; /* offsets and counts of the format, checked by list_open */
+    /* What follows is the format's own, checked by list_open. */
+    struct list_directory {
+        uint64_t at, data;          /* offsets in the image: of the directory, and of what it leads to */
+        uint32_t data_bytes, count; /* of the blocks */
+        uint32_t least;             /* bytes of the shortest */
+        uint8_t width;              /* bits that say how much longer a block is */
+    } names, policies;
+    uint32_t shared; /* policies in the table; the others stand beside their name */
+    uint8_t names_a_block, policies_a_block;
+    int8_t weights[LIST_OWN_MAX];
 };
 
 struct list_entry {
@@ -44,7 +55,7 @@ bool list_entry_allows(const struct list_entry *e, struct span mx_host);
 struct list_iterator {
     const struct list *list;
     uint32_t position;
-    uint32_t private_words[8];
+    uint32_t private_words[12];
     char name[DOMAIN_TEXT_MAX];
 };
 void list_iterate(struct list_iterator *it, const struct list *l);
@@ -62,6 +73,8 @@ enum list_match {
 struct list_search {
     struct list_iterator it; /* it.name: the name found */
     enum list_match match;
+    bool found;
+    uint32_t first; /* where the walk began */
     size_t text_len;
     char text[DOMAIN_TEXT_MAX];
 };

@@ -26,18 +26,42 @@ static void check_entry(const struct list_entry *e)
     (void)list_entry_allows(e, SPAN("mx.example.com"));
 }
 
+static uint64_t lines_bytes(uint32_t count, uint8_t each, uint8_t width)
+{
+    uint64_t blocks = ((uint64_t)count + each - 1) / each;
+    return (blocks + 15) / 16 * (4 + 2u * width);
+}
+
 static void mend_list(uint8_t *b, size_t len)
 {
     if (len < LIST_HEADER_BYTES)
         return;
-    memcpy(b, "PLST\1\0\20", 7);
+    memcpy(b, "PLST\2\1", 6);
     b[7] = (uint8_t)(b[7] % 8);
-    uint64_t before = LIST_HEADER_BYTES + b[7] + ((uint64_t)get_le32(b + 24) + 15) / 16 * 4 + get_le32(b + 36) +
-                      (uint64_t)get_le32(b + 32) * 4;
-    if (before <= len)
-        put_le32(b + 40, (uint32_t)(len - before));
-    if (LIST_HEADER_BYTES + (size_t)b[7] <= len)
-        put_le32(b + 56, crc32_update(crc32_update(0, b, 56), b + LIST_HEADER_BYTES, b[7]));
+    b[55] = 0;
+    uint64_t before = LIST_HEADER_BYTES + b[7] + LIST_OWN_MAX;
+    if (b[6] == 0 || b[54] == 0 || before > len)
+        return;
+    uint64_t lines = before + lines_bytes(get_le32(b + 24), b[6], b[52]) + lines_bytes(get_le32(b + 32), b[54], b[53]);
+    if (lines + get_le32(b + 44) <= len)
+        put_le32(b + 40, (uint32_t)(len - lines - get_le32(b + 44)));
+    put_le32(b + 56, crc32_update(crc32_update(0, b, 56), b + LIST_HEADER_BYTES, before - LIST_HEADER_BYTES));
+}
+
+static void try_search(const struct list *l, struct span wanted)
+{
+    struct list_search s;
+    struct list_entry e;
+    for (int match = LIST_CONTAINING; match <= LIST_WITHIN; match++) {
+        if (list_search(&s, l, (enum list_match)match, wanted) != RC_OK)
+            continue;
+        enum rc rc;
+        for (uint64_t steps = 0; (rc = list_search_next(&s, &e)) == RC_OK || rc == RC_BUSY; steps++) {
+            demand(steps <= l->info.domains);
+            if (rc == RC_OK)
+                check_entry(&e);
+        }
+    }
 }
 
 static void try_list(const struct reader *r, struct span wanted)
@@ -48,6 +72,7 @@ static void try_list(const struct reader *r, struct span wanted)
         return;
     if (list_find(&l, wanted, &e) == RC_OK)
         check_entry(&e);
+    try_search(&l, wanted);
     struct list_iterator it;
     list_iterate(&it, &l);
     for (uint32_t steps = 0; list_next(&it, &e) == RC_OK; steps++) {

@@ -36,7 +36,7 @@ static void make_policies(struct byte_buffer *out, unsigned domains, unsigned wi
     for (unsigned i = 0; i < domains; i++)
         if (!without || i % without)
             add_domain(&s, i);
-    must(list_write(&s, out, NULL));
+    must(list_write(&s, out));
     list_source_free(&s);
 }
 

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -458,9 +459,14 @@ def test_verify_sees_differences_and_damage(tmp_path):
     whole = target.read_bytes()
     target.write_bytes(whole[:-1])
     assert "damaged" in run("verify", target, code=1).stderr
-    at = whole.index(b"example,a")
-    target.write_bytes(whole[:at + 8] + b"c" + whole[at + 9:])
-    assert "error: " in run("verify", target, code=1).stderr
+    target.write_bytes(whole[:60] + bytes([whole[60] ^ 1]) + whole[61:])
+    assert "damaged" in run("verify", target, code=1).stderr
+    # A count of domains in mode enforce that is another's, under a good checksum.
+    weights = whole.index(HEAD["author"].encode()) + len(HEAD["author"]) + 93
+    head = whole[:28] + (1).to_bytes(4, "little") + whole[32:56]
+    crc = zlib.crc32(head + whole[60:weights]).to_bytes(4, "little")
+    target.write_bytes(head + crc + whole[60:])
+    assert "mode enforce" in run("verify", target, code=1).stderr
 
 
 def test_usage_and_files(tmp_path):

@@ -1,16 +1,31 @@
+/* Four passes over the entries: which policies there are, how often each choice is made, the blocks, and reading all back. */
 #include "toolchain/tools/common/list_writer.h"
+
+#include <math.h>
 
 #include "hal/base/bytes.h"
 #include "hal/base/crc32.h"
+#include "policy/list_block.h"
+#include "toolchain/tools/common/list_policies.h"
 
-#define FORMAT 1
-#define NAMES_A_BLOCK 16
+#define FORMAT 2
+/* A small list takes less room in larger blocks, and is read fast enough. */
+#define SMALL_LIST 10000
+#define NAMES_A_BLOCK_MAX 32
+static const struct {
+    uint8_t names, policies;
+} block_sizes[] = { { 16, 2 }, { NAMES_A_BLOCK_MAX, 8 } };
+/* What the coder takes at most: 12 bits a decision, seven decisions a symbol. */
+#define NAME_CODE_MAX (DOMAIN_TEXT_MAX * 11)
+#define POLICY_CODE_MAX (LIST_MX_BYTES * 11 + 512)
 
-struct record { /* a policy, relative to its domain */
+struct blocks { /* the blocks of one part, and where each ends */
     struct byte_buffer bytes;
-    uint32_t uses;
-    uint32_t number;       /* place in the table */
-    size_t next_same_hash; /* index + 1; 0: none */
+    uint32_t *lengths;
+    size_t count, cap;
+    struct byte_buffer directory;
+    uint32_t least;
+    unsigned width;
 };
 
 struct check { /* the image, read back */
@@ -19,42 +34,32 @@ struct check { /* the image, read back */
 };
 
 struct writer {
-    struct record *records;
-    size_t record_count, record_cap;
-    size_t *hash_heads; /* index + 1 of the first record with that hash */
-    size_t hash_size;
-    size_t domains, enforce;
+    struct policies policies;
+    size_t domains, enforce, own;
     size_t done; /* entries before the one at hand, in this pass */
     char before[DOMAIN_TEXT_MAX];
-    struct byte_buffer block_index, names, policy_index, policies;
+    int8_t weights[LIST_OWN_WEIGHTS];
+    uint32_t counts[2 * LIST_OWN_WEIGHTS];
+    /* The block at hand. */
+    struct list_coder names, owns;
+    uint8_t *name_code, *own_code;
+    struct list_key key;
+    struct list_shared shared;
+    uint32_t number;
+    enum list_mode mode;
+    struct blocks name_blocks, policy_blocks;
     struct check check;
+    unsigned names_a_block, policies_a_block;
 };
 
 /* --- order --- */
 
-static void make_key(const char *name, char *key)
-{
-    size_t end = strlen(name), at = 0;
-    for (;;) {
-        size_t start = end;
-        while (start > 0 && name[start - 1] != '.')
-            start--;
-        memcpy(key + at, name + start, end - start);
-        at += end - start;
-        if (start == 0)
-            break;
-        key[at++] = ',';
-        end = start - 1;
-    }
-    key[at] = '\0';
-}
-
 int list_name_cmp(const char *a, const char *b)
 {
-    char key_a[DOMAIN_TEXT_MAX], key_b[DOMAIN_TEXT_MAX];
-    make_key(a, key_a);
-    make_key(b, key_b);
-    return strcmp(key_a, key_b);
+    struct list_key key_a, key_b;
+    if (!list_key_of_domain(&key_a, span_of(a)) || !list_key_of_domain(&key_b, span_of(b)))
+        return strcmp(a, b);
+    return list_key_cmp(&key_a, &key_b);
 }
 
 static int by_key(const void *a, const void *b)
@@ -63,64 +68,150 @@ static int by_key(const void *a, const void *b)
     return list_name_cmp(x->name, y->name);
 }
 
+/* --- blocks and their directory --- */
+
+static void add_block(struct blocks *b, const struct list_coder *forwards, const struct list_coder *backwards)
+{
+    size_t start = b->bytes.len;
+    byte_buffer_add(&b->bytes, forwards->out, forwards->out_len);
+    for (size_t i = backwards != NULL ? backwards->out_len : 0; i > 0; i--)
+        byte_buffer_u8(&b->bytes, backwards->out[i - 1]);
+    if (b->count == b->cap) {
+        b->cap = b->cap * 2 + 64;
+        b->lengths = tool_resize(b->lengths, b->cap, sizeof *b->lengths);
+    }
+    b->lengths[b->count++] = (uint32_t)(b->bytes.len - start);
+}
+
+static void add_lengths(struct blocks *b, size_t from)
+{
+    uint64_t bits = 0;
+    unsigned have = 0;
+    for (size_t i = from; i < from + LIST_GROUP; i++) {
+        bits |= (uint64_t)(i < b->count ? b->lengths[i] - b->least : 0) << have;
+        for (have += b->width; have >= 8; have -= 8, bits >>= 8)
+            byte_buffer_u8(&b->directory, (uint8_t)bits);
+    }
+}
+
+static void make_directory(struct blocks *b)
+{
+    uint32_t most = 0, offset = 0;
+    b->least = b->count > 0 ? UINT16_MAX : 0;
+    for (size_t i = 0; i < b->count; i++) {
+        b->least = b->lengths[i] < b->least ? b->lengths[i] : b->least;
+        most = b->lengths[i] > most ? b->lengths[i] : most;
+    }
+    while (b->count > 0 && (most - b->least) >> b->width != 0)
+        b->width++;
+    for (size_t i = 0; i < b->count; i++) {
+        if (i % LIST_GROUP == 0) {
+            byte_buffer_u32(&b->directory, offset);
+            add_lengths(b, i);
+        }
+        offset += b->lengths[i];
+    }
+}
+
+static void blocks_free(struct blocks *b)
+{
+    byte_buffer_free(&b->bytes);
+    byte_buffer_free(&b->directory);
+    free(b->lengths);
+}
+
+/* --- names --- */
+
+static void start_block(struct writer *w)
+{
+    list_coder_write(&w->names, w->name_code, (size_t)NAMES_A_BLOCK_MAX * NAME_CODE_MAX);
+    list_coder_write(&w->owns, w->own_code, (size_t)NAMES_A_BLOCK_MAX * POLICY_CODE_MAX);
+    w->names.counts = w->owns.counts = w->counts;
+    w->own = 0;
+    w->key.len = 0;
+    w->shared = (struct list_shared){ 0, 0 };
+    w->number = 1;
+}
+
+static void end_block(struct writer *w)
+{
+    list_coder_flush(&w->names);
+    if (w->own > 0)
+        list_coder_flush(&w->owns);
+    add_block(&w->name_blocks, &w->names, &w->owns);
+}
+
+static void code_name(struct writer *w, const struct list_key *key, bool first)
+{
+    size_t shared = 0;
+    int above = -1;
+    if (!first) {
+        while (shared < w->key.len && shared < key->len && w->key.symbol[shared] == key->symbol[shared])
+            shared++;
+        list_code_shared(&w->names, w->key.symbol, w->key.len, &w->shared, shared);
+        list_shared_add(&w->shared, shared);
+        above = shared < w->key.len ? w->key.symbol[shared] : SYMBOL_END;
+    }
+    struct list_context x = list_context_at(key->symbol, shared);
+    for (size_t i = shared; i <= key->len; i++, above = -1) {
+        unsigned symbol = i < key->len ? key->symbol[i] : SYMBOL_END;
+        list_code_symbol(&w->names, &x, above, (int)symbol);
+        list_context_add(&x, symbol);
+    }
+    w->key = *key;
+}
+
+static void code_policy(struct writer *w, const struct list_source_domain *d, bool first)
+{
+    const struct policy_record *r = policies_find(&w->policies, d);
+    int before = w->mode;
+    if (first || w->number == 0 || !list_code_own(&w->names, w->weights, OWN_SAME, r->number == w->number)) {
+        list_code_number(&w->names, w->weights, r->number);
+        before = -1;
+    }
+    list_code_own(&w->names, w->weights, list_mode_weight(r->number, before), d->mode == LIST_ENFORCE);
+    w->number = r->number;
+    w->mode = d->mode;
+    if (r->number > 0)
+        return;
+    policy_record_code(&w->owns, w->weights, r);
+    w->own++;
+}
+
+static enum rc code_entry(struct writer *w, const struct list_source_domain *d)
+{
+    struct list_key key;
+    bool first = w->done % w->names_a_block == 0;
+    if (!list_key_of_domain(&key, span_of(d->name)))
+        return RC_INVALID;
+    if (first)
+        start_block(w);
+    code_name(w, &key, first);
+    code_policy(w, d, first);
+    if (w->done % w->names_a_block == w->names_a_block - 1 || w->done + 1 == w->domains)
+        end_block(w);
+    return RC_OK;
+}
+
 /* --- policies --- */
 
-static void encode_policy(const struct list_source_domain *d, struct byte_buffer *out)
+static void code_shared_policies(struct writer *w)
 {
-    struct span domain = span_of(d->name);
-    byte_buffer_u8(out, (uint8_t)d->mode);
-    byte_buffer_u8(out, (uint8_t)d->mx_count);
-    for (unsigned i = 0; i < d->mx_count; i++) {
-        struct span mx = span_of(d->mx[i]);
-        struct span host = mx.len > 0 && mx.p[0] == '.' ? span_from(mx, 1) : mx;
-        bool relative = domain_is_within(host, domain);
-        size_t len = relative ? mx.len - domain.len : mx.len;
-        byte_buffer_u8(out, relative);
-        byte_buffer_u8(out, (uint8_t)len);
-        byte_buffer_add(out, mx.p, len);
-    }
-}
-
-static void rehash(struct writer *w, size_t size)
-{
-    free(w->hash_heads);
-    w->hash_heads = tool_alloc(size, sizeof *w->hash_heads);
-    w->hash_size = size;
-    for (size_t i = 0; i < w->record_count; i++) {
-        size_t slot = crc32_update(0, w->records[i].bytes.p, w->records[i].bytes.len) % size;
-        w->records[i].next_same_hash = w->hash_heads[slot];
-        w->hash_heads[slot] = i + 1;
-    }
-}
-
-/* The record that equals bytes, which are taken over or freed. */
-static size_t intern(struct writer *w, struct byte_buffer bytes)
-{
-    if (w->record_count >= w->hash_size)
-        rehash(w, w->hash_size * 2 + 1023);
-    size_t slot = crc32_update(0, bytes.p, bytes.len) % w->hash_size;
-    for (size_t i = w->hash_heads[slot]; i != 0; i = w->records[i - 1].next_same_hash) {
-        if (span_eq(byte_buffer_span(&w->records[i - 1].bytes), byte_buffer_span(&bytes))) {
-            byte_buffer_free(&bytes);
-            return i - 1;
+    unsigned each = w->policies_a_block;
+    for (size_t i = 0; i < w->policies.shared; i++) {
+        if (i % each == 0) {
+            list_coder_write(&w->owns, w->own_code, (size_t)NAMES_A_BLOCK_MAX * POLICY_CODE_MAX);
+            w->owns.counts = w->counts;
+        }
+        policy_record_code(&w->owns, w->weights, w->policies.by_number[i]);
+        if (i % each == each - 1 || i + 1 == w->policies.shared) {
+            list_coder_flush(&w->owns);
+            add_block(&w->policy_blocks, &w->owns, NULL);
         }
     }
-    if (w->record_count == w->record_cap) {
-        w->record_cap = w->record_cap * 2 + 64;
-        w->records = tool_resize(w->records, w->record_cap, sizeof *w->records);
-    }
-    w->records[w->record_count] = (struct record){ .bytes = bytes, .next_same_hash = w->hash_heads[slot] };
-    w->hash_heads[slot] = ++w->record_count;
-    return w->record_count - 1;
 }
 
-static int by_uses(const void *a, const void *b)
-{
-    const struct record *x = *(const struct record *const *)a, *y = *(const struct record *const *)b;
-    if (x->uses != y->uses)
-        return x->uses < y->uses ? 1 : -1;
-    return span_cmp(byte_buffer_span(&x->bytes), byte_buffer_span(&y->bytes));
-}
+/* --- passes --- */
 
 /* Goes over the entries: RC_OK at their end. */
 static enum rc each_entry(struct writer *w, const struct list_input *in,
@@ -136,110 +227,88 @@ static enum rc each_entry(struct writer *w, const struct list_input *in,
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
-static size_t record_of(struct writer *w, const struct list_source_domain *d)
-{
-    struct byte_buffer bytes = { NULL, 0, 0 };
-    encode_policy(d, &bytes);
-    return intern(w, bytes);
-}
-
 static enum rc count_entry(struct writer *w, const struct list_source_domain *d)
 {
     if (w->done > 0 && list_name_cmp(w->before, d->name) >= 0)
         return RC_INVALID;
     memcpy(w->before, d->name, strlen(d->name) + 1);
-    size_t record = record_of(w, d);
-    w->records[record].uses++;
+    policies_count(&w->policies, d);
     w->domains++;
     w->enforce += d->mode == LIST_ENFORCE;
     return RC_OK;
 }
 
-static void number_policies(struct writer *w)
+/* The image's own weights, from how often each bit came. */
+static void weigh(struct writer *w)
 {
-    if (w->record_count == 0)
-        return;
-    struct record **sorted = tool_alloc(w->record_count, sizeof *sorted);
-    for (size_t i = 0; i < w->record_count; i++)
-        sorted[i] = &w->records[i];
-    qsort(sorted, w->record_count, sizeof *sorted, by_uses);
-    for (size_t i = 0; i < w->record_count; i++) {
-        sorted[i]->number = (uint32_t)i;
-        byte_buffer_u32(&w->policy_index, (uint32_t)w->policies.len);
-        byte_buffer_add(&w->policies, sorted[i]->bytes.p, sorted[i]->bytes.len);
+    for (size_t i = 0; i < LIST_OWN_WEIGHTS; i++) {
+        double nats = log((w->counts[2 * i + 1] + 0.4) / (w->counts[2 * i] + 0.4)), weight = round(nats * 16);
+        w->weights[i] = (int8_t)(weight > 127 ? 127 : weight < -127 ? -127 : weight);
     }
-    free(sorted);
 }
 
-/* --- names --- */
-
-static enum rc write_entry(struct writer *w, const struct list_source_domain *d)
+static void clear_blocks(struct writer *w)
 {
-    char key[DOMAIN_TEXT_MAX];
-    if (w->done % NAMES_A_BLOCK == 0) {
-        byte_buffer_u32(&w->block_index, (uint32_t)w->names.len);
-        w->before[0] = '\0';
-    }
-    make_key(d->name, key);
-    size_t shared = 0, len = strlen(key);
-    while (shared < len && w->before[shared] == key[shared])
-        shared++;
-    byte_buffer_u8(&w->names, (uint8_t)shared);
-    byte_buffer_u8(&w->names, (uint8_t)(len - shared));
-    byte_buffer_add(&w->names, key + shared, len - shared);
-    byte_buffer_varint(&w->names, w->records[record_of(w, d)].number);
-    memcpy(w->before, key, len + 1);
-    return RC_OK;
+    blocks_free(&w->name_blocks);
+    blocks_free(&w->policy_blocks);
+    memset(&w->name_blocks, 0, sizeof w->name_blocks);
+    memset(&w->policy_blocks, 0, sizeof w->policy_blocks);
 }
 
-static void encode_header(const struct writer *w, const struct list_input *s, struct byte_buffer *out)
+static enum rc code_all(struct writer *w, const struct list_input *in)
 {
-    size_t author_len = strlen(s->author);
+    clear_blocks(w);
+    enum rc rc = each_entry(w, in, code_entry);
+    if (rc == RC_OK)
+        code_shared_policies(w);
+    return rc;
+}
+
+/* --- the image --- */
+
+static void write_header(const struct writer *w, const struct list_input *in, struct byte_buffer *out)
+{
+    size_t author_len = strlen(in->author);
     byte_buffer_add(out, "PLST", 4);
     byte_buffer_u8(out, FORMAT);
-    byte_buffer_u8(out, 0);
-    byte_buffer_u8(out, NAMES_A_BLOCK);
+    byte_buffer_u8(out, LIST_MODEL);
+    byte_buffer_u8(out, (uint8_t)w->names_a_block);
     byte_buffer_u8(out, (uint8_t)author_len);
-    byte_buffer_u64(out, (uint64_t)s->timestamp);
-    byte_buffer_u64(out, (uint64_t)s->expires);
+    byte_buffer_u64(out, (uint64_t)in->timestamp);
+    byte_buffer_u64(out, (uint64_t)in->expires);
     byte_buffer_u32(out, (uint32_t)w->domains);
     byte_buffer_u32(out, (uint32_t)w->enforce);
-    byte_buffer_u32(out, (uint32_t)w->record_count);
-    byte_buffer_u32(out, (uint32_t)w->names.len);
-    byte_buffer_u32(out, (uint32_t)w->policies.len);
-    byte_buffer_fill(out, 0, 12);
-    uint32_t crc = crc32_update(crc32_update(0, out->p, out->len), s->author, author_len);
-    byte_buffer_u32(out, crc);
-    byte_buffer_add(out, s->author, author_len);
+    byte_buffer_u32(out, (uint32_t)w->policies.shared);
+    byte_buffer_u32(out, (uint32_t)(w->policies.count - w->policies.shared));
+    byte_buffer_u32(out, (uint32_t)w->name_blocks.bytes.len);
+    byte_buffer_u32(out, (uint32_t)w->policy_blocks.bytes.len);
+    byte_buffer_u32(out, w->name_blocks.least | w->policy_blocks.least << 16);
+    byte_buffer_u8(out, (uint8_t)w->name_blocks.width);
+    byte_buffer_u8(out, (uint8_t)w->policy_blocks.width);
+    byte_buffer_u8(out, (uint8_t)w->policies_a_block);
+    byte_buffer_u8(out, 0);
+    uint32_t crc = crc32_update(crc32_update(0, out->p, out->len), in->author, author_len);
+    byte_buffer_u32(out, crc32_update(crc, w->weights, sizeof w->weights));
+    byte_buffer_add(out, in->author, author_len);
+    byte_buffer_add(out, w->weights, sizeof w->weights);
 }
 
-static void append(struct byte_buffer *out, const struct byte_buffer *part, size_t *size)
+static void write_blocks(struct blocks *b, struct byte_buffer *out)
 {
-    byte_buffer_add(out, part->p, part->len);
-    *size = part->len;
+    byte_buffer_add(out, b->directory.p, b->directory.len);
+    byte_buffer_add(out, b->bytes.p, b->bytes.len);
 }
 
-static void assemble(const struct writer *w, const struct list_input *s, struct byte_buffer *out, struct list_sizes *sizes)
+static enum rc write_image(struct writer *w, const struct list_input *in, struct byte_buffer *out)
 {
-    encode_header(w, s, out);
-    sizes->header = out->len;
-    append(out, &w->block_index, &sizes->block_index);
-    append(out, &w->names, &sizes->names);
-    append(out, &w->policy_index, &sizes->policy_index);
-    append(out, &w->policies, &sizes->policies);
-    sizes->all = out->len;
-}
-
-static void writer_free(struct writer *w)
-{
-    for (size_t i = 0; i < w->record_count; i++)
-        byte_buffer_free(&w->records[i].bytes);
-    free(w->records);
-    free(w->hash_heads);
-    byte_buffer_free(&w->block_index);
-    byte_buffer_free(&w->names);
-    byte_buffer_free(&w->policy_index);
-    byte_buffer_free(&w->policies);
+    make_directory(&w->name_blocks);
+    make_directory(&w->policy_blocks);
+    if (w->name_blocks.width > LIST_WIDTH_MAX || w->policy_blocks.width > LIST_WIDTH_MAX)
+        return RC_TOO_LONG;
+    write_header(w, in, out);
+    write_blocks(&w->name_blocks, out);
+    write_blocks(&w->policy_blocks, out);
+    return out->len > UINT32_MAX ? RC_TOO_LONG : RC_OK;
 }
 
 /* --- reading back --- */
@@ -276,19 +345,39 @@ static enum rc read_back(struct writer *w, const struct list_input *in, struct s
     return rc == RC_OK && list_next(&w->check.it, &e) != RC_NOT_FOUND ? RC_CORRUPT : rc;
 }
 
-enum rc list_write_sorted(const struct list_input *in, struct byte_buffer *out, struct list_sizes *sizes)
+/* --- all of it --- */
+
+static void writer_free(struct writer *w)
 {
-    struct list_sizes unwanted;
-    struct writer w = { .hash_size = 0 };
-    enum rc rc = each_entry(&w, in, count_entry);
-    if (rc == RC_OK) {
-        number_policies(&w);
-        rc = each_entry(&w, in, write_entry);
-    }
-    if (rc == RC_OK) {
-        assemble(&w, in, out, sizes != NULL ? sizes : &unwanted);
-        rc = read_back(&w, in, byte_buffer_span(out));
-    }
+    clear_blocks(w);
+    policies_free(&w->policies);
+    free(w->name_code);
+    free(w->own_code);
+}
+
+static enum rc write_all(struct writer *w, const struct list_input *in, struct byte_buffer *out)
+{
+    enum rc rc = each_entry(w, in, count_entry);
+    if (rc != RC_OK)
+        return rc;
+    policies_number(&w->policies);
+    w->names_a_block = block_sizes[w->domains < SMALL_LIST].names;
+    w->policies_a_block = block_sizes[w->domains < SMALL_LIST].policies;
+    rc = code_all(w, in);
+    weigh(w);
+    if (rc == RC_OK)
+        rc = code_all(w, in);
+    if (rc == RC_OK)
+        rc = write_image(w, in, out);
+    return rc == RC_OK ? read_back(w, in, byte_buffer_span(out)) : rc;
+}
+
+enum rc list_write_sorted(const struct list_input *in, struct byte_buffer *out)
+{
+    struct writer w = { .done = 0 };
+    w.name_code = tool_alloc(NAMES_A_BLOCK_MAX, NAME_CODE_MAX);
+    w.own_code = tool_alloc(NAMES_A_BLOCK_MAX, POLICY_CODE_MAX);
+    enum rc rc = write_all(&w, in, out);
     writer_free(&w);
     return rc;
 }
@@ -316,13 +405,13 @@ static enum rc array_next(void *ctx, struct list_source_domain *out)
     return RC_OK;
 }
 
-enum rc list_write(struct list_source *s, struct byte_buffer *out, struct list_sizes *sizes)
+enum rc list_write(struct list_source *s, struct byte_buffer *out)
 {
     struct array_input a = { s, 0 };
     struct list_input in = { s->timestamp, s->expires, s->author, &a, array_rewind, array_next };
     if (s->count > 0)
         qsort(s->domains, s->count, sizeof *s->domains, by_key);
-    return list_write_sorted(&in, out, sizes);
+    return list_write_sorted(&in, out);
 }
 
 void list_source_free(struct list_source *s)

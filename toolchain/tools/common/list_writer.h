@@ -30,15 +30,11 @@ struct list_input {
     enum rc (*next)(void *ctx, struct list_source_domain *out);
 };
 
-struct list_sizes { /* bytes of the parts, for people who compare encodings */
-    size_t header, block_index, names, policy_index, policies, all;
-};
-
 /* In memory that grows with the image and the distinct policies, not with the entries. RC_INVALID: entries not in order, or one name
- * twice. The result is read back and compared with the input: RC_CORRUPT would be a fault of the writer. sizes may be NULL. */
-enum rc list_write_sorted(const struct list_input *in, struct byte_buffer *out, struct list_sizes *sizes) MUST_CHECK;
+ * twice. RC_TOO_LONG: more than the format can hold. The result is read back and compared with the input: RC_CORRUPT would be a fault of the writer. */
+enum rc list_write_sorted(const struct list_input *in, struct byte_buffer *out) MUST_CHECK;
 /* Sorts and writes entries that are in memory. RC_INVALID: a name comes twice. */
-enum rc list_write(struct list_source *s, struct byte_buffer *out, struct list_sizes *sizes) MUST_CHECK;
+enum rc list_write(struct list_source *s, struct byte_buffer *out) MUST_CHECK;
 /* Bytewise order of keys, as in the list: names from the TLD down. */
 int list_name_cmp(const char *a, const char *b);
 void list_source_free(struct list_source *s);

@@ -119,7 +119,7 @@ static int write_list(const struct options *o, struct policy_json *policies)
     input.rewind = counted_rewind;
     input.next = counted_next;
     struct byte_buffer image = { NULL, 0, 0 };
-    enum rc rc = list_write_sorted(&input, &image, NULL);
+    enum rc rc = list_write_sorted(&input, &image);
     progress_end();
     if (rc != RC_OK)
         fail("%s: the list does not read back as it was written (%s)", o->in, rc_name(rc));

@@ -72,7 +72,7 @@ static bool compile_in_memory(struct loaded *l, FILE *file, const char *path)
     if (read_policies(file, path, true, NULL, &policies) != RC_OK)
         return false;
     struct list_input input = policies_as_input(&policies);
-    enum rc rc = list_write_sorted(&input, &l->file, NULL);
+    enum rc rc = list_write_sorted(&input, &l->file);
     policy_json_close(&policies);
     l->bytes = byte_buffer_span(&l->file);
     if (rc == RC_OK)

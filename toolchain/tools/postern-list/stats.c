@@ -1,37 +1,112 @@
-/* stats: how many domains, and the bits that each takes. */
+/* stats: how many domains, and the bits that each takes, by part. What a name and its policy's number take is measured in the coder, in
+ * fractions of a bit, by reading every block. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "policy/list_block.h"
 #include "toolchain/tools/postern-list/commands.h"
 #include "toolchain/tools/postern-list/list_file.h"
 
-struct totals {
-    size_t name_bytes, patterns;
+struct parts { /* in bits, but for the counts */
+    double names, numbers, own_policies, name_text;
+    size_t own;
 };
 
-static void add_totals(void *ctx, const char *name, const struct list_entry *e)
+/* Bits that a coder has read so far: those of the bytes it has taken, less what its interval still holds. */
+static double bits_read(const struct list_coder *c)
 {
-    struct totals *t = ctx;
-    t->name_bytes += strlen(name);
-    t->patterns += e->mx_count;
+    return 8.0 * (c->next - (uint32_t)(c->have - c->at) + c->overrun) - log2(c->range);
+}
+
+static enum rc measure_names(const struct list *l, uint32_t block, struct parts *p, struct list_walk *w)
+{
+    struct list_key name = { .len = 0 };
+    enum rc rc = list_walk_start(w, l, block);
+    for (uint32_t i = list_names_in_block(l, block); rc == RC_OK && i > 0; i--) {
+        double start = bits_read(&w->coder);
+        rc = list_walk_name(w, &name, list_walk_shared_with(w, &name));
+        double middle = bits_read(&w->coder);
+        if (rc == RC_OK)
+            rc = list_walk_policy(w, l);
+        p->names += middle - start;
+        p->numbers += bits_read(&w->coder) - middle;
+        p->name_text += 8.0 * (double)name.len;
+    }
+    w->own += w->number == 0;
+    return rc;
+}
+
+static enum rc measure_own_policies(const struct list *l, const struct list_walk *w, struct parts *p)
+{
+    struct list_coder c;
+    struct list_entry e;
+    enum rc rc = RC_OK;
+    list_coder_read(&c, l->reader, w->from, w->len, true);
+    double start = bits_read(&c);
+    for (uint32_t i = w->own; rc == RC_OK && i > 0; i--)
+        rc = list_policy_read(&c, l->weights, &e);
+    p->own_policies += w->own > 0 ? bits_read(&c) - start : 0;
+    p->own += w->own;
+    return rc;
+}
+
+static enum rc measure(const struct list *l, struct parts *p)
+{
+    enum rc rc = RC_OK;
+    memset(p, 0, sizeof *p);
+    for (uint32_t block = 0; rc == RC_OK && block < l->names.count; block++) {
+        struct list_walk w;
+        rc = measure_names(l, block, p, &w);
+        if (rc == RC_OK)
+            rc = measure_own_policies(l, &w, p);
+    }
+    return rc;
+}
+
+static void print_bits(const char *label, double bits, const struct list *l)
+{
+    printf("  %-15s%.2f\n", label, bits / l->info.domains);
+}
+
+static void print_parts(const struct loaded *f, const struct parts *p)
+{
+    const struct list *l = &f->list;
+    double directories = 8.0 * (double)(list_directory_bytes(&l->names) + list_directory_bytes(&l->policies));
+    double names_data = 8.0 * l->names.data_bytes, policies_data = 8.0 * l->policies.data_bytes;
+    double all = 8.0 * (double)f->bytes.len;
+    printf("bits a domain    %.2f (its name as text: %.1f)\n", all / l->info.domains, p->name_text / l->info.domains);
+    print_bits("names", p->names, l);
+    print_bits("ids", p->numbers, l);
+    print_bits("policies", p->own_policies + policies_data, l);
+    print_bits("index", directories + names_data - p->names - p->numbers - p->own_policies, l);
+    print_bits("model", 8.0 * LIST_OWN_WEIGHTS, l);
+    print_bits("header", all - names_data - policies_data - directories - 8.0 * LIST_OWN_WEIGHTS, l);
+    printf("policies         %zu stand beside their name, %.1f bits each; %u in a table, %.1f bits each\n", p->own,
+           p->own > 0 ? p->own_policies / (double)p->own : 0, l->shared, l->shared > 0 ? policies_data / l->shared : 0);
+    printf("frozen model     %d, %zu bytes, in the firmware: not in the sums above\n", LIST_MODEL, sizeof list_weights);
 }
 
 int command_stats(int argc, char **argv)
 {
-    struct loaded l;
-    struct totals t = { 0, 0 };
+    struct loaded f;
+    struct parts p;
     if (argc != 2)
         return bad_usage();
-    if (!load(&l, argv[1]))
+    if (!load(&f, argv[1]))
         return 1;
-    bool whole = walk(&l.list, add_totals, &t);
-    const struct list_info *i = &l.list.info;
-    print_time("published        ", i->timestamp);
-    print_time("expires          ", i->expires);
-    printf("author           %s\n", i->author);
-    printf("domains          %u (enforce %u, testing %u)\n", i->domains, i->enforce, i->testing);
-    printf("policies         %u distinct, %zu patterns in all\n", i->policies, t.patterns);
-    printf("bytes            %zu\n", l.file.len);
-    if (i->domains > 0)
-        printf("bits a domain    %.1f (its name as text: %.1f)\n", 8.0 * (double)l.file.len / i->domains,
-               8.0 * (double)t.name_bytes / i->domains);
-    byte_buffer_free(&l.file);
-    return whole ? 0 : 1;
+    const struct list_info *i = &f.list.info;
+    enum rc rc = measure(&f.list, &p);
+    if (rc == RC_OK) {
+        print_time("published        ", i->timestamp);
+        print_time("expires          ", i->expires);
+        printf("author           %s\n", i->author);
+        printf("domains          %u (enforce %u, testing %u)\n", i->domains, i->enforce, i->testing);
+        printf("policies         %u distinct\n", i->policies);
+        printf("bytes            %zu\n", f.bytes.len);
+        if (i->domains > 0)
+            print_parts(&f, &p);
+    }
+    byte_buffer_free(&f.file);
+    return rc == RC_OK ? 0 : fail("%s: the list is damaged (%s)", argv[1], rc_name(rc));
 }

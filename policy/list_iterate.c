@@ -1,0 +1,157 @@
+/* Walking and searching the list: the iterator keeps where the coder stood, and the name that the next one is coded against. */
+#include <string.h>
+
+#include "policy/list_block.h"
+
+enum { S_RANGE, S_VALUE, S_CONSUMED, S_OVERRUN, S_SHARED, S_TREND, S_FROM, S_LEN, S_NUMBER, S_OWN, S_MODE };
+
+void list_iterate(struct list_iterator *it, const struct list *l)
+{
+    memset(it, 0, sizeof *it);
+    it->list = l;
+}
+
+static void keep(struct list_iterator *it, const struct list_walk *w)
+{
+    uint32_t *s = it->private_words;
+    s[S_RANGE] = w->coder.range;
+    s[S_VALUE] = w->coder.value;
+    s[S_CONSUMED] = w->coder.next - (w->coder.have - w->coder.at);
+    s[S_OVERRUN] = w->coder.overrun;
+    s[S_SHARED] = (uint32_t)w->shared.last;
+    s[S_TREND] = w->shared.trend;
+    s[S_FROM] = (uint32_t)(w->from - it->list->names.data);
+    s[S_LEN] = w->len;
+    s[S_NUMBER] = w->number;
+    s[S_OWN] = w->own;
+    s[S_MODE] = w->mode;
+}
+
+static void resume(const struct list_iterator *it, struct list_walk *w)
+{
+    const uint32_t *s = it->private_words;
+    memset(w, 0, sizeof *w);
+    w->coder = (struct list_coder){ .range = s[S_RANGE],
+                                    .value = s[S_VALUE],
+                                    .reader = it->list->reader,
+                                    .from = it->list->names.data + s[S_FROM],
+                                    .len = s[S_LEN],
+                                    .next = s[S_CONSUMED],
+                                    .overrun = (uint8_t)s[S_OVERRUN] };
+    w->shared = (struct list_shared){ s[S_SHARED], s[S_TREND] };
+    w->from = w->coder.from;
+    w->len = s[S_LEN];
+    w->number = s[S_NUMBER];
+    w->own = s[S_OWN];
+    w->mode = (uint8_t)s[S_MODE];
+}
+
+/* The next name into it->name, and where its policy stands. */
+static enum rc next_name(struct list_iterator *it, struct list_policy_place *place)
+{
+    const struct list *l = it->list;
+    struct list_walk w;
+    struct list_key name = { .len = 0 };
+    enum rc rc = RC_OK;
+    if (it->position >= l->info.domains)
+        return RC_NOT_FOUND;
+    if (it->position % l->names_a_block == 0) {
+        rc = list_walk_start(&w, l, it->position / l->names_a_block);
+    } else {
+        resume(it, &w);
+        if (!list_key_of_domain(&name, span_of(it->name)))
+            rc = RC_CORRUPT;
+    }
+    if (rc == RC_OK)
+        rc = list_walk_name(&w, &name, list_walk_shared_with(&w, &name));
+    if (rc == RC_OK)
+        rc = list_walk_policy(&w, l);
+    if (rc == RC_OK)
+        rc = list_place_of_policy(&w, l, place);
+    if (rc != RC_OK)
+        return rc;
+    list_key_to_domain(it->name, &name);
+    keep(it, &w);
+    it->position++;
+    return RC_OK;
+}
+
+enum rc list_next(struct list_iterator *it, struct list_entry *out)
+{
+    struct list_policy_place place;
+    enum rc rc = next_name(it, &place);
+    return rc == RC_OK ? list_get_policy(it->list, &place, span_of(it->name), out) : rc;
+}
+
+/* --- searching: a walk that leaves out what does not match --- */
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* Places the walk so that the next name is the first of the block where *wanted would stand. */
+static enum rc walk_from(struct list_iterator *it, const struct list_key *wanted)
+{
+    uint32_t block;
+    enum rc rc = list_find_block(it->list, wanted, &block);
+    if (rc == RC_NOT_FOUND)
+        return RC_OK;
+    if (rc == RC_OK)
+        it->position = block * it->list->names_a_block;
+    return rc;
+}
+
+enum rc list_search(struct list_search *s, const struct list *l, enum list_match match, struct span text)
+{
+    struct list_key wanted;
+    memset(s, 0, sizeof *s);
+    list_iterate(&s->it, l);
+    if (text.len == 0 || text.len > DOMAIN_MAX)
+        return RC_INVALID;
+    for (size_t i = 0; i < text.len; i++)
+        s->text[i] = lower(text.p[i]);
+    s->text_len = text.len;
+    s->match = match;
+    if (match != LIST_WITHIN || !list_key_of_domain(&wanted, span_bytes(s->text, s->text_len)))
+        return RC_OK;
+    enum rc rc = walk_from(&s->it, &wanted);
+    s->first = s->it.position;
+    return rc;
+}
+
+static bool matches(const struct list_search *s)
+{
+    struct span name = span_of(s->it.name), text = span_bytes(s->text, s->text_len);
+    if (s->match == LIST_WITHIN)
+        return domain_is_within(name, text);
+    size_t places = s->match == LIST_STARTING ? 1 : name.len;
+    for (size_t i = 0; i < places && i + text.len <= name.len; i++) {
+        if (memcmp(name.p + i, text.p, text.len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What is within a domain stands together, and begins in the block where the walk did or with the first name after it. */
+static bool gone_by(const struct list_search *s)
+{
+    return s->match == LIST_WITHIN && (s->found || s->it.position > s->first + s->it.list->names_a_block);
+}
+
+enum rc list_search_next(struct list_search *s, struct list_entry *out)
+{
+    for (unsigned i = 0; i < LIST_SEARCH_STEP; i++) {
+        struct list_policy_place place;
+        enum rc rc = next_name(&s->it, &place);
+        if (rc != RC_OK)
+            return rc;
+        if (matches(s)) {
+            s->found = true;
+            return list_get_policy(s->it.list, &place, span_of(s->it.name), out);
+        }
+        if (gone_by(s))
+            return RC_NOT_FOUND;
+    }
+    return RC_BUSY;
+}

@@ -1,0 +1,247 @@
+#include "toolchain/tools/common/list_policies.h"
+
+#include "hal/base/crc32.h"
+#include "policy/list_block.h"
+
+/* --- relative to the domain --- */
+
+struct relative { /* a policy's patterns, as list_policy.h stores them */
+    uint8_t text[LIST_MX_BYTES];
+    size_t len;
+};
+
+static bool begins_with_dashed(struct span host, struct span domain)
+{
+    if (host.len < domain.len + 2 || host.p[domain.len] != '.')
+        return false;
+    for (size_t i = 0; i < domain.len; i++) {
+        if (host.p[i] != (domain.p[i] == '.' ? '-' : domain.p[i]))
+            return false;
+    }
+    return true;
+}
+
+/* Patterns are canonical and together fit LIST_MX_BYTES with their NULs; so do these, which are never longer. */
+static void add_pattern(struct relative *out, struct span domain, struct span mx)
+{
+    unsigned flags = 0;
+    struct span rest = mx;
+    struct list_key key = { .len = 0 };
+    if (mx.len > 0 && mx.p[0] == '.') {
+        flags |= PATTERN_DOT;
+        rest = span_from(mx, 1);
+    }
+    if (domain_is_within(rest, domain)) {
+        flags |= PATTERN_RELATIVE;
+        rest = span_sub(rest, 0, rest.len > domain.len ? rest.len - domain.len - 1 : 0);
+    } else if (begins_with_dashed(rest, domain)) {
+        flags |= PATTERN_DASHED;
+        rest = span_from(rest, domain.len + 1);
+    }
+    if (rest.len > 0)
+        (void)list_key_of_domain(&key, rest);
+    memcpy(out->text + out->len, key.symbol, key.len);
+    out->text[out->len + key.len] = (uint8_t)(PATTERN_END | flags);
+    out->len += key.len + 1;
+}
+
+static void make_relative(const struct list_source_domain *d, struct relative *out)
+{
+    out->len = 0;
+    for (unsigned i = 0; i < d->mx_count; i++)
+        add_pattern(out, span_of(d->name), span_of(d->mx[i]));
+}
+
+/* --- each once --- */
+
+static size_t slot_of(const struct policies *p, const uint8_t *text, size_t len)
+{
+    return crc32_update(0, text, len) % p->hash_size;
+}
+
+static void link_record(struct policies *p, size_t i)
+{
+    struct policy_record *r = &p->records[i];
+    size_t slot = slot_of(p, r->text, r->len);
+    r->next_same_hash = p->hash_heads[slot];
+    p->hash_heads[slot] = (uint32_t)(i + 1);
+}
+
+static void rehash(struct policies *p)
+{
+    free(p->hash_heads);
+    p->hash_size = p->hash_size * 2 + 1023;
+    p->hash_heads = tool_alloc(p->hash_size, sizeof *p->hash_heads);
+    for (size_t i = 0; i < p->count; i++)
+        link_record(p, i);
+}
+
+static struct policy_record *find(const struct policies *p, const struct relative *text)
+{
+    if (p->hash_size == 0)
+        return NULL;
+    for (size_t i = p->hash_heads[slot_of(p, text->text, text->len)]; i != 0; i = p->records[i - 1].next_same_hash) {
+        struct policy_record *r = &p->records[i - 1];
+        if (r->len == text->len && memcmp(r->text, text->text, text->len) == 0)
+            return r;
+    }
+    return NULL;
+}
+
+static struct policy_record *add(struct policies *p, const struct relative *text)
+{
+    if (p->count == p->cap) {
+        p->cap = p->cap * 2 + 64;
+        p->records = tool_resize(p->records, p->cap, sizeof *p->records);
+    }
+    if (p->count >= p->hash_size)
+        rehash(p);
+    struct policy_record *r = &p->records[p->count];
+    *r = (struct policy_record){ .text = tool_alloc(text->len, 1), .len = (uint32_t)text->len };
+    memcpy(r->text, text->text, text->len);
+    link_record(p, p->count++);
+    return r;
+}
+
+void policies_count(struct policies *p, const struct list_source_domain *d)
+{
+    struct relative text;
+    make_relative(d, &text);
+    struct policy_record *r = find(p, &text);
+    if (r == NULL)
+        r = add(p, &text);
+    r->uses++;
+}
+
+const struct policy_record *policies_find(const struct policies *p, const struct list_source_domain *d)
+{
+    struct relative text;
+    make_relative(d, &text);
+    return find(p, &text);
+}
+
+static int by_uses(const void *a, const void *b)
+{
+    const struct policy_record *x = *(const struct policy_record *const *)a, *y = *(const struct policy_record *const *)b;
+    if (x->uses != y->uses)
+        return x->uses < y->uses ? 1 : -1;
+    return span_cmp(span_bytes(x->text, x->len), span_bytes(y->text, y->len));
+}
+
+void policies_number(struct policies *p)
+{
+    p->by_number = tool_alloc(p->count, sizeof(struct policy_record *));
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->records[i].uses > 1)
+            p->by_number[p->shared++] = &p->records[i];
+    }
+    if (p->shared > 1)
+        qsort(p->by_number, p->shared, sizeof(struct policy_record *), by_uses);
+    for (size_t i = 0; i < p->shared; i++)
+        p->by_number[i]->number = (uint32_t)(i + 1);
+}
+
+void policies_free(struct policies *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        free(p->records[i].text);
+    free(p->records);
+    free(p->hash_heads);
+    free(p->by_number);
+    memset(p, 0, sizeof *p);
+}
+
+/* --- writing --- */
+
+struct pattern {
+    const uint8_t *text;
+    size_t len;
+    unsigned flags;
+    bool next;
+};
+
+static void code_text(struct list_coder *c, const struct pattern *p, size_t from)
+{
+    struct list_context x = list_pattern_context(p->flags, p->text, from);
+    for (size_t i = from; i < p->len; i++) {
+        list_code_symbol(c, &x, -1, p->text[i]);
+        list_pattern_context_add(&x, p->text[i]);
+    }
+    list_code_symbol(c, &x, -1, SYMBOL_END);
+}
+
+static bool is_next(const struct pattern *p, const struct pattern *before)
+{
+    uint8_t text[DOMAIN_MAX];
+    if (p->flags != before->flags || p->len != before->len)
+        return false;
+    memcpy(text, before->text, before->len);
+    return list_pattern_next(text, before->len) && memcmp(text, p->text, p->len) == 0;
+}
+
+static size_t shared_with(const struct pattern *p, const struct pattern *before)
+{
+    size_t n = 0;
+    if (((p->flags ^ before->flags) & ~(unsigned)PATTERN_DOT) != 0)
+        return 0;
+    while (n < p->len && n < before->len && p->text[n] == before->text[n])
+        n++;
+    return n;
+}
+
+/* Whether naming how much is left out is cheaper than the symbols that are shared; both in bits, roughly. */
+static bool pays(size_t shared, size_t dropped)
+{
+    unsigned gamma = 1;
+    for (size_t n = dropped + 1; n > 1; n /= 2)
+        gamma += 2;
+    return shared * 3 > gamma;
+}
+
+static void code_fresh(struct list_coder *c, const int8_t *own, const struct pattern *p, unsigned before)
+{
+    if (list_code_own(c, own, OWN_RELATIVE + before, (p->flags & PATTERN_RELATIVE) != 0)) {
+        if (!list_code_own(c, own, OWN_BARE, p->len == 0))
+            code_text(c, p, 0);
+        return;
+    }
+    list_code_own(c, own, OWN_DASHED, (p->flags & PATTERN_DASHED) != 0);
+    code_text(c, p, 0);
+}
+
+static void code_pattern(struct list_coder *c, const int8_t *own, struct pattern *p, const struct pattern *before)
+{
+    if (before != NULL) {
+        p->next = is_next(p, before);
+        if (list_code_own(c, own, OWN_NEXT + before->next, p->next))
+            return;
+    }
+    size_t shared = before != NULL ? shared_with(p, before) : 0;
+    unsigned flags = before != NULL ? before->flags : 0, relative = (p->flags & PATTERN_RELATIVE) != 0;
+    if (before != NULL && list_code_own(c, own, OWN_SHARED, pays(shared, before->len - shared))) {
+        list_code_dropped(c, own, (uint32_t)(before->len - shared));
+        code_text(c, p, shared);
+    } else {
+        code_fresh(c, own, p, list_pattern_before(before == NULL, flags, PATTERN_RELATIVE));
+    }
+    list_code_own(c, own, OWN_DOT + relative * 3 + list_pattern_before(before == NULL, flags, PATTERN_DOT), p->flags & PATTERN_DOT);
+}
+
+void policy_record_code(struct list_coder *c, const int8_t *own, const struct policy_record *r)
+{
+    struct pattern before = { .len = 0 };
+    unsigned count = 0;
+    for (size_t start = 0; start < r->len; count++) {
+        size_t end = start;
+        while (r->text[end] < PATTERN_END)
+            end++;
+        struct pattern p = { r->text + start, end - start, r->text[end] & ~(unsigned)PATTERN_END, false };
+        if (count > 0)
+            list_code_own(c, own, OWN_MORE + (count < 4 ? count - 1 : 3), 1);
+        code_pattern(c, own, &p, count > 0 ? &before : NULL);
+        before = p;
+        start = end + 1;
+    }
+    if (count < LIST_MX_MAX)
+        list_code_own(c, own, OWN_MORE + (count < 4 ? count - 1 : 3), 0);
+}
