@@ -50,10 +50,12 @@ const char *tls_cause_text(enum tls_cause c)
 
 /* --- A chain that was shown */
 
-static enum tls_cause untrusted_cause(const struct tls_chain_seen *seen)
+static enum tls_cause untrusted_cause(const struct tls_chain_seen *seen, uint32_t flags)
 {
     if (seen->top_self_issued)
         return seen->length == 1 ? TLS_CAUSE_SELF_SIGNED : TLS_CAUSE_UNTRUSTED_ROOT;
+    if (seen->issuer_held && (flags & MBEDTLS_X509_BADCERT_BAD_MD))
+        return TLS_CAUSE_WEAK; /* signed in a way that is not even looked at */
     if (seen->issuer_held)
         return TLS_CAUSE_BAD_CERTIFICATE; /* it bears the name of a root that did not sign it */
     return seen->length == 1 ? TLS_CAUSE_MISSING_INTERMEDIATE : TLS_CAUSE_UNTRUSTED_ROOT;
@@ -63,7 +65,7 @@ static enum tls_cause untrusted_cause(const struct tls_chain_seen *seen)
 static enum tls_cause path_cause(const struct tls_chain_seen *seen, uint32_t flags, bool clock_known)
 {
     if (!seen->trusted)
-        return untrusted_cause(seen);
+        return untrusted_cause(seen, flags);
     if (seen->bad_signature)
         return TLS_CAUSE_BAD_CERTIFICATE;
     if (clock_known && (flags & MBEDTLS_X509_BADCERT_EXPIRED))

@@ -252,8 +252,8 @@ static int note_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_
         seen->length = (unsigned)depth + 1;
         seen->trusted = !not_trusted || seen->leaf_is_anchor;
         seen->top_self_issued = x509_self_issued(crt);
-    } else if (not_trusted) {
-        seen->bad_signature = true;
+    } else if (not_trusted && !(*flags & MBEDTLS_X509_BADCERT_BAD_MD)) {
+        seen->bad_signature = true; /* one by SHA-1 is not looked at: that is weak, and as little good */
     }
     int rank = fault_rank(*flags, t->now != 0);
     if (rank > 0 && rank >= seen->fault_rank) {
