@@ -178,6 +178,8 @@ static void cert_import(bool ca)
             say_error("%s", words[0] ? words : rc_name(rc));
         else
             say(ca ? "the office's CA is in use" : "the certificate is in use");
+        if (ca)
+            delivery_try_all_now(); /* mail that waited for this goes at once */
     }
     identity_pem_give();
 }
@@ -194,6 +196,7 @@ void command_cert(const struct command_line *c)
             say_error("no key of that server is pinned");
         else
             say("forgotten; the next key that it shows will be pinned");
+        delivery_try_all_now(); /* mail that waited for this goes at once */
     } else
         say_usage(c->command);
 }

@@ -68,8 +68,11 @@ def pytest_configure(config):
 
 
 def pytest_generate_tests(metafunc):
-    """A test that has to do with a board runs on those of its marker, its own before its file's; POSTERN_BOARDS overrides all markers."""
-    if "board" in metafunc.fixturenames:
+    """A test that has to do with a board runs on those of its marker, its own before its file's; POSTERN_BOARDS overrides all markers.
+    What has boards of its own is left alone."""
+    fixture = metafunc._arg2fixturedefs.get("board", ())
+    own = any(d.params for d in fixture) or any("board" in m.args[0] for m in metafunc.definition.iter_markers("parametrize"))
+    if "board" in metafunc.fixturenames and not own:
         marker = metafunc.definition.get_closest_marker("boards")
         chosen = os.environ.get("POSTERN_BOARDS")
         boards = chosen.split(",") if chosen else marker.args if marker else ("posix", "virt")

@@ -1,6 +1,7 @@
 """How a newer list gets into a box without a network, what a power cut on the way leaves, and what ends a list's life."""
 
 import datetime
+import hashlib
 import itertools
 import os
 import random
@@ -17,8 +18,8 @@ PUBLISHED, EXPIRES = "2026-05-20T00:00:00+00:00", "2026-06-19T00:00:00+00:00"
 NEWER, NEWER_EXPIRES = "2026-05-27T00:00:00+00:00", "2026-06-26T00:00:00+00:00"
 NEWEST = "2026-05-30T00:00:00+00:00"
 RTC = "2026-06-01T12:00:00Z"
-OLD_NAMES = ["old.example", "both.example"] + [f"filler{i}.example" for i in range(300)]
-NEW_NAMES = ["new.example", "both.example"] + [f"filler{i}.example" for i in range(300)]
+OLD_NAMES = ["old.example", "both.example"] + [f"filler{i}-{hashlib.sha256(bytes([i % 256, i // 256])).hexdigest()[:10]}.example" for i in range(300)]
+NEW_NAMES = ["new.example", "both.example"] + [f"filler{i}-{hashlib.sha256(bytes([i % 256, i // 256])).hexdigest()[:10]}.example" for i in range(300)]
 OLD = listimage.policy(OLD_NAMES, PUBLISHED, EXPIRES)
 NEW = listimage.policy(NEW_NAMES, NEWER, NEWER_EXPIRES)
 
