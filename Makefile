@@ -215,7 +215,7 @@ include toolchain/tests.mk
 # --- Checks and reports ------------------------------------------------------------------------------------------------------
 
 OUR_C := $(sort $(wildcard $(foreach d,hal hal/base hal/crypto net policy firmware boards/* boards/drivers tests/fuzz \
-	tests/support tests/unit/* tests/vectors tests/powercut toolchain/tools/* toolchain/lwip_port toolchain,$d/*.c $d/*.h)))
+	tests/bench tests/support tests/unit/* tests/vectors tests/powercut toolchain/tools/* toolchain/lwip_port toolchain,$d/*.c $d/*.h)))
 check: $(INC_STAMP)
 	@toolchain/check-style $(OUR_C)
 	@toolchain/check-arrows $(BUILD)/inc
@@ -252,6 +252,7 @@ test:
 	@$(MAKE) all size
 	@$(MAKE) unit vectors fuzz-short powercut
 	@$(MAKE) tools-test e2e
+	@$(MAKE) size
 demo run:
 	@$(MAKE) deps
 	@$(MAKE) virt tools

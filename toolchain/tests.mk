@@ -71,5 +71,12 @@ tools-test: tools
 e2e: all posix-asan selftest test-programs $(PKI)/.stamp
 	@failed=; for t in tests/e2e/test_*.py; do toolchain/run-pytest $$t || failed="$$failed $$t"; done; \
 		[ -z "$$failed" ] || { echo "e2e: failed:$$failed" >&2; exit 1; }
-bench: all
-	@if [ -x tests/bench/run ]; then tests/bench/run; else echo "bench: there are no benchmarks yet"; fi
+# Programs of the measurements: the posix board's own flags and libraries, no sanitizers.
+BENCH := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+$(BENCH): $(BUILD)/bench/%: $(BUILD)/posix/obj/tests/bench/%.o $(BUILD)/posix/lib/libtools.a $(posix_TEST_LIBS)
+	@mkdir -p $(@D)
+	@echo "bench: $@"
+	$(Q)gcc -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(posix_LDFLAGS)
+-include $(BENCH:$(BUILD)/bench/%=$(BUILD)/posix/obj/tests/bench/%.d)
+bench: posix tools $(BENCH)
+	@tests/bench/run
