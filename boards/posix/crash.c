@@ -87,7 +87,7 @@ static void on_fatal_signal(int number, siginfo_t *info, void *context)
     static char text[200];
     struct strbuf line = STRBUF(text);
     say(&line);
-    strbuf_printf(&line, "crash: signal %d at address %p", number, info->si_addr);
+    strbuf_printf(&line, "crash: signal %d at address 0x%zx", number, (size_t)info->si_addr);
     say(&line);
     uintptr_t sp = show_registers(&line, context);
     show_task(&line);
