@@ -12,7 +12,7 @@
 
 struct login_guard {
     struct {
-        uint64_t network[2];
+        struct ip_addr_any addr; /* the latest of its source */
         uint64_t last_ms;
         unsigned failures; /* 0: free */
     } entry[LOGIN_GUARD_MAX];
