@@ -313,7 +313,7 @@ static enum rc write_image(struct writer *w, const struct list_input *in, struct
 
 /* --- reading back --- */
 
-static bool same_entry(const struct list_source_domain *d, const struct list_entry *e)
+bool list_source_says(const struct list_source_domain *d, const struct list_entry *e)
 {
     if (e->mode != d->mode || e->mx_count != d->mx_count)
         return false;
@@ -327,9 +327,9 @@ static bool same_entry(const struct list_source_domain *d, const struct list_ent
 static enum rc check_entry(struct writer *w, const struct list_source_domain *d)
 {
     struct list_entry e;
-    if (list_next(&w->check.it, &e) != RC_OK || strcmp(w->check.it.name, d->name) != 0 || !same_entry(d, &e))
+    if (list_next(&w->check.it, &e) != RC_OK || strcmp(w->check.it.name, d->name) != 0 || !list_source_says(d, &e))
         return RC_CORRUPT;
-    if (list_find(&w->check.list, span_of(d->name), &e) != RC_OK || !same_entry(d, &e))
+    if (list_find(&w->check.list, span_of(d->name), &e) != RC_OK || !list_source_says(d, &e))
         return RC_CORRUPT;
     return RC_OK;
 }

@@ -37,6 +37,8 @@ enum rc list_write_sorted(const struct list_input *in, struct byte_buffer *out) 
 enum rc list_write(struct list_source *s, struct byte_buffer *out) MUST_CHECK;
 /* Bytewise order of keys, as in the list: names from the TLD down. */
 int list_name_cmp(const char *a, const char *b);
+/* Whether an entry read from a list says what the domain does: mode, and patterns in their order. The name is not looked at. */
+bool list_source_says(const struct list_source_domain *d, const struct list_entry *e);
 void list_source_free(struct list_source *s);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "toolchain/tools/common/command_line.h"
 #include "toolchain/tools/postern-image/commands.h"
 
 static const char usage[] =
@@ -42,19 +43,14 @@ enum rc fail(const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
-    fprintf(stderr, "error: ");
-    vfprintf(stderr, format, ap);
-    fprintf(stderr, "\n");
+    tool_complain(format, ap);
     va_end(ap);
     return RC_INVALID;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        int (*run)(int argc, char **argv);
-    } commands[] = {
+    static const struct tool_command commands[] = {
         { "data", command_data }, { "list", command_list },     { "keys", command_keys },   { "keyring", command_keyring },
         { "sign", command_sign }, { "verify", command_verify }, { "delta", command_delta }, { "text", command_text },
     };
@@ -62,13 +58,6 @@ int main(int argc, char **argv)
         fputs(usage, stdout);
         return 0;
     }
-    for (size_t i = 0; argc >= 2 && i < sizeof commands / sizeof commands[0]; i++) {
-        if (strcmp(argv[1], commands[i].name) != 0)
-            continue;
-        int result = commands[i].run(argc - 1, argv + 1);
-        if (fflush(stdout) != 0 || ferror(stdout))
-            return fail("cannot write the output") == RC_OK ? 0 : 1;
-        return result;
-    }
-    return bad_usage();
+    int result = tool_run(commands, sizeof commands / sizeof commands[0], argc, argv);
+    return result < 0 ? bad_usage() : result;
 }

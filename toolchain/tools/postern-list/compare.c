@@ -52,17 +52,6 @@ static int check_whole(const char *path, const struct list *l)
     return 0;
 }
 
-static bool says_the_same(const struct list_entry *e, const struct list_source_domain *d)
-{
-    if (e->mode != d->mode || e->mx_count != d->mx_count)
-        return false;
-    for (unsigned i = 0; i < d->mx_count; i++) {
-        if (strcmp(list_entry_mx(e, i), d->mx[i]) != 0)
-            return false;
-    }
-    return true;
-}
-
 /* Each domain of the file is looked up, so the list has no others when the counts agree. */
 static unsigned differences_from(const struct list *l, struct policy_json *p, const char *json_path)
 {
@@ -72,7 +61,7 @@ static unsigned differences_from(const struct list *l, struct policy_json *p, co
     enum rc rc = policy_json_rewind(p);
     while (rc == RC_OK && (rc = policy_json_next(p, &d)) == RC_OK) {
         enum rc found = list_find(l, span_of(d.name), &e);
-        if (found == RC_OK && says_the_same(&e, &d))
+        if (found == RC_OK && list_source_says(&d, &e))
             continue;
         differences++;
         fail("%s: line %u: %s is %s", json_path, p->line, d.name,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "hal/base/datetime.h"
+#include "toolchain/tools/common/command_line.h"
 #include "toolchain/tools/common/progress.h"
 #include "toolchain/tools/postern-observe/publish.h"
 #include "toolchain/tools/postern-observe/state.h"
@@ -52,9 +53,7 @@ __attribute__((format(printf, 1, 2))) static int fail(const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
-    fprintf(stderr, "error: ");
-    vfprintf(stderr, format, ap);
-    fprintf(stderr, "\n");
+    tool_complain(format, ap);
     va_end(ap);
     return 1;
 }
