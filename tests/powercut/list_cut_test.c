@@ -15,6 +15,7 @@
 #include "firmware/settings_log.h"
 #include "firmware/trust_store.h"
 #include "tests/support/flash_sim.h"
+#include "tests/support/list_box.h"
 #include "tests/support/list_image.h"
 #include "tests/support/signing.h"
 #include "toolchain/tools/common/delta_writer.h"
@@ -24,8 +25,7 @@
 #define SLOT_BYTES (5 * BLOCK)
 #define IMAGES 4 /* active at first; the whole image; what the delta makes; the one after the cut */
 
-static const struct flash_map map = { .settings = { 0, SETTINGS_BYTES },
-                                      .list = { { SETTINGS_BYTES, SLOT_BYTES }, { SETTINGS_BYTES + SLOT_BYTES, SLOT_BYTES } } };
+static const struct flash_map map = LIST_BOX_MAP(SETTINGS_BYTES, SLOT_BYTES);
 static struct byte_buffer image[IMAGES], delta;
 static jmp_buf cut_jump;
 static unsigned acknowledged; /* the image that was said to be in use */
@@ -48,12 +48,7 @@ static void make_images(void)
 
 static void boot(void)
 {
-    assert_int_equal(settings_log_open(map.settings.addr, map.settings.size_bytes), RC_OK);
-    alert_clear(ALERT_LIST_NONE);
-    alert_clear(ALERT_LIST_DAMAGED);
-    trust_store_init();
-    list_store_init(&map);
-    list_update_init();
+    list_box_boot(&map);
 }
 
 static void update(const struct byte_buffer *bytes, unsigned makes)

@@ -223,6 +223,21 @@ static void last_look(void)
     _exit(0);
 }
 
+/* What each cut starts from: a flash that was never used. */
+static void begin_with_blank_flash(void)
+{
+    memset(shared, 0, sizeof *shared);
+    memset(shared->image, 0xff, FLASH_BYTES);
+    memcpy(aged, shared, sizeof *shared);
+}
+
+/* The day from the beginning, with the cut that is set; then what must hold after it. */
+static bool survives(void (*day)(void))
+{
+    memcpy(shared, aged, sizeof *shared);
+    return in_child(day) && in_child(recovery_and_next_day) && in_child(last_look);
+}
+
 static bool one_cut(void)
 {
     memcpy(shared, aged, sizeof *shared);
@@ -320,19 +335,16 @@ static void any_subset_before_a_commit_holds(void **state)
 {
     (void)state;
     unsigned cuts = 0, failures = 0;
-    memset(shared, 0, sizeof *shared);
-    memset(shared->image, 0xff, FLASH_BYTES);
-    memcpy(aged, shared, sizeof *shared);
+    begin_with_blank_flash();
     cut.at = UINT64_MAX / 2;
     assert_true(in_child(long_mails));
     uint64_t sync_at[4];
     memcpy(sync_at, shared->sync_at, sizeof sync_at);
     for (unsigned i = 0; i < 4 && failures < 5; i++)
         for (unsigned k = 0; k < 24; k++, cuts++) {
-            memcpy(shared, aged, sizeof *shared);
             cut.at = sync_at[i];
             cut.seed = 1000 + 7919 * cuts;
-            if (in_child(long_mails) && in_child(recovery_and_next_day) && in_child(last_look))
+            if (survives(long_mails))
                 continue;
             failures++;
             print_error("long mails cut at %lu seed %lu: %s\n", (unsigned long)cut.at, (unsigned long)cut.seed, shared->why);
@@ -384,18 +396,15 @@ static void an_empty_spool_remembers(void **state)
 {
     (void)state;
     unsigned cuts = 0, failures = 0;
-    memset(shared, 0, sizeof *shared);
-    memset(shared->image, 0xff, FLASH_BYTES);
-    memcpy(aged, shared, sizeof *shared);
+    begin_with_blank_flash();
     cut.at = UINT64_MAX / 2;
     cut.torn = false;
     assert_true(in_child(quiet_day));
     uint64_t operations = shared->operations;
     for (cut.at = 0; cut.at <= operations && failures < 5; cut.at += 3, cuts++) {
-        memcpy(shared, aged, sizeof *shared);
         cut.torn = cuts % 2;
         cut.seed = cuts % 4;
-        if (in_child(quiet_day) && in_child(recovery_and_next_day) && in_child(last_look))
+        if (survives(quiet_day))
             continue;
         failures++;
         print_error("quiet day cut at %lu: %s\n", (unsigned long)cut.at, shared->why);

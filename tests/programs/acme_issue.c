@@ -5,39 +5,18 @@
  * the chain, and one line of JSON: rc, why, problem, account, requests. The account's key is that of --key, or a new one. */
 #include <arpa/inet.h>
 #include <signal.h>
-#include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "hal/base/pem.h"
-#include "hal/board.h"
 #include "hal/crypto/der_cert.h"
-#include "hal/entropy.h"
 #include "hal/random.h"
 #include "net/acme.h"
 #include "net/tls.h"
 #include "net/x509_key.h"
+#include "tests/programs/program_board.h"
 #include "tests/support/socket_stream.h"
 
 #define ARENA_BYTES (64u * 1024)
-
-uint64_t clock_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-enum rc entropy_read(void *out, size_t len)
-{
-    return getrandom(out, len, 0) == (ssize_t)len ? RC_OK : RC_IO;
-}
-
-void board_panic(const char *why)
-{
-    fprintf(stderr, "panic: %s\n", why);
-    abort();
-}
 
 static void die(const char *what)
 {

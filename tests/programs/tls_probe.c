@@ -8,42 +8,19 @@
  *   --timeout MS  of the handshake                     --flood N     sends N more bytes of lines of 1000 */
 #include <arpa/inet.h>
 #include <signal.h>
-#include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "hal/base/pem.h"
-#include "hal/board.h"
 #include "hal/crypto/der_cert.h"
-#include "hal/entropy.h"
 #include "hal/random.h"
 #include "net/tls_session.h"
+#include "tests/programs/program_board.h"
 #include "tests/support/socket_stream.h"
 
 #define ROOTS_MAX 256
 #define ROOT_BYTES 4096
 #define ARENA_MAX (128u * 1024)
 #define LINE_MAX_BYTES 4000
-
-/* --- the board */
-
-uint64_t clock_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-enum rc entropy_read(void *out, size_t len)
-{
-    return getrandom(out, len, 0) == (ssize_t)len ? RC_OK : RC_IO;
-}
-
-void board_panic(const char *why)
-{
-    fprintf(stderr, "panic: %s\n", why);
-    abort();
-}
 
 static void die(const char *what)
 {

@@ -10,6 +10,7 @@
 #include "firmware/settings_log.h"
 #include "firmware/trust_store.h"
 #include "tests/support/flash_sim.h"
+#include "tests/support/list_box.h"
 #include "tests/support/list_image.h"
 #include "tests/support/signing.h"
 #include "tests/support/tls_pair.h"
@@ -25,15 +26,11 @@ static struct byte_buffer old, new;
 static uint32_t ticket;
 static struct list_update_view view;
 
-static const struct flash_map map = { .settings = { 0, SETTINGS_BYTES },
-                                      .list = { { SETTINGS_BYTES, SLOT_BYTES }, { SETTINGS_BYTES + SLOT_BYTES, SLOT_BYTES } } };
+static const struct flash_map map = LIST_BOX_MAP(SETTINGS_BYTES, SLOT_BYTES);
 
 static void boot(void)
 {
-    assert_int_equal(settings_log_open(map.settings.addr, map.settings.size_bytes), RC_OK);
-    trust_store_init();
-    list_store_init(&map);
-    list_update_init();
+    list_box_boot(&map);
 }
 
 static int set_up(void **state)
