@@ -6,7 +6,7 @@
 #include "hal/base/rc.h"
 #include "hal/base/strbuf.h"
 
-/* About 100 million instructions: a login costs a Cortex-M7 a quarter of a second, and a thief of the flash as much for each guess. */
+/* About 100 million instructions: a login costs a Cortex-M7 at 400 MHz about a quarter of a second, and a thief of the flash as much for each guess. */
 #define PASSWORD_ITERATIONS 20000
 #define PASSWORD_ITERATIONS_MAX 1000000
 #define PASSWORD_MIN 8

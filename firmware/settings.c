@@ -336,7 +336,7 @@ enum rc settings_commit(struct strbuf *why)
 {
     strbuf_clear(why);
     if (!staged_fits()) {
-        strbuf_puts(why, "the settings would not fit into 8192 bytes");
+        strbuf_printf(why, "the settings would not fit into %u bytes", (unsigned)POOL_BYTES);
         return RC_FULL;
     }
     enum rc rc = write_staged();

@@ -1,5 +1,5 @@
 /* The server side of an SMTP session: one dialogue from greeting to close (RFC 5321 with PIPELINING, SIZE, 8BITMIME, SMTPUTF8, CHUNKING,
- * ENHANCEDSTATUSCODES, DSN, STARTTLS, AUTH later). Knows no policy: it asks its owner through struct smtp_server_ops.
+ * ENHANCEDSTATUSCODES, DSN, STARTTLS, AUTH). Knows no policy: it asks its owner through struct smtp_server_ops.
  * Bounds on time, lines, errors and recipients are in struct smtp_server_limits. */
 #ifndef NET_SMTP_SERVER_H
 #define NET_SMTP_SERVER_H
