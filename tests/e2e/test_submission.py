@@ -20,7 +20,7 @@ HOME = f"{net.CLIENTS}60"  # an address outside, as of somebody at home
 def box(make_box, board):
     box = make_box(board=board, settings={"net.address": f"{net.PREFIX}.0.{50 if board == 'posix' else 51}/16", "mail.user.anna": PASSWORD,
                                           "mail.user.printer": "another secret", "mail.user_senders.printer": "scan@office.example",
-                                          "mail.quota_user": "5"})
+                                          "mail.quota_user": "5", "mail.quota_address": "2"})
     yield box
     assert "Sanitizer" not in box.errors()
     box.stop()
@@ -122,6 +122,17 @@ def test_what_exceeds_the_quota_is_held_until_released(box, sink):
     while box.json("queue")["count"]:
         assert time.time() < end
         time.sleep(0.3)
+
+
+def test_a_trusted_address_has_a_quota_of_its_own(box, sink):
+    source = f"{net.PREFIX}.1.{77 if box.board == 'posix' else 78}"
+    before = box.json("stats")["counters"]["over_quota"]
+    for i in range(3):
+        client.send(box, "anna@office.example", f"bob@{sink.domain}", client.mail(f"trusted {i}"), source=source)
+    held = [q for q in box.json("queue")["queue"] if q["state"] == "held"]
+    assert len(held) == 1 and box.json("stats")["counters"]["over_quota"] == before + 1
+    assert f"address {source}" in [a["text"] for a in box.json("status")["alerts"] if a["name"] == "quota"][0]
+    box.console(f"queue release {held[0]['id']}")
 
 
 def test_guessing_gets_slower_and_is_shut_out(box):
