@@ -251,7 +251,7 @@ test:
 	@$(MAKE) check
 	@$(MAKE) all size
 	@$(MAKE) unit vectors fuzz-short powercut
-	@$(MAKE) tools-test e2e
+	@$(MAKE) -k -Otarget tools-test e2e
 	@$(MAKE) size
 demo run:
 	@$(MAKE) deps

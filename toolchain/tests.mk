@@ -67,10 +67,13 @@ fuzz: $(FUZZERS)
 
 tools-test: tools
 	@toolchain/run-pytest tests/tools
-# Each file in a process of its own: a namespace and servers of its own, so that none inherits what another left.
-e2e: all posix-asan selftest test-programs $(PKI)/.stamp
-	@failed=; for t in tests/e2e/test_*.py; do toolchain/run-pytest $$t || failed="$$failed $$t"; done; \
-		[ -z "$$failed" ] || { echo "e2e: failed:$$failed" >&2; exit 1; }
+# Each file in a process of its own: a namespace and servers of its own, so that none inherits what another left, and
+# as many at a time as make has jobs. `make -k` goes on after one that failed.
+E2E := $(patsubst tests/e2e/%.py,e2e-%,$(wildcard tests/e2e/test_*.py))
+.PHONY: $(E2E)
+$(E2E): e2e-%: all posix-asan selftest test-programs $(PKI)/.stamp
+	@toolchain/run-pytest tests/e2e/$*.py
+e2e: $(E2E)
 # Programs of the measurements: the posix board's own flags and libraries, no sanitizers.
 BENCH := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 $(BENCH): $(BUILD)/bench/%: $(BUILD)/posix/obj/tests/bench/%.o $(BUILD)/posix/lib/libtools.a $(posix_TEST_LIBS)
