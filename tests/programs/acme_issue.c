@@ -124,24 +124,26 @@ static void done(void *ctx, const struct acme_challenge *c)
 
 static struct acme acme;
 static struct http_client http;
-static char chain_text[16384];
+static char memory[ACME_MEMORY_LEAST + 1024], certificate_key[X509_KEY_PEM_MAX];
+static struct span chain;
 
 static enum rc issue(void)
 {
-    static char body[ACME_BODY_BYTES], jws[ACME_JWS_BYTES], url[URL_TEXT_MAX], key[X509_KEY_PEM_MAX], csr_memory[1500];
-    struct strbuf directory = STRBUF(url), certificate_key = STRBUF(key), csr = STRBUF(csr_memory), chain = STRBUF(chain_text);
+    static char url[URL_TEXT_MAX];
+    struct strbuf directory = STRBUF(url), key = STRBUF(certificate_key);
     const struct acme_solver solver = { options.type, prepare, done, NULL };
-    if (url_canonical(span_of(options.directory), &directory) != RC_OK || x509_key_make(&certificate_key) != RC_OK ||
-        x509_csr(strbuf_span(&certificate_key), options.names, options.count, &csr) != RC_OK)
-        die("bad directory or names");
-    enum rc rc = acme_open(&acme, &http, strbuf_span(&directory), span_of(account_key), body, jws);
-    if (rc == RC_OK)
-        rc = acme_account(&acme, SPAN("admin@office.example"), options.binding.kid.len ? &options.binding : NULL);
-    if (rc == RC_OK)
-        rc = acme_order(&acme, options.names, options.count, span_of(options.profile));
-    if (rc == RC_OK)
-        rc = acme_authorize(&acme, &solver);
-    return rc == RC_OK ? acme_finalize(&acme, strbuf_span(&csr), &chain) : rc;
+    if (url_canonical(span_of(options.directory), &directory) != RC_OK || x509_key_make(&key) != RC_OK)
+        die("bad directory");
+    const struct acme_wish wish = { .contact = SPAN("admin@office.example"),
+                                    .binding = options.binding.kid.len ? &options.binding : NULL,
+                                    .names = options.names,
+                                    .count = options.count,
+                                    .key = strbuf_span(&key),
+                                    .profile = span_of(options.profile),
+                                    .solvers = &solver,
+                                    .solver_count = 1 };
+    enum rc rc = acme_open(&acme, &http, strbuf_span(&directory), span_of(account_key), memory, sizeof memory);
+    return rc == RC_OK ? acme_obtain(&acme, &wish, &chain) : rc;
 }
 
 int main(int argc, char **argv)
@@ -168,12 +170,12 @@ int main(int argc, char **argv)
     http_client_init(&http, &stream, connect_tls, NULL, "acme_issue");
     enum rc rc = issue();
     http_client_close(&http);
-    char memory[1024];
-    struct strbuf out = STRBUF(memory);
+    char line[1024];
+    struct strbuf out = STRBUF(line);
     strbuf_printf(&out, "{\"rc\":\"%s\",\"problem\":\"%s\",\"connections\":%u,\"why\":", rc_name(rc), acme.problem, connections);
     strbuf_add_json(&out, span_of(rc == RC_OK ? "" : acme.why));
     strbuf_puts(&out, ",\"account\":");
-    strbuf_add_json(&out, span_of(acme.account));
-    printf("%s%s}\n", chain_text, memory);
+    strbuf_add_json(&out, acme_account_url(&acme));
+    printf("%.*s%s}\n", (int)chain.len, chain.p, line);
     return 0;
 }
