@@ -18,7 +18,7 @@ from test_certificates import paste, shown_chain
 RTC = "2026-06-01T12:00:00Z"
 RECIPIENTS = 8  # more than a batch
 LONG = ".".join(["x" * 60] * 3)
-CASES = {"ecdsa": "ecdsa", "rsa": "rsa", "rsa-4096": "rsa-4096"}
+CASES = ("ecdsa", "p521", "rsa", "rsa-4096")
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 COMMANDS = ["help", "status", "status json", "show", "show json", "policy {listed}", "policy {listed} json", "queue", "queue json", "list",
             "list find example", "cert", "cert info json", "dns", "dns {listed} MX", "dns {listed} MX json", "log 400", "trace deliver", "stats", "time",

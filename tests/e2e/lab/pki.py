@@ -13,7 +13,9 @@ FAR = datetime.datetime(2045, 1, 1)
 
 
 def new_key(kind="ecdsa"):
-    """kind: "ecdsa" (P-256), "rsa" (2048 bits) or "rsa-4096"."""
+    """kind: "ecdsa" (P-256), "p521", "rsa" (2048 bits) or "rsa-4096"."""
+    if kind == "p521":
+        return ec.generate_private_key(ec.SECP521R1())
     if kind == "ecdsa":
         return ec.generate_private_key(ec.SECP256R1())
     return rsa.generate_private_key(public_exponent=65537, key_size=int(kind.partition("-")[2] or 2048))
