@@ -1,6 +1,7 @@
 /* The box's first certificate, before it has one from an authority: P-256, signed by itself, for a server. */
 #include <string.h>
 
+#include <mbedtls/asn1write.h>
 #include <mbedtls/ecp.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/platform_util.h>
@@ -31,6 +32,16 @@ static int make_key(struct workshop *w)
     return error != 0 ? error : mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(w->key), tls_rng, NULL);
 }
 
+/* Not by mbedTLS's reader of names as text, which would be 1.6 KB for this one use. */
+static bool set_common_name(mbedtls_asn1_named_data **dn, const char *cn)
+{
+    mbedtls_asn1_named_data *name = mbedtls_asn1_store_named_data(dn, MBEDTLS_OID_AT_CN, MBEDTLS_OID_SIZE(MBEDTLS_OID_AT_CN),
+                                                                  (const unsigned char *)cn, strlen(cn));
+    if (name != NULL)
+        name->val.tag = MBEDTLS_ASN1_UTF8_STRING;
+    return name != NULL;
+}
+
 static int set_names(struct workshop *w, const char *const *names, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -44,12 +55,9 @@ static int set_names(struct workshop *w, const char *const *names, unsigned coun
     int error = mbedtls_x509write_crt_set_subject_alternative_name(&w->cert, &w->names[count - 1]);
     if (error != 0)
         return error;
-    char subject_text[SUBJECT_CN_MAX + 4];
-    struct strbuf subject = STRBUF(subject_text);
-    strbuf_printf(&subject, "CN=%s", names[0]);
-    const char *dn = subject.overflow ? "CN=postern" : subject_text;
-    error = mbedtls_x509write_crt_set_subject_name(&w->cert, dn);
-    return error != 0 ? error : mbedtls_x509write_crt_set_issuer_name(&w->cert, dn);
+    const char *cn = strlen(names[0]) > SUBJECT_CN_MAX ? "postern" : names[0];
+    bool named = set_common_name(&w->cert.MBEDTLS_PRIVATE(subject), cn) && set_common_name(&w->cert.MBEDTLS_PRIVATE(issuer), cn);
+    return named ? 0 : MBEDTLS_ERR_X509_ALLOC_FAILED;
 }
 
 static int set_validity(struct workshop *w, int64_t not_before, unsigned days)
