@@ -44,6 +44,7 @@
 #define MBEDTLS_SHA1_ALT
 #define MBEDTLS_SHA224_C /* SHA-256's small sister: PSA derives one from the other */
 #define MBEDTLS_SHA256_C
+#define MBEDTLS_SHA256_SMALLER /* -1.2 KB, as below */
 #define MBEDTLS_SHA384_C
 #define MBEDTLS_SHA512_C
 #define MBEDTLS_SHA512_SMALLER /* -1.8 KB; only transcripts and certificates are hashed with it */
@@ -69,7 +70,6 @@
 #define MBEDTLS_ASN1_WRITE_C
 #define MBEDTLS_PK_C
 #define MBEDTLS_PK_PARSE_C
-#define MBEDTLS_PK_PARSE_EC_EXTENDED
 #define MBEDTLS_PK_PARSE_EC_COMPRESSED
 #define MBEDTLS_PK_WRITE_C
 #define MBEDTLS_BASE64_C
@@ -78,6 +78,8 @@
 
 /* --- PSA: TLS 1.3's key schedule runs on it ------------------------------------------------------------------------------ */
 #define MBEDTLS_PSA_CRYPTO_C
+#define MBEDTLS_PSA_CRYPTO_CONFIG
+#define MBEDTLS_PSA_CRYPTO_CONFIG_FILE "psa_config.h"
 #define MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG /* one generator on the box, hal/random.h */
 /* PSA_KEY_STORE_DYNAMIC stays off: its slots would be cut from one session's arena and used by another's. 32 static
  * slots do for 24 handshakes at once, each holds one while it waits. */
@@ -103,6 +105,12 @@
 #define MBEDTLS_SSL_TLS1_3_COMPATIBILITY_MODE
 #define MBEDTLS_KEY_EXCHANGE_ECDHE_RSA_ENABLED
 #define MBEDTLS_KEY_EXCHANGE_ECDHE_ECDSA_ENABLED
+/* The same nine that net/tls_config.c orders: without this, mbedTLS keeps a list of all that it has ever known. */
+#define MBEDTLS_SSL_CIPHERSUITES                                                                                       \
+    MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256, MBEDTLS_TLS1_3_AES_128_GCM_SHA256, MBEDTLS_TLS1_3_AES_256_GCM_SHA384,     \
+        MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,        \
+        MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,          \
+        MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
 #define MBEDTLS_SSL_EXTENDED_MASTER_SECRET
 #define MBEDTLS_SSL_KEEP_PEER_CERTIFICATE /* TLS 1.3 needs it; causes of failure are named from it */
 #define MBEDTLS_SSL_SERVER_NAME_INDICATION

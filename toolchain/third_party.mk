@@ -31,5 +31,5 @@ $(BUILD)/$1/third/$2/%.o: $(THIRD)/$2/%.c $(THIRD)/$2/.stamp $$(CONFIG_$2) $(BUI
 	$(Q)$4 -std=gnu11 -w -ffunction-sections -fdata-sections $$(INC_$2) $$($1_FLAGS) \
 		$$(if $$(filter $(FAST_FILES),$$*.c),-O2) $$(if $$(filter src/int/%,$$*),-fno-sanitize=address) -c -o $$@ $$<
 endef
-CONFIG_mbedtls := toolchain/mbedtls_config.h
+CONFIG_mbedtls := toolchain/mbedtls_config.h toolchain/psa_config.h
 CONFIG_lwip := $(wildcard toolchain/lwip_port/*.h toolchain/lwip_port/arch/*.h boards/*/lwip_sizes.h)

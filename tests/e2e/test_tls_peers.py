@@ -172,6 +172,13 @@ def test_client_groups(version, group):
     assert answer == LINE[::-1]
 
 
+@pytest.mark.parametrize("signature", ["rsa_pss_rsae_sha256", "rsa_pss_rsae_sha384", "rsa_pss_rsae_sha512", "RSA+SHA256", "RSA+SHA512"])
+def test_client_tls12_rsa_signatures(signature):
+    with openssl_server("rsa", VERSIONS["TLSv1.2"], "-sigalgs", signature) as port:
+        facts, _ = probe_client(port)
+    expect_good(facts, "TLSv1.2")
+
+
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
 @pytest.mark.parametrize("label", ["ec", "rsa"])
 def test_client_to_gnutls(version, label):
