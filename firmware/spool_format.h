@@ -4,7 +4,8 @@
 
 #include "firmware/spool.h"
 
-#define SPOOL_UNIT 32u           /* every record starts at a multiple: any program unit up to 32 works */
+#define SPOOL_UNIT 32u /* every record starts at a multiple: any program unit up to 32 works */
+#define SPOOL_SEGMENT_MIN_BYTES (32u * 1024)
 #define SEGMENT_HEADER_BYTES 96u /* wear header, opening header, its copy */
 #define SEGMENT_OPENING_AT 32u
 #define SEGMENT_OPENING_BYTES 64u /* both copies */

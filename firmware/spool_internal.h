@@ -10,7 +10,6 @@
 #include "firmware/spool_format.h"
 
 #define SPOOL_SEGMENTS_MAX PLAN_SPOOL_SEGMENTS
-#define SPOOL_SEGMENT_MIN_BYTES (32u * 1024)
 #define SPOOL_WINDOW_ENTRIES PLAN_SPOOL_WINDOW_MESSAGES /* x 64 bytes, at most 32 KiB */
 #define SPOOL_WRITERS_MAX 64
 /* At least so much, and at least SPOOL_RESERVE_BLOCKS segments, for settling and own mail. */

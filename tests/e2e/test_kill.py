@@ -4,10 +4,13 @@ simulated flash (tests/powercut).
 
 POSTERN_KILLS gives the number of kills; the default is a handful."""
 
+import json
 import os
 import random
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -84,18 +87,34 @@ def test_nothing_answered_250_is_lost_over_kills(make_box, board, sink):
     box.stop()
 
 
+def rescued(box, ident):
+    """What the host tool makes of a dead box's flash."""
+    out = Path(box.folder) / f"rescued-{ident}"
+    tool = Path(__file__).resolve().parents[2] / "build/tools/postern-image"
+    said = subprocess.run([tool, "rescue", box.flash, "-o", out], capture_output=True, text=True, timeout=60)
+    assert said.returncode == 0 and "1 queued mail, 0 of them damaged" in said.stdout, said
+    return (out / f"{ident}.eml").read_bytes(), json.loads((out / f"{ident}.json").read_text())
+
+
+@pytest.mark.boards("posix", "virt", "mps2-an500")
 def test_the_queue_survives_and_says_why_after_a_kill(make_box, board, names):
-    dead = net.address(f"{net.PREFIX}.5.{11 if board == 'posix' else 12}")
+    n = ("posix", "virt", "mps2-an500").index(board)
+    dead = net.address(f"{net.PREFIX}.5.{11 + n}")
     domain = f"dead-{board}.example"
     names.mail_domain(domain, f"mx.{domain}", dead)
-    box = make_box(board=board, settings={"net.address": f"{net.PREFIX}.0.{22 if board == 'posix' else 23}/16"})
+    box = make_box(board=board, settings={"net.address": f"{net.PREFIX}.0.{22 + n}/16"})
     body = client.mail("kept", "\r\n".join(f"line {i}" for i in range(3000)))
     ident = client.send(box, "anna@office.example", f"bob@{domain}", body, source=net.OFFICE).split()[-1]
     box.wait_log(rf"waits id={ident}")
-    box.restart()
+    box.kill()
+    mail, envelope = rescued(box, ident)
+    assert mail.endswith(body.encode()) and mail.startswith(b"Received: ") and not envelope["damaged"]
+    assert envelope["sender"] == "anna@office.example" and envelope["attempts"] >= 1
+    assert [r["address"] for r in envelope["recipients"]] == [f"bob@{domain}"] and "could not be reached" in envelope["recipients"][0]["reply"]
+    box.start()
     entry = box.json("queue")["queue"][0]
     assert entry["id"] == ident and "could not be reached" in entry["reason"] and entry["attempts"] >= 1
-    mx = FakeMx(dead, f"mx.{domain}")
+    mx = FakeMx(dead, f"mx.{domain}", starttls="none")
     box.console(f"queue retry {ident}")
     got = mx.wait_for()["body"]
     assert got.endswith(body.rstrip("\r\n").encode())

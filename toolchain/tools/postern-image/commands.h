@@ -13,6 +13,7 @@ int command_sign(int argc, char **argv);
 int command_verify(int argc, char **argv);
 int command_delta(int argc, char **argv);
 int command_text(int argc, char **argv);
+int command_rescue(int argc, char **argv);
 
 /* Prints the usage; returns 2. */
 int bad_usage(void);

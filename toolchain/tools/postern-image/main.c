@@ -31,6 +31,9 @@ static const char usage[] =
     "                     a patch by which a box that has the list image OLD makes NEW\n"
     "  text IMAGE [--from LINE]\n"
     "                     a list image or a patch as text, for the console's 'list receive'\n"
+    "  rescue FLASH [--unfinished] -o DIR\n"
+    "                     the queued mail of a dead box from the contents of its data flash: ID.eml, and ID.json with its "
+    "envelope\n"
     "The keys' folder is build/keys, or what POSTERN_KEYS names.\n";
 
 int bad_usage(void)
@@ -51,8 +54,9 @@ enum rc fail(const char *format, ...)
 int main(int argc, char **argv)
 {
     static const struct tool_command commands[] = {
-        { "data", command_data }, { "list", command_list },     { "keys", command_keys },   { "keyring", command_keyring },
-        { "sign", command_sign }, { "verify", command_verify }, { "delta", command_delta }, { "text", command_text },
+        { "data", command_data },       { "list", command_list }, { "keys", command_keys },
+        { "keyring", command_keyring }, { "sign", command_sign }, { "verify", command_verify },
+        { "delta", command_delta },     { "text", command_text }, { "rescue", command_rescue },
     };
     if (argc >= 2 && (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0)) {
         fputs(usage, stdout);
