@@ -166,8 +166,8 @@ def test_what_was_settled_stays_settled(tmp_path):
     s.mail(4)
     s.status(OUTCOME, 1, 1, waiting=0, state=DELIVERED, code=250)
     s.status(SETTLED, 1, 2, waiting=0)
-    for kind, index in ((ENVELOPE, 0), (RECIPIENT, 0)):
-        s.kill(kind, 1, index, 0)  # a cut while it is wiped
+    for kind, serial in ((ENVELOPE, 0), (RECIPIENT, 0), (OUTCOME, 1)):
+        s.kill(kind, 1, 0, serial)  # a cut while it is wiped
     s.status(OUTCOME, 2, 1, waiting=0, state=DELIVERED, code=250)
     s.status(OUTCOME, 3, 1, waiting=0, state=BOUNCED, code=550)  # its bounce may not have been written
     got = Rescued(tmp_path, s.flash)
@@ -218,17 +218,34 @@ def test_a_lost_header_of_a_body_record_leaves_a_known_hole(tmp_path):
 
 def test_a_lost_commit_of_a_mail_with_a_status_is_no_loss(tmp_path):
     s = Spool()
-    s.mail(1)
-    s.status(DEFER, 1, 1, attempts=2)
-    s.flip(COMMIT, 1, 0, 0, byte=9)
+    for n in (1, 2, 3):
+        s.mail(n)
+        s.status(DEFER, n, 1, attempts=2)
+        s.flip(COMMIT, n, 0, 0, byte=9)
+    s.flip(BODY, 2, 1000, 0)
+    s.flip(BODY, 3, 1000, 0, byte=9)
     got = Rescued(tmp_path, s.flash, code=1)
     assert got.body(1) == TEXT and got.json[1]["attempts"] == 2
+    assert "the message differs from what was accepted" in got.json[2]["damaged"] and got.json[3]["missing_bytes"] == 1000
 
 
-def test_one_rotten_opening_is_not_the_end_of_a_segment(tmp_path):
+def test_the_newest_status_tells_whether_it_is_held(tmp_path):
     s = Spool()
     s.mail(1)
-    s.flash[s.base + 40] ^= 1
+    s.status(HOLD, 1, 1, flags=1)
+    s.status(HOLD, 1, 2, flags=0)
+    s.mail(2)
+    s.status(HOLD, 2, 1, flags=1)
+    s.status(DEFER, 2, 2, attempts=4)
+    got = Rescued(tmp_path, s.flash)
+    assert "held" not in got.json[1] and "held" not in got.json[2] and got.json[2]["attempts"] == 4
+
+
+@pytest.mark.parametrize("copy", (32, 64))
+def test_one_rotten_opening_is_not_the_end_of_a_segment(tmp_path, copy):
+    s = Spool()
+    s.mail(1)
+    s.flash[s.base + copy + 8] ^= 1
     assert Rescued(tmp_path, s.flash).body(1) == TEXT
 
 
