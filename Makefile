@@ -215,7 +215,7 @@ include toolchain/tests.mk
 # --- Checks and reports ------------------------------------------------------------------------------------------------------
 
 OUR_C := $(sort $(wildcard $(foreach d,hal hal/base hal/crypto net policy firmware boards/* boards/drivers tests/fuzz \
-	tests/bench tests/support tests/unit/* tests/vectors tests/powercut toolchain/tools/* toolchain/lwip_port toolchain,$d/*.c $d/*.h)))
+	tests/bench tests/bench/cortex tests/support tests/unit/* tests/vectors tests/powercut toolchain/tools/* toolchain/lwip_port toolchain,$d/*.c $d/*.h)))
 check: $(INC_STAMP)
 	@toolchain/check-style $(OUR_C)
 	@toolchain/check-arrows $(BUILD)/inc
@@ -242,7 +242,7 @@ tools: $(KEYS)/keyring.img
 # --- What people call --------------------------------------------------------------------------------------------------------
 
 deps:
-	@toolchain/install-packages toolchain/packages.build toolchain/packages.test
+	@toolchain/install-packages toolchain/packages.build toolchain/packages.test toolchain/packages.bench
 	@toolchain/fetch-deps $(THIRD)
 # These start on a machine that may lack the sources which the rules above find by wildcard: hence a second make.
 test:
@@ -276,5 +276,5 @@ clean:
 help:
 	@sed -n 's/^| \(`make.*\) |$$/\1/p' toolchain/README.md | sed 's/`//g; s/ | /\t/' | expand -t 26
 
-.PHONY: all deps tools selftest tests-built test-programs unit vectors powercut fuzz fuzz-short tools-test e2e bench check format \
+.PHONY: all deps tools selftest tests-built test-programs unit vectors powercut fuzz fuzz-short tools-test e2e bench bench-programs check format \
 	size test demo run image clean help FORCE

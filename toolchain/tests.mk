@@ -65,7 +65,7 @@ FUZZ_SECONDS := 600
 fuzz: $(FUZZERS)
 	@toolchain/run-fuzz $(FUZZ_SECONDS) $^
 
-tools-test: tools
+tools-test: tools bench-programs
 	@toolchain/run-pytest tests/tools
 # Each file in a process of its own: a namespace and servers of its own, so that none inherits what another left, and
 # as many at a time as make has jobs. `make -k` goes on after one that failed.
@@ -81,5 +81,15 @@ $(BENCH): $(BUILD)/bench/%: $(BUILD)/posix/obj/tests/bench/%.o $(BUILD)/posix/li
 	@echo "bench: $@"
 	$(Q)gcc -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(posix_LDFLAGS)
 -include $(BENCH:$(BUILD)/bench/%=$(BUILD)/posix/obj/tests/bench/%.d)
-bench: posix tools $(BENCH)
+# What measures the small board's processor: its own objects, and this in the appliance's place.
+CORTEX := $(BUILD)/bench/cortex.elf
+CORTEX_SRC := $(wildcard tests/bench/cortex/*.c)
+$(CORTEX): $(mps2-an500_BOARD_OBJ) $(CORTEX_SRC:%.c=$(BUILD)/mps2-an500/obj/%.o) \
+		$(addprefix $(BUILD)/mps2-an500/lib/,libpolicy.a libhal.a libbearssl.a) $(wildcard boards/mps2-an500/*.ld)
+	@mkdir -p $(@D)
+	@echo "bench: $@"
+	$(Q)$(mps2-an500_CROSS)gcc -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(mps2-an500_LDFLAGS)
+-include $(CORTEX_SRC:%.c=$(BUILD)/mps2-an500/obj/%.d)
+bench-programs: posix tools $(BENCH) $(CORTEX)
+bench: bench-programs
 	@tests/bench/run
