@@ -147,23 +147,24 @@ static void add_error(struct acme *a, const struct json_view *v)
         acme_add_problem(a, &error);
 }
 
-enum rc acme_wait_for(struct acme *a, enum acme_url i, const char *what, bool ready_will_do, struct json_view *out)
+enum rc acme_wait_for(struct acme *a, enum acme_url i, enum acme_wait wait, struct json_view *out)
 {
     char status[STATUS_MAX];
     struct strbuf s = STRBUF(status), why = STRBUF(a->why);
     struct deadline d = deadline_in_ms(ACME_PATIENCE_MS);
     for (uint32_t wait_s = POLL_FIRST_S;; wait_s = wait_s * 2 < POLL_MOST_S ? wait_s * 2 : POLL_MOST_S) {
-        enum rc rc = acme_fetch(a, i, out);
+        enum rc rc = wait == ACME_ANSWERED ? RC_OK : acme_fetch(a, i, out);
         if (rc == RC_OK)
             rc = take_status(a, out, &s);
         if (rc != RC_OK)
             return rc;
         bool ready = strcmp(status, "ready") == 0;
-        if (strcmp(status, "valid") == 0 || (ready && ready_will_do))
+        if (strcmp(status, "valid") == 0 || (ready && wait == ACME_UNTIL_READY))
             return RC_OK;
+        wait = wait == ACME_ANSWERED ? ACME_UNTIL_VALID : wait;
         bool under_way = ready || strcmp(status, "pending") == 0 || strcmp(status, "processing") == 0;
         strbuf_clear(&why);
-        strbuf_printf(&why, "the %s is %s", what, under_way ? status : "invalid");
+        strbuf_printf(&why, "the %s is %s", i == ACME_ORDER ? "order" : "authorization", under_way ? status : "invalid");
         if (!under_way) {
             add_error(a, out);
             return RC_REFUSED;
@@ -274,7 +275,7 @@ static enum rc meet(struct acme *a, const struct acme_solver *solver, const stru
     if (rc == RC_OK && !started)
         rc = acme_post(a, ACME_CHALLENGE, &payload, SPAN(""), &v);
     if (rc == RC_OK)
-        rc = acme_wait_for(a, ACME_AUTHORIZATION, "authorization", false, &v);
+        rc = acme_wait_for(a, ACME_AUTHORIZATION, ACME_UNTIL_VALID, &v);
     solver->done(solver->ctx, c);
     /* The server tells why a challenge failed in the challenge, not in the authorization. */
     if (rc == RC_REFUSED && !a->problem[0] && json_view_open(strbuf_span(&a->answer), &v) == RC_OK &&
@@ -357,31 +358,36 @@ enum rc acme_authorize(struct acme *a, const struct acme_solver *solvers, unsign
 
 /* --- all of it --- */
 
-/* An order of an earlier dialogue. RC_NOT_FOUND: nothing is left to be done with it. */
-static enum rc resume(struct acme *a, const struct acme_wish *w)
+/* What an earlier dialogue left. False: none. */
+static bool take_stored(struct acme *a, enum acme_url i, struct span url)
 {
     char memory[ACME_URL_MAX + 1];
-    struct strbuf url = STRBUF(memory);
+    struct strbuf canonical = STRBUF(memory);
+    return url_canonical(url, &canonical) == RC_OK && acme_set_url(a, i, strbuf_span(&canonical)) == RC_OK;
+}
+
+/* An order of an earlier dialogue: RC_NOT_FOUND: nothing is left to be done with it. */
+static enum rc resume(struct acme *a)
+{
+    char memory[STATUS_MAX];
+    struct strbuf status = STRBUF(memory);
     struct json_view v;
     a->step = "order";
-    a->names = w->names;
-    a->count = w->count;
-    if (url_canonical(w->order, &url) != RC_OK || acme_set_url(a, ACME_ORDER, strbuf_span(&url)) != RC_OK)
-        return RC_NOT_FOUND;
     enum rc rc = acme_fetch(a, ACME_ORDER, &v);
-    if (rc == RC_REFUSED)
-        return acme_is_busy(a) ? rc : RC_NOT_FOUND;
     if (rc == RC_OK)
-        rc = json_view_member_text(&v, "status", &url);
-    return rc == RC_OK && strcmp(memory, "invalid") == 0 ? RC_NOT_FOUND : rc;
+        rc = take_status(a, &v, &status);
+    bool gone = rc == RC_REFUSED && !acme_is_busy(a);
+    return gone || (rc == RC_OK && strcmp(memory, "invalid") == 0) ? RC_NOT_FOUND : rc;
 }
 
 static enum rc have_order(struct acme *a, const struct acme_wish *w)
 {
-    bool stored = w->account.len && acme_use_account(a, w->account) == RC_OK;
+    bool stored = take_stored(a, ACME_ACCOUNT, w->account), resumed = take_stored(a, ACME_ORDER, w->order);
     enum rc rc = stored ? RC_OK : acme_account(a, w->contact, w->binding, false);
+    a->names = w->names;
+    a->count = w->count;
     if (rc == RC_OK)
-        rc = w->order.len ? resume(a, w) : RC_NOT_FOUND;
+        rc = resumed ? resume(a) : RC_NOT_FOUND;
     if (rc == RC_NOT_FOUND)
         rc = acme_order(a, w);
     if (rc != RC_REFUSED || !stored || !acme_problem_is(a, "accountDoesNotExist"))

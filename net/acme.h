@@ -95,19 +95,18 @@ struct acme_wish {
     unsigned solver_count; /* the first one whose type the server offers for a name meets it */
 };
 /* From account to chain. An account that the server has lost is made anew; an order is tried without `replaces` after any error about it, without
- * profile if the server does not know it (a->dropped), anew if the one named is gone. Then and after any error acme_account_url is to be
- * stored, and after an error acme_order_url too: empty, or an order that can be gone on with. *chain: PEM, certificates only, leaf first; lies in
- * the memory until the next call. What it holds is for the caller to check. RC_UNSUPPORTED: a name for which the server offers no challenge that
- * a solver meets. */
+ * profile if the server does not know it (a->dropped), anew if the one named is gone. Whatever comes of it, acme_account_url and acme_order_url
+ * are then to be stored: the latter is empty, or an order that can be gone on with. *chain: PEM, certificates only, leaf first; lies in the memory
+ * until the next call. What it holds is for the caller to check. RC_UNSUPPORTED: a name for which the server offers no challenge that a solver
+ * meets. */
 enum rc acme_obtain(struct acme *a, const struct acme_wish *w, struct span *chain) MUST_CHECK;
 /* Views until the next call; empty: none. */
 struct span acme_account_url(const struct acme *a);
 struct span acme_order_url(const struct acme *a);
 
 /* The steps of acme_obtain. acme_account finds or makes the account and agrees to the terms; with only_existing RC_REFUSED (accountDoesNotExist)
- * when there is none of that key. acme_use_account: RC_INVALID: no such URL. */
+ * when there is none of that key. */
 enum rc acme_account(struct acme *a, struct span contact, const struct acme_binding *binding, bool only_existing) MUST_CHECK;
-enum rc acme_use_account(struct acme *a, struct span url) MUST_CHECK;
 enum rc acme_order(struct acme *a, const struct acme_wish *w) MUST_CHECK;
 enum rc acme_authorize(struct acme *a, const struct acme_solver *solvers, unsigned count) MUST_CHECK;
 enum rc acme_finalize(struct acme *a, struct span key, struct span issuer, struct span *chain) MUST_CHECK;

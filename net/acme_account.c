@@ -40,14 +40,6 @@ enum rc acme_account(struct acme *a, struct span contact, const struct acme_bind
     return rc == RC_OK ? acme_keep_location(a, ACME_ACCOUNT) : rc;
 }
 
-enum rc acme_use_account(struct acme *a, struct span url)
-{
-    char memory[ACME_URL_MAX + 1];
-    struct strbuf out = STRBUF(memory);
-    enum rc rc = url_canonical(url, &out);
-    return rc == RC_OK ? acme_set_url(a, ACME_ACCOUNT, strbuf_span(&out)) : rc;
-}
-
 struct span acme_account_url(const struct acme *a)
 {
     return span_of(acme_url(a, ACME_ACCOUNT));

@@ -78,7 +78,7 @@ static enum rc download(struct acme *a, struct span issuer)
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
-static enum rc send_request(struct acme *a, struct span key)
+static enum rc send_request(struct acme *a, struct span key, struct json_view *order)
 {
     struct strbuf payload = acme_payload(a);
     size_t half = a->memory_bytes / 2;
@@ -89,21 +89,20 @@ static enum rc send_request(struct acme *a, struct span key)
     strbuf_puts(&payload, "{\"csr\":\"");
     base64url_encode(&payload, strbuf_span(&csr));
     strbuf_puts(&payload, "\"}");
-    struct json_view v;
-    return acme_post(a, ACME_WORK, &payload, SPAN(""), &v);
+    return acme_post(a, ACME_WORK, &payload, SPAN(""), order);
 }
 
 enum rc acme_finalize(struct acme *a, struct span key, struct span issuer, struct span *chain)
 {
     struct json_view v, done;
-    enum rc rc = acme_wait_for(a, ACME_ORDER, "order", true, &v);
+    enum rc rc = acme_wait_for(a, ACME_ORDER, ACME_UNTIL_READY, &v);
     a->step = "certificate";
     if (rc == RC_OK && json_view_member(&v, "certificate", &done) != RC_OK) {
         rc = acme_take_url(a, &v, "finalize", true, ACME_WORK);
         if (rc == RC_OK)
-            rc = send_request(a, key);
+            rc = send_request(a, key, &v);
         if (rc == RC_OK)
-            rc = acme_wait_for(a, ACME_ORDER, "order", false, &v);
+            rc = acme_wait_for(a, ACME_ORDER, ACME_ANSWERED, &v);
     }
     if (rc == RC_OK)
         rc = acme_take_url(a, &v, "certificate", true, ACME_WORK);

@@ -49,7 +49,9 @@ static inline enum rc acme_fetch(struct acme *a, enum acme_url i, struct json_vi
 }
 /* The address that the last answer gave becomes this one. */
 enum rc acme_keep_location(struct acme *a, enum acme_url i) MUST_CHECK;
-/* Asks for the object until it is valid (or ready). RC_REFUSED: it never will be. */
-enum rc acme_wait_for(struct acme *a, enum acme_url i, const char *what, bool ready_will_do, struct json_view *out) MUST_CHECK;
+/* Asks for an order or authorization until it is valid (or ready); ACME_ANSWERED: *out is the answer to the first question, and it is to be valid.
+ * RC_REFUSED: it never will be. */
+enum acme_wait { ACME_UNTIL_VALID, ACME_UNTIL_READY, ACME_ANSWERED };
+enum rc acme_wait_for(struct acme *a, enum acme_url i, enum acme_wait wait, struct json_view *out) MUST_CHECK;
 
 #endif

@@ -7,16 +7,18 @@ import itertools
 import json
 import os
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
 import time
+import urllib.request
 
 import pytest
 from cryptography import x509
 
 from lab import net, pki
-from lab.box import BUILD
+from lab.acme_client import Dialogue
 
 NAME = "ca.example"
 _addresses = itertools.count(1)
@@ -85,73 +87,97 @@ def office_names(names):
 
 
 def issue(where, *args, answer=True):
-    """Runs the dialogue; its verdict, the chain's certificates, and the challenges it met."""
+    """Runs the dialogue."""
     ip, folder = where
-    process = subprocess.Popen([f"{BUILD}/tests/programs/acme_issue", ip, "14000", f"{folder}/root.pem", f"https://{NAME}:14000/dir", *args],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    lines, met = [], []
     Tokens.known.clear()
-    for line in process.stdout:
-        if line.startswith("prepare "):
-            _, kind, identifier, token, authorization = line.split()
-            met.append((kind, identifier))
-            if answer:
-                Tokens.known[f"/.well-known/acme-challenge/{token}"] = authorization
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        elif not line.startswith("done "):
-            lines.append(line)
-    assert process.wait() == 0
-    chain = "".join(lines[:-1])
-    end = "-----END CERTIFICATE-----\n"
-    certificates = [x509.load_pem_x509_certificate((part + end).encode()) for part in chain.split(end) if part.strip()]
-    return json.loads(lines[-1]), certificates, met
+
+    def prepare(kind, identifier, token, proof):
+        if answer:
+            Tokens.known[f"/.well-known/acme-challenge/{token}"] = proof
+    return Dialogue(ip, 14000, f"{folder}/root.pem", f"https://{NAME}:14000/dir", *args, prepare=prepare)
+
+
+@pytest.fixture
+def account_key(folder):
+    path = f"{folder}/account{next(_addresses)}.key"
+    with open(path, "w") as f:
+        f.write(pki.key_pem(pki.new_key()))
+    return path
 
 
 def test_a_certificate_for_several_names(office_names):
     with pebble() as where:
-        verdict, chain, met = issue(where, *office_names)
-    assert verdict["rc"] == "ok", verdict
-    assert sorted(i for _, i in met) == sorted(office_names)
-    san = chain[0].extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert sorted(san.get_values_for_type(x509.DNSName)) == sorted(office_names) and len(chain) >= 2
-    assert verdict["connections"] == 1  # all over one kept connection
+        got = issue(where, *office_names)
+    assert got.verdict["rc"] == "ok", got.verdict
+    assert sorted(i for _, i in got.met) == sorted(office_names)
+    san = got.chain[0].extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert sorted(san.get_values_for_type(x509.DNSName)) == sorted(office_names) and len(got.chain) >= 2
+    assert got.verdict["connections"] == 1  # all over one kept connection
 
 
-def test_rejected_nonces_are_tried_again(office_names):
-    with pebble(PEBBLE_WFE_NONCEREJECT="50") as where:
-        verdict, chain, _ = issue(where, office_names[0])
-    assert verdict["rc"] == "ok" and chain, verdict
+def test_rejected_nonces_and_sleeps(office_names):
+    with pebble(PEBBLE_WFE_NONCEREJECT="50", PEBBLE_VA_NOSLEEP="0", PEBBLE_VA_SLEEPTIME="3") as where:
+        got = issue(where, office_names[0])
+    assert got.verdict["rc"] == "ok" and got.chain, got.verdict
 
 
 def test_an_account_bound_to_another(office_names):
     with pebble(bind=True) as where:
-        assert "external account binding" in issue(where, office_names[0])[0]["why"]
-        verdict, chain, _ = issue(where, office_names[0], "--bind", "kid-1", MAC_KEY)
-        assert verdict["rc"] == "ok" and chain, verdict
-        wrong, _, _ = issue(where, office_names[0], "--bind", "kid-1", "another key that is long enough, but not the one")
+        assert "external account binding" in issue(where, office_names[0]).verdict["why"]
+        got = issue(where, office_names[0], "--bind", "kid-1", MAC_KEY)
+        assert got.verdict["rc"] == "ok" and got.chain, got.verdict
+        wrong = issue(where, office_names[0], "--bind", "kid-1", "another key that is long enough, but not the one").verdict
         assert wrong["rc"] == "refused" and wrong["problem"], wrong
 
 
-def test_the_same_key_is_the_same_account(office_names, folder):
-    with open(f"{folder}/account.key", "w") as f:
+def test_an_account_from_key_to_end(office_names, account_key, folder):
+    """Known by its key; what was shown once is not asked again; another key; a revocation; closed."""
+    new = f"{folder}/new.key"
+    with open(new, "w") as f:
         f.write(pki.key_pem(pki.new_key()))
     with pebble(PEBBLE_AUTHZREUSE="100") as where:
-        first, _, met = issue(where, office_names[0], "--key", f"{folder}/account.key")
-        second, chain, again = issue(where, office_names[0], "--key", f"{folder}/account.key")
-    assert first["account"] == second["account"] and chain and met and not again  # what was shown once is not asked again
+        first, second = (issue(where, office_names[0], "--key", account_key) for _ in range(2))
+        assert first.verdict["account"] == second.verdict["account"] and second.chain and first.met and not second.met
+        with open(f"{folder}/revoke.pem", "w") as f:
+            f.write(first.pem)
+        assert issue(where, "--key", account_key, "--do", "revoke", f"{folder}/revoke.pem").verdict["rc"] == "ok"
+        assert issue(where, "--key", account_key, "--do", "change-key", new).verdict["rc"] == "ok"
+        assert issue(where, "--key", new, "--do", "find", "-").verdict["account"] == first.verdict["account"]
+        assert issue(where, "--key", account_key, "--do", "find", "-").verdict["problem"] == "accountDoesNotExist"
+        assert issue(where, "--key", new, "--do", "deactivate", "-").verdict["rc"] == "ok"
+        assert issue(where, office_names[0], "--key", new).verdict["rc"] == "refused"
+
+
+def test_an_account_that_the_server_lost(office_names, account_key):
+    with pebble() as where:
+        lost = issue(where, office_names[0], "--key", account_key).verdict["account"]
+    with pebble() as where:
+        got = issue(where, office_names[0], "--key", account_key, "--account", lost)
+        assert got.verdict["rc"] == "ok" and got.chain and got.verdict["account"] != lost, got.verdict
+
+
+def test_the_chain_that_is_wished_for(office_names):
+    with pebble(PEBBLE_ALTERNATE_ROOTS="2") as where:
+        context = ssl.create_default_context(cafile=f"{where[1]}/root.pem")
+        context.check_hostname = False
+        for n in (2, 0):
+            with urllib.request.urlopen(f"https://{where[0]}:15000/roots/{n}", context=context) as f:
+                root = x509.load_pem_x509_certificate(f.read())
+            name = root.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
+            got = issue(where, office_names[0], "--issuer", name)
+            assert got.chain[-1].issuer == root.subject and not got.verdict["dropped"], got.verdict
 
 
 def test_a_challenge_that_fails_says_why(office_names):
     with pebble() as where:
-        verdict, chain, met = issue(where, office_names[0], answer=False)
-    assert verdict["rc"] == "refused" and not chain and met
-    assert "invalid" in verdict["why"] and ("404" in verdict["why"] or "expected" in verdict["why"]), verdict
+        got = issue(where, office_names[0], answer=False)
+    assert got.verdict["rc"] == "refused" and not got.chain and got.met
+    assert "invalid (unauthorized)" in got.verdict["why"] and ("404" in got.verdict["why"] or "expected" in got.verdict["why"]), got.verdict
 
 
 def test_what_the_server_will_not_do(office_names):
     with pebble() as where:
-        verdict, _, _ = issue(where, "nowhere.acme.example")
+        verdict = issue(where, "nowhere.acme.example").verdict
         assert verdict["rc"] == "refused" and "nowhere.acme.example" in verdict["why"], verdict
-        verdict, _, _ = issue(where, office_names[0], "--type", "dns-account-99")
+        verdict = issue(where, office_names[0], "--type", "dns-account-99").verdict
         assert verdict["rc"] == "unsupported", verdict
