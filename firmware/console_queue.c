@@ -238,10 +238,11 @@ static void retry(const struct command_line *c)
         rc = make_due(&e);
         n = 1;
     } else {
-        while (rc == RC_OK && spool_next(e.id, &e)) {
+        struct spool_entry last = { .id = 0 }; /* mail that comes in meanwhile must not keep the walk going for ever */
+        while (spool_next(last.id, &e))
+            last = e;
+        for (e.id = 0; rc == RC_OK && spool_next(e.id, &e) && e.id <= last.id; n++)
             rc = make_due(&e);
-            n++;
-        }
     }
     delivery_try_all_now();
     if (rc != RC_OK)
