@@ -15,6 +15,7 @@
 #define IMPLICIT_TLS_PORT 465
 #define CREDENTIAL_MAX 256
 #define HANDSHAKE_MS 60000
+#define LENT_STEP_MS 10000 /* a sender waits for it */
 
 enum try_result { TRY_DONE /* recipients have their status */, TRY_NEXT, TRY_PLAINTEXT, TRY_CANCELLED };
 
@@ -294,6 +295,7 @@ static enum try_result talk(struct delivery_slot *s, const struct next_hop_host 
     enum rc rc = RC_OK;
     memset(&s->client, 0, sizeof s->client);
     s->client.stream = &s->stream;
+    s->client.most_ms = s->lent ? LENT_STEP_MS : 0;
     prepare_tls(s, host);
     if (implicit && (rc = implicit_tls(s)) != RC_OK) {
         a.tls = TLS_HANDSHAKE_FAILED;
@@ -320,6 +322,9 @@ static enum try_result talk(struct delivery_slot *s, const struct next_hop_host 
         result = TRY_PLAINTEXT;
     if (result == TRY_DONE && ((rc = authenticate(s)) != RC_OK || (rc = say_xclient(s, host)) != RC_OK))
         return fail_host(s, rc);
+    s->line_open = result == TRY_DONE && s->lent;
+    if (s->line_open)
+        return result;
     if (result == TRY_DONE)
         transact(s);
     smtp_client_quit(&s->client);
@@ -333,7 +338,7 @@ static enum try_result try_address(struct delivery_slot *s, const struct next_ho
     struct delivery_status *status = &s->client.status;
     char memory[IP_ENDPOINT_TEXT_MAX];
     struct strbuf text = STRBUF(memory);
-    enum rc rc = tcp_stream_connect(&s->stream, &s->conn, s->ring, &peer, deadline_in_ms(CONNECT_MS));
+    enum rc rc = tcp_stream_connect(&s->stream, &s->conn, s->ring, &peer, deadline_in_ms(s->lent ? LENT_STEP_MS : CONNECT_MS));
     if (rc != RC_OK) {
         ip_endpoint_format(&text, &peer);
         delivery_status_set(status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.4.1", "%s [%s] could not be reached (%s)", host->name, memory,
@@ -350,6 +355,8 @@ static enum try_result try_address(struct delivery_slot *s, const struct next_ho
 
 static bool any_open(const struct delivery_slot *s)
 {
+    if (s->lent)
+        return !s->line_open;
     for (unsigned i = 0; i < s->count; i++)
         if (s->batch[i].open)
             return true;
@@ -390,4 +397,14 @@ enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host)
             return RC_CANCELLED;
     }
     return RC_OK;
+}
+
+enum rc attempt_open(struct delivery_slot *s)
+{
+    s->count = 0;
+    s->line_open = false;
+    enum rc rc = next_hop_find(&s->hop, span_of(s->domain), &s->dns, &s->client.status, deadline_in_ms(RESOLVE_MS));
+    for (unsigned h = 0; rc == RC_OK && h < s->hop.count && !s->line_open; h++)
+        rc = attempt_host(s, &s->hop.host[h]);
+    return rc;
 }

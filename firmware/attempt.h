@@ -16,8 +16,26 @@ struct batch_recipient {
     struct spool_recipient to;
 };
 
+/* What a slot does that is lent to an inbound session (firmware/cut_through.h). Its worker opens and ends the connection, for that takes
+ * a deep stack; the session speaks on it. */
+enum slot_lent {
+    LENT_NOT,
+    LENT_WANTED, /* the worker is to open a connection to the office's server */
+    LENT_OPENING,
+    LENT_OPEN,   /* the session's */
+    LENT_FAILED, /* the session is to give it back */
+    LENT_KEPT,   /* open, for the session's next mail, until kept_until_ms */
+    LENT_BACK,   /* the worker is to end it */
+};
+
 struct delivery_slot {
     struct task task;
+    bool working; /* on a mail of the queue */
+    enum slot_lent lent;
+    bool line_open;      /* a lent slot's connection is there */
+    struct event opened; /* or failed */
+    uint64_t kept_until_ms;
+    struct cut_through *keeper; /* whose it is while KEPT */
     struct tcp_conn conn;
     struct stream stream;
     struct smtp_client client;
@@ -57,6 +75,8 @@ extern struct slot_use delivery_memory; /* defined in delivery.c */
 /* Tries the slot's batch at one host, all its addresses. Fills status[] of every recipient that is still open and clears `open` of those that
  * are decided (done, bounced, or waiting for a reason that another host would not change). RC_CANCELLED, else RC_OK. Yields. */
 enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host) MUST_CHECK;
+/* For a lent slot: the same up to the transaction, which is the caller's; s->line_open says whether a connection stands. */
+enum rc attempt_open(struct delivery_slot *s) MUST_CHECK;
 /* What is known of a domain, for the verdict: exceptions, list, the operator's next hop. hop may be NULL (no DNS asked yet). */
 void attempt_known(struct verdict_domain *v, struct list_entry *entry, struct span domain, const struct next_hop *hop);
 

@@ -2,6 +2,7 @@
 #include "firmware/alerts.h"
 #include "firmware/console_commands.h"
 #include "firmware/counters.h"
+#include "firmware/cut_through.h"
 #include "firmware/delivery.h"
 #include "firmware/flash_map.h"
 #include "firmware/identity.h"
@@ -179,7 +180,8 @@ static void say_clock(void)
 static void say_next_hops(void)
 {
     const char *smarthost = settings_get("mail.smarthost"), *inside = settings_get("mail.inside");
-    say("office       %s, TLS %s", inside[0] ? inside : "not set (mail.inside)", settings_get("mail.inside_tls"));
+    say("office       %s, TLS %s, cut-through %s", inside[0] ? inside : "not set (mail.inside)", settings_get("mail.inside_tls"),
+        cut_through_now());
     if (settings_get("mail.smarthost")[0])
         say("outgoing     all by %s: only this first hop is assured, not the way beyond it", smarthost);
 }
@@ -300,6 +302,7 @@ static void status_json(void)
     json_close();
     json_list();
     json_queue();
+    json_text("cut_through", cut_through_now());
     json_bool("first_hop_only", settings_get("mail.smarthost")[0] != '\0');
     json_number("sessions", sessions_open());
     json_number("sessions_max", intake_slots());

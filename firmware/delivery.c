@@ -6,6 +6,7 @@
 #include "firmware/alerts.h"
 #include "firmware/attempt.h"
 #include "firmware/counters.h"
+#include "firmware/cut_through.h"
 #include "firmware/dsn.h"
 #include "firmware/setting_value.h"
 #include "firmware/wallclock.h"
@@ -20,6 +21,7 @@
 #define FAULT_WAIT_MS 5000
 #define CLOCK_SLACK_S 60
 #define CROWDED_WAIT_S 30
+#define LENT_LOOK_MS 1000
 
 static struct delivery_slot slots[PLAN_DELIVERY_SESSIONS];
 static struct hop_health health;
@@ -141,6 +143,7 @@ int64_t delivery_not_before(struct span domain)
 void delivery_try_all_now(void)
 {
     hop_health_forgive(&health);
+    cut_through_try_now();
     event_signal(&spool_changed);
 }
 
@@ -153,6 +156,25 @@ static bool was_reached(const struct delivery_slot *s)
             return true;
     }
     return false;
+}
+
+struct delivery_slot *delivery_slot(unsigned i)
+{
+    return &slots[i];
+}
+
+void delivery_inside_answers(void)
+{
+    const char *name = next_hop_kind_name(HOP_INSIDE);
+    uint16_t hop = hop_health_hash(name, strlen(name));
+    const struct retry_rules rules = retry_rules();
+    alert_clear(ALERT_INSIDE_DOWN);
+    if (!hop_health_failed(&health, hop))
+        return;
+    hop_health_begin(&health, hop);
+    hop_health_end(&health, hop, true, &rules, delivery_now(), 0);
+    spool_hop_is_back(hop);
+    event_signal(&spool_changed);
 }
 
 /* The office's server is asked again within minutes, for nothing else can take its mail. */
@@ -175,6 +197,8 @@ static enum rc try_hop(struct delivery_slot *s, uint16_t hop)
     spool_note_hop(s->entry.id, hop);
     if (failed_before && reached)
         spool_hop_is_back(hop);
+    if (s->hop.kind == HOP_INSIDE && rc == RC_OK && reached)
+        cut_through_try_now();
     if (hop_health_not_before(&health, hop) > delivery_now())
         log_event(LOG_DELIVERY, "backs-off", "domain=%s for_s=%u", s->domain,
                   (unsigned)(hop_health_not_before(&health, hop) - delivery_now()));
@@ -359,6 +383,11 @@ static void worker_main(void *arg)
     struct delivery_slot *s = arg;
     for (;;) {
         follow_clock_back();
+        if (cut_through_serve(s)) {
+            if (task_wait(&spool_changed, deadline_in_ms(LENT_LOOK_MS)) == RC_CANCELLED)
+                return;
+            continue;
+        }
         if (!spool_take_due_if(delivery_now(), is_fit, &s->entry)) {
             int64_t due = spool_next_due(), now = delivery_now();
             uint64_t wait_ms = due <= now ? 1000 : due - now > IDLE_CHECK_MS / 1000 ? IDLE_CHECK_MS : (uint64_t)(due - now) * 1000;
@@ -366,6 +395,7 @@ static void worker_main(void *arg)
                 return;
             continue;
         }
+        s->working = true;
         enum rc rc = deliver(s);
         if (rc != RC_OK) {
             log_event_at(LOG_WARN, LOG_DELIVERY, "fault", "id=%08X rc=%s", (unsigned)s->entry.id, rc_name(rc));
@@ -373,6 +403,8 @@ static void worker_main(void *arg)
                 return;
         }
         spool_release(s->entry.id);
+        s->working = false;
+        cut_through_slot_is_idle();
     }
 }
 

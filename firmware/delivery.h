@@ -16,7 +16,10 @@ enum next_hop_kind delivery_policy(struct span domain, struct next_hop *hop, str
 int64_t delivery_now(void);
 /* Until when mail for a domain waits because its servers could not be reached lately (policy/hop_health); 0: it does not. */
 int64_t delivery_not_before(struct span domain);
-void delivery_try_all_now(void);           /* ends all such waits: the operator says so */
-const struct slot_use *delivery_use(void); /* of the sessions' memory */
+/* The office's server was reached by an inbound session: what waits for it goes now. */
+void delivery_inside_answers(void);
+struct delivery_slot *delivery_slot(unsigned i); /* below PLAN_DELIVERY_SESSIONS; for cut_through, which borrows idle ones */
+void delivery_try_all_now(void);                 /* ends all such waits: the operator says so */
+const struct slot_use *delivery_use(void);       /* of the sessions' memory */
 
 #endif

@@ -1,27 +1,15 @@
-/* Slots, listeners and the answers to the SMTP dialogue. One task accepts for all ports; each session runs in its slot's own task.
- * Invariant: a slot's writer is open exactly between the first accepted recipient and done/abort. */
+/* Slots and listeners. One task accepts for all ports; each session runs in its slot's own task, its answers are in intake_mail.c. */
 #include "firmware/intake.h"
 
-#include "board/plan_sizes.h"
-#include "firmware/alerts.h"
 #include "firmware/counters.h"
-#include "firmware/flash_map.h"
 #include "firmware/identity.h"
-#include "firmware/mail_scan.h"
-#include "firmware/network.h"
-#include "firmware/received.h"
-#include "firmware/relay_rules.h"
+#include "firmware/intake_private.h"
 #include "firmware/setting_value.h"
-#include "firmware/spool.h"
-#include "firmware/spool_watch.h"
-#include "firmware/submission.h"
 #include "firmware/turned_away.h"
 #include "firmware/wallclock.h"
 #include "hal/base/log.h"
 #include "net/proxy_protocol.h"
-#include "net/tcp.h"
 
-#define PTR_WAIT_MS 3000
 #define PROXY_WAIT_MS 10000
 #define ACCEPTOR_STACK_BYTES (PLAN_SESSION_STACK_BYTES / 4 + 1024)
 #define BUSY_WAIT_MS 4000
@@ -34,8 +22,6 @@
 #define GIVE_WAY_BYTES_PER_S 8000
 #define SIZE_SHARE 2 /* at most half of the spool for one mail */
 
-enum service_index { ON_25, ON_587, ON_465, SERVICES };
-
 static const struct {
     enum smtp_service service;
     uint16_t port;
@@ -44,36 +30,6 @@ static const struct {
     [ON_25] = { SMTP_SERVICE_MX, 25, "smtp" },
     [ON_587] = { SMTP_SERVICE_SUBMISSION, 587, "submission" },
     [ON_465] = { SMTP_SERVICE_SUBMISSIONS, 465, "submissions" },
-};
-
-struct slot {
-    struct task task;
-    bool used;
-    enum service_index service;
-    uint32_t sid;
-    uint64_t started_ms;
-    uint64_t renewed_ms; /* start, or the last mail taken */
-    bool trusted, normalise;
-    bool ptr_known;
-    char ptr[DOMAIN_TEXT_MAX];
-    char host_name[DOMAIN_TEXT_MAX];
-    struct tcp_conn conn;
-    struct stream stream;
-    struct smtp_server server;
-    struct smtp_server_params params;
-    struct tls_params tls;
-    struct tls_facts facts;
-    struct arena arena;
-    struct spool_writer writer;
-    struct mail_scan scan;
-    struct submission submission;
-    char recipient[SPOOL_ADDRESS_MAX + 1]; /* the latest */
-    bool data_open;
-    enum rc write_rc;
-    uint8_t ring[TCP_RING_BYTES];
-    uint8_t chunk[SPOOL_CHUNK_BYTES] __attribute__((aligned(16)));
-    uint8_t stack[PLAN_SESSION_STACK_BYTES] __attribute__((aligned(16)));
-    uint8_t tls_memory[PLAN_INTAKE_ARENA_BYTES] __attribute__((aligned(16)));
 };
 
 static struct slot slots[PLAN_INTAKE_SESSIONS];
@@ -92,207 +48,6 @@ uint64_t intake_size_max(void)
     uint64_t board = spool.size_bytes / SIZE_SHARE, set = settings_get_number("mail.size_max");
     return set && set < board ? set : board;
 }
-
-/* --- what the dialogue asks --- */
-
-/* A failure of the spool, about a mail of so many bytes as far as known. */
-static void answer_rc(struct smtp_answer *a, enum rc rc, uint64_t bytes)
-{
-    if (rc == RC_FULL) {
-        spool_watch_refused(bytes);
-        smtp_answer(a, 452, "4.3.1", "no room for this mail now, try again later");
-    } else {
-        smtp_answer(a, 451, "4.3.0", "the mail could not be stored (%s), try again later", rc_name(rc));
-    }
-}
-
-static void on_mail(void *ctx, struct smtp_server *s, const struct smtp_server_mail *m, struct smtp_answer *a)
-{
-    struct slot *slot = ctx;
-    struct spool_info spool;
-    spool_info(&spool);
-    if (slot->service != ON_25 && !slot->trusted && !s->authenticated)
-        smtp_answer(a, s->params->ops->auth ? 530 : 550, s->params->ops->auth ? "5.7.0" : "5.7.1",
-                    "submission is for users with a password (AUTH over TLS) and the networks named in mail.trusted");
-    else if (submission_refuses_sender(&slot->submission, span_of(m->sender.null ? "" : m->sender.full), a))
-        return;
-    else if (spool.free_bytes == 0 || m->declared_bytes > spool.free_bytes)
-        answer_rc(a, RC_FULL, m->declared_bytes);
-    else
-        smtp_answer(a, 250, "2.1.0", "sender ok");
-}
-
-static void copy_text(char *out, size_t cap, const char *text)
-{
-    struct strbuf b = strbuf_on(out, cap);
-    strbuf_puts(&b, text);
-}
-
-static enum rc open_writer(struct slot *slot, const struct smtp_server *s)
-{
-    struct spool_envelope envelope, *e = &envelope;
-    const struct smtp_server_mail *m = &s->mail;
-    memset(e, 0, sizeof *e);
-    copy_text(e->sender, sizeof e->sender, m->sender.null ? "" : m->sender.full);
-    e->received = wallclock_now();
-    e->origin = slot->trusted || s->authenticated ? SPOOL_FROM_INSIDE : SPOOL_FROM_OUTSIDE;
-    e->body_8bit = m->body == SMTP_BODY_8BITMIME;
-    e->utf8 = m->utf8;
-    e->ret = m->ret;
-    copy_text(e->envid, sizeof e->envid, m->envid);
-    e->peer = slot->stream.peer;
-    copy_text(e->helo, sizeof e->helo, s->helo);
-    return spool_begin(&slot->writer, slot->chunk, e, m->declared_bytes);
-}
-
-static void on_rcpt(void *ctx, struct smtp_server *s, const struct smtp_server_rcpt *r, struct smtp_answer *a)
-{
-    struct slot *slot = ctx;
-    const struct relay_facts facts = { slot->trusted || s->authenticated, settings_get("mail.domains"),
-                                       settings_get("mail.postmaster"), settings_get("mail.inside")[0] != '\0' };
-    struct spool_recipient recipient, *to = &recipient;
-    memset(to, 0, sizeof *to);
-    struct strbuf address = STRBUF(to->address), domain = STRBUF(to->domain);
-    enum relay_decision d = relay_decide(&facts, &r->address, &address, &domain);
-    relay_answer(d, &r->address, a);
-    if (a->code < 400) {
-        to->notify = r->notify;
-        copy_text(to->orcpt, sizeof to->orcpt, r->orcpt);
-        enum rc rc = slot->writer.open ? RC_OK : open_writer(slot, s);
-        if (rc == RC_OK)
-            rc = spool_add_recipient(&slot->writer, to);
-        if (d == RELAY_OUT && submission_over_quota(&slot->submission, &slot->stream.peer.addr))
-            slot->writer.held = true;
-        copy_text(slot->recipient, sizeof slot->recipient, to->address);
-        if (rc != RC_OK)
-            answer_rc(a, rc, s->mail.declared_bytes);
-    }
-    if (a->code >= 400) {
-        count(COUNT_rcpt_refused);
-        log_event(LOG_INTAKE, "rcpt-refused", "sid=%u code=%u why=\"%s\"", (unsigned)slot->sid, a->code, a->text);
-    }
-}
-
-static bool plain_ascii(const char *text)
-{
-    for (; *text; text++)
-        if (*text <= ' ' || *text > '~' || *text == '>' || *text == '<')
-            return false;
-    return true;
-}
-
-static enum rc write_received(struct slot *slot, const struct smtp_server *s)
-{
-    char memory[RECEIVED_MAX];
-    struct strbuf field = STRBUF(memory);
-    const struct received_facts f = {
-        .helo = s->helo,
-        .ptr = slot->ptr,
-        .client = &slot->stream.peer,
-        .by = slot->host_name,
-        .tls = s->tls ? &slot->facts : NULL,
-        .esmtp = s->esmtp,
-        .authenticated = s->authenticated,
-        .utf8 = s->mail.utf8,
-        .id = slot->writer.id,
-        .only_recipient = s->recipients == 1 && plain_ascii(slot->recipient) ? slot->recipient : NULL,
-        .now = wallclock_now(),
-    };
-    received_format(&field, &f);
-    return field.overflow ? RC_TOO_LONG : spool_write(&slot->writer, strbuf_span(&field));
-}
-
-static void on_data(void *ctx, struct smtp_server *s, struct smtp_answer *a)
-{
-    struct slot *slot = ctx;
-    slot->data_open = true; /* first, for the look-up may take seconds in which no newcomer should push this mail out */
-    if (!slot->ptr_known) {
-        struct strbuf ptr = STRBUF(slot->ptr);
-        slot->ptr_known = true;
-        if (network_reverse_name(&slot->stream.peer.addr, &ptr, deadline_in_ms(PTR_WAIT_MS)) != RC_OK)
-            slot->ptr[0] = '\0';
-    }
-    mail_scan_init(&slot->scan);
-    slot->write_rc = write_received(slot, s);
-    if (slot->write_rc != RC_OK)
-        answer_rc(a, slot->write_rc, s->mail.declared_bytes);
-    else
-        smtp_answer(a, 354, "", "go ahead, end with a line of one dot");
-}
-
-static enum rc on_write(void *ctx, struct span bytes)
-{
-    struct slot *slot = ctx;
-    mail_scan_feed(&slot->scan, bytes);
-    if (slot->write_rc == RC_OK && slot->scan.received > MAIL_HOPS_MAX)
-        slot->write_rc = RC_REFUSED;
-    if (slot->write_rc == RC_OK)
-        slot->write_rc = spool_write(&slot->writer, bytes);
-    if (slot->write_rc == RC_FULL)
-        spool_watch_refused(slot->writer.body_bytes);
-    return slot->write_rc;
-}
-
-static void on_done(void *ctx, struct smtp_server *s, struct smtp_answer *a)
-{
-    struct slot *slot = ctx;
-    uint32_t id = 0;
-    uint64_t bytes = slot->writer.body_bytes;
-    bool held = slot->writer.held;
-    slot->data_open = false;
-    enum rc rc = spool_commit(&slot->writer, &id);
-    if (rc != RC_OK)
-        answer_rc(a, rc, bytes);
-    else
-        smtp_answer(a, 250, "2.0.0", "queued as %08X", (unsigned)id);
-    count(rc == RC_OK ? COUNT_mails_in : COUNT_mails_refused);
-    if (rc == RC_OK && held)
-        count(COUNT_over_quota);
-    slot->renewed_ms = clock_ms();
-    char from[80];
-    struct strbuf sender = STRBUF(from);
-    strbuf_add_printable(&sender, span_of(s->mail.sender.null ? "" : s->mail.sender.full), sizeof from - 1);
-    log_event(LOG_INTAKE,
-              rc != RC_OK ? "refused"
-              : held      ? "held"
-                          : "queued",
-              "sid=%u id=%08X user=%s from=<%s> rcpts=%u bytes=%llu code=%u", (unsigned)slot->sid, (unsigned)id,
-              slot->submission.user[0] ? slot->submission.user : "-", from, s->recipients, (unsigned long long)bytes, a->code);
-}
-
-/* Also what ends a message that on_write refused. */
-static void on_abort(void *ctx)
-{
-    struct slot *slot = ctx;
-    if (slot->data_open) {
-        count(COUNT_mails_refused);
-        log_event(LOG_INTAKE, "not-taken", "sid=%u rc=%s bytes=%llu", (unsigned)slot->sid, rc_name(slot->write_rc),
-                  (unsigned long long)slot->writer.body_bytes);
-    }
-    slot->data_open = false;
-    if (slot->writer.open)
-        spool_abort(&slot->writer);
-}
-
-static enum smtp_line_ends on_line_ends(void *ctx)
-{
-    const struct slot *slot = ctx;
-    return slot->normalise ? SMTP_BARE_NORMALISE : SMTP_BARE_REJECT;
-}
-
-static void on_auth(void *ctx, struct smtp_server *s, struct span user, struct span password, struct smtp_answer *a)
-{
-    struct slot *slot = ctx;
-    (void)s;
-    submission_login(&slot->submission, &slot->stream.peer.addr, user, password, a);
-}
-
-#define DIALOGUE                                                                                              \
-    .mail = on_mail, .rcpt = on_rcpt, .data = on_data, .write = on_write, .done = on_done, .abort = on_abort, \
-    .line_ends = on_line_ends
-
-static const struct smtp_server_ops dialogue = { DIALOGUE };
-static const struct smtp_server_ops dialogue_with_auth = { DIALOGUE, .auth = on_auth }; /* when there are users */
 
 /* --- a session's life --- */
 
@@ -318,19 +73,20 @@ static void set_up(struct slot *slot)
     slot->ptr[0] = '\0';
     slot->data_open = false;
     memset(&slot->writer, 0, sizeof slot->writer);
+    memset(&slot->cut, 0, sizeof slot->cut);
     memset(&slot->facts, 0, sizeof slot->facts);
     slot->submission = (struct submission){ .sid = slot->sid };
     arena_init(&slot->arena, slot->tls_memory, sizeof slot->tls_memory);
-    copy_text(slot->host_name, sizeof slot->host_name, settings_get("host.name"));
+    intake_copy_text(slot->host_name, sizeof slot->host_name, settings_get("host.name"));
     if (!slot->host_name[0])
-        copy_text(slot->host_name, sizeof slot->host_name, "postern.invalid");
+        intake_copy_text(slot->host_name, sizeof slot->host_name, "postern.invalid");
     slot->tls = (struct tls_params){
         .role = TLS_SERVER, .select = identity_select, .now = wallclock_now(), .arena = &slot->arena, .facts = &slot->facts
     };
     slot->params = (struct smtp_server_params){ .service = services[slot->service].service,
                                                 .host_name = slot->host_name,
                                                 .limits = limits,
-                                                .ops = users_any() ? &dialogue_with_auth : &dialogue,
+                                                .ops = users_any() ? &intake_dialogue_with_auth : &intake_dialogue,
                                                 .ctx = slot,
                                                 .tls = identity_ready() ? &slot->tls : NULL };
     slot->params.limits.size_max = intake_size_max();
@@ -399,6 +155,7 @@ static void session_main(void *arg)
     log_event(LOG_INTAKE, "open", "sid=%u peer=%s service=%s trusted=%d", (unsigned)slot->sid, peer, services[slot->service].name,
               slot->trusted);
     enum rc rc = smtp_server_run(&slot->server, &slot->stream, &slot->params);
+    cut_through_leave(&slot->cut);
     if (slot->writer.open)
         spool_abort(&slot->writer);
     if (slot->facts.established)
@@ -416,7 +173,7 @@ static void session_main(void *arg)
 
 static bool mail_under_way(const struct slot *slot)
 {
-    return slot->server.in_data || slot->data_open;
+    return slot->server.in_data || slot->data_open || slot->cut.asking;
 }
 
 /* The idlest session that may give way, or NULL. None is pushed out before it had time for a round trip and for what comes ahead of a
@@ -447,7 +204,7 @@ static struct slot *slowest(void)
     uint64_t least = GIVE_WAY_BYTES_PER_S, waited_ms;
     for (unsigned i = 0; i < PLAN_INTAKE_SESSIONS; i++) {
         struct slot *slot = &slots[i];
-        if (!slot->used || !slot->server.in_data || slot->task.cancelled)
+        if (!slot->used || !slot->server.in_data || slot->cut.asking || slot->task.cancelled)
             continue;
         uint64_t rate = smtp_server_data_rate(&slot->server, &waited_ms);
         if (waited_ms < GIVE_WAY_DATA_MS || rate >= least)

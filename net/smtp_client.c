@@ -8,7 +8,7 @@
 
 void smtp_client_begin(struct smtp_client *c, uint64_t ms)
 {
-    c->step = deadline_in_ms(ms);
+    c->step = deadline_in_ms(c->most_ms != 0 && c->most_ms < ms ? c->most_ms : ms);
     c->put = c->dead ? RC_CLOSED : RC_OK;
 }
 
@@ -200,7 +200,9 @@ enum rc smtp_client_hello(struct smtp_client *c)
 
 enum rc smtp_client_greet(struct smtp_client *c, struct stream *s, const char *helo)
 {
+    uint32_t most_ms = c->most_ms;
     memset(c, 0, sizeof *c);
+    c->most_ms = most_ms;
     c->stream = s;
     c->helo = helo;
     smtp_client_begin(c, SMTP_CLIENT_GREETING_MS);

@@ -4,6 +4,7 @@
 #define NET_SMTP_CLIENT_H
 
 #include "net/delivery_status.h"
+#include "net/smtp_data.h"
 #include "net/smtp_reply.h"
 #include "net/tls.h"
 
@@ -34,6 +35,7 @@ struct smtp_client {
     struct smtp_reply reply;       /* the last one */
     struct delivery_status status; /* of the last failed call, SCOPE_HOST where the session cannot go on */
     char greeting[128];            /* printable */
+    uint32_t most_ms;              /* bounds each step where it is shorter than the RFC's time; 0: it does not. Set before greet */
     /* private to smtp_client*.c from here */
     bool dead;            /* no command can be sent any more */
     uint8_t xclient;      /* attributes that the server takes */
@@ -96,6 +98,20 @@ struct smtp_message {
 #define SMTP_CLIENT_SCRATCH_BYTES 2048
 enum rc smtp_client_send(struct smtp_client *c, struct smtp_message *m, struct smtp_recipient *r, unsigned count, void *scratch,
                          size_t scratch_bytes) MUST_CHECK;
+
+/* The same step by step, for a mail that is still coming in: MAIL, RCPT..., DATA, its bytes, the end; one call, one reply, which is in
+ * c->reply. RC_OK: a reply of 2yz, 4yz or 5yz (to DATA: 354, 4yz or 5yz); the session goes on. Else it is lost, or said 421 (RC_REFUSED):
+ * only smtp_client_quit is left. size_bytes of m is only told, read and rewind are not asked. What the extensions do not offer is not
+ * sent: it is for the caller to look before. */
+enum rc smtp_client_pass_mail(struct smtp_client *c, const struct smtp_message *m) MUST_CHECK;
+enum rc smtp_client_pass_rcpt(struct smtp_client *c, const struct smtp_recipient *r) MUST_CHECK;
+enum rc smtp_client_pass_data(struct smtp_client *c, struct smtp_stuff *stuff) MUST_CHECK;
+/* RC_REFUSED: the server spoke before the end, c->reply says what; the session is lost. */
+enum rc smtp_client_pass_write(struct smtp_client *c, struct smtp_stuff *stuff, struct span bytes) MUST_CHECK;
+enum rc smtp_client_pass_end(struct smtp_client *c, struct smtp_stuff *stuff) MUST_CHECK;
+enum rc smtp_client_pass_reset(struct smtp_client *c) MUST_CHECK; /* RSET; RC_OK: 250 */
+void smtp_client_cut(struct smtp_client *c); /* ends the connection at once, so that the server drops what it has */
+
 void smtp_client_quit(struct smtp_client *c); /* QUIT, short wait, close; always ends the stream */
 
 #endif

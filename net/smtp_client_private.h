@@ -1,4 +1,4 @@
-/* What smtp_client.c, smtp_client_auth.c and smtp_client_send.c share; for these three alone.
+/* What the files smtp_client*.c share; for these alone.
  * A command line is put together piece by piece; the first failure sticks and comes out of smtp_client_end. Each function that
  * gives an error has filled c->status. */
 #ifndef NET_SMTP_CLIENT_PRIVATE_H
@@ -20,6 +20,10 @@ enum rc smtp_client_hello(struct smtp_client *c) MUST_CHECK; /* EHLO, or HELO */
 enum rc smtp_client_refused(struct smtp_client *c,
                             const char *step) MUST_CHECK; /* RC_REFUSED; RC_PROTOCOL for a 2yz or 3yz reply */
 enum rc smtp_client_lost(struct smtp_client *c, const char *step, enum rc rc) MUST_CHECK;
+
+/* MAIL and RCPT with the parameters that the server's extensions allow, without the line's end. */
+void smtp_client_put_mail(struct smtp_client *c, const struct smtp_message *m, bool eightbit, bool utf8);
+void smtp_client_put_rcpt(struct smtp_client *c, const struct smtp_recipient *r);
 
 /* Bits of c->xclient. */
 enum { XCLIENT_ADDR = 1, XCLIENT_NAME = 2, XCLIENT_PROTO = 4, XCLIENT_HELO = 8 };

@@ -131,10 +131,8 @@ static const char *step_name(const struct transaction *t, unsigned command)
     return command == 0 ? "MAIL" : command <= t->count ? "RCPT" : "DATA";
 }
 
-static void put_mail(struct transaction *t)
+void smtp_client_put_mail(struct smtp_client *c, const struct smtp_message *m, bool eightbit, bool utf8)
 {
-    struct smtp_client *c = t->c;
-    const struct smtp_message *m = t->m;
     smtp_client_puts(c, "MAIL FROM:<");
     smtp_client_put(c, m->sender);
     smtp_client_puts(c, ">");
@@ -142,8 +140,8 @@ static void put_mail(struct transaction *t)
         smtp_client_puts(c, " SIZE=");
         smtp_client_put_u64(c, m->size_bytes);
     }
-    smtp_client_puts(c, t->eightbit ? " BODY=8BITMIME" : "");
-    smtp_client_puts(c, t->utf8 ? " SMTPUTF8" : "");
+    smtp_client_puts(c, eightbit ? " BODY=8BITMIME" : "");
+    smtp_client_puts(c, utf8 ? " SMTPUTF8" : "");
     if (!(c->extensions & SMTP_DSN))
         return;
     smtp_client_puts(c, m->ret == 'F' ? " RET=FULL" : m->ret == 'H' ? " RET=HDRS" : "");
@@ -174,9 +172,8 @@ static void put_notify(struct smtp_client *c, uint8_t notify)
     }
 }
 
-static void put_rcpt(struct transaction *t, const struct smtp_recipient *r)
+void smtp_client_put_rcpt(struct smtp_client *c, const struct smtp_recipient *r)
 {
-    struct smtp_client *c = t->c;
     smtp_client_puts(c, "RCPT TO:<");
     smtp_client_put(c, r->address);
     smtp_client_puts(c, ">");
@@ -192,9 +189,9 @@ static void put_rcpt(struct transaction *t, const struct smtp_recipient *r)
 static enum rc put_command(struct transaction *t, unsigned command)
 {
     if (command == 0)
-        put_mail(t);
+        smtp_client_put_mail(t->c, t->m, t->eightbit, t->utf8);
     else if (command <= t->count)
-        put_rcpt(t, &t->r[command - 1]);
+        smtp_client_put_rcpt(t->c, &t->r[command - 1]);
     else
         smtp_client_puts(t->c, "DATA");
     return smtp_client_end(t->c, step_name(t, command));

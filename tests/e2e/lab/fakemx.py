@@ -14,7 +14,7 @@ class FakeMx:
     """cert: (chain, key) or None. Behaviour by keyword:
     starttls: "offer", "none", "xxxxxxxx", "454", "garbage" (bytes after the 220), "break" (closes after 220)
     replies: {"MAIL": "450 4.3.2 no", ...} for greeting, EHLO, MAIL, RCPT, DATA, END; a list is used up one by one
-    cut: step at which the connection is cut ("MAIL", "RCPT", "DATA", "BODY", "END", ...)
+    cut: step at which the connection is cut ("MAIL", "RCPT", "DATA", "BODY", "END", ...; "ANSWER": it has the mail, and says nothing)
     tls: ssl.TLSVersion to allow at most
     implicit: TLS from the first byte, as on port 465
     login: (user, password) that AUTH wants; mechanisms go into extensions ("AUTH PLAIN LOGIN"). What was shown stands in .logins."""
@@ -25,7 +25,7 @@ class FakeMx:
         self.replies = {k: list(v) if isinstance(v, list) else v for k, v in (replies or {}).items()}
         self.extensions = list(extensions)
         self.implicit, self.login, self.logins = implicit, login, []
-        self.mails, self.commands, self.sessions, self.plain_mails, self.tls_mails = [], [], 0, 0, 0
+        self.mails, self.commands, self.sessions, self.plain_mails, self.tls_mails, self.unanswered = [], [], 0, 0, 0, 0
         self.context = None
         if cert:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -153,12 +153,16 @@ class FakeMx:
                 body, buf = (bytes(text[:end]), bytes(text[end + 5:])) if end >= 0 else (b"", b"")
                 if self.cut == "END":
                     return
-                code = self._reply(conn, "END", "250 2.0.0 queued")
+                mute = self.cut == "ANSWER"
+                code = "250" if mute else self._reply(conn, "END", "250 2.0.0 queued")
                 if code == "250":
                     mail["body"] = body.replace(b"\r\n..", b"\r\n.")
                     self.mails.append(mail)
                     self.tls_mails += secure
                     self.plain_mails += not secure
+                if mute:
+                    self.unanswered += 1
+                    return
             elif verb == "QUIT":
                 conn.sendall(b"221 2.0.0 bye\r\n")
                 return
