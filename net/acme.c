@@ -358,12 +358,18 @@ enum rc acme_authorize(struct acme *a, const struct acme_solver *solvers, unsign
 
 /* --- all of it --- */
 
-/* What an earlier dialogue left. False: none. */
-static bool take_stored(struct acme *a, enum acme_url i, struct span url)
+/* What an earlier dialogue left. */
+static enum rc take_stored(struct acme *a, enum acme_url i, struct span url)
 {
     char memory[ACME_URL_MAX + 1];
     struct strbuf canonical = STRBUF(memory);
-    return url_canonical(url, &canonical) == RC_OK && acme_set_url(a, i, strbuf_span(&canonical)) == RC_OK;
+    enum rc rc = url_canonical(url, &canonical);
+    return rc == RC_OK ? acme_set_url(a, i, strbuf_span(&canonical)) : rc;
+}
+
+enum rc acme_use_account(struct acme *a, struct span url)
+{
+    return take_stored(a, ACME_ACCOUNT, url);
 }
 
 /* An order of an earlier dialogue: RC_NOT_FOUND: nothing is left to be done with it. */
@@ -382,7 +388,7 @@ static enum rc resume(struct acme *a)
 
 static enum rc have_order(struct acme *a, const struct acme_wish *w)
 {
-    bool stored = take_stored(a, ACME_ACCOUNT, w->account), resumed = take_stored(a, ACME_ORDER, w->order);
+    bool stored = take_stored(a, ACME_ACCOUNT, w->account) == RC_OK, resumed = take_stored(a, ACME_ORDER, w->order) == RC_OK;
     enum rc rc = stored ? RC_OK : acme_account(a, w->contact, w->binding, false);
     a->names = w->names;
     a->count = w->count;

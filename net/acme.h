@@ -105,8 +105,9 @@ struct span acme_account_url(const struct acme *a);
 struct span acme_order_url(const struct acme *a);
 
 /* The steps of acme_obtain. acme_account finds or makes the account and agrees to the terms; with only_existing RC_REFUSED (accountDoesNotExist)
- * when there is none of that key. */
+ * when there is none of that key. acme_use_account names one that is stored, for what is asked in its name: RC_INVALID: no such URL. */
 enum rc acme_account(struct acme *a, struct span contact, const struct acme_binding *binding, bool only_existing) MUST_CHECK;
+enum rc acme_use_account(struct acme *a, struct span url) MUST_CHECK;
 enum rc acme_order(struct acme *a, const struct acme_wish *w) MUST_CHECK;
 enum rc acme_authorize(struct acme *a, const struct acme_solver *solvers, unsigned count) MUST_CHECK;
 enum rc acme_finalize(struct acme *a, struct span key, struct span issuer, struct span *chain) MUST_CHECK;
