@@ -257,12 +257,14 @@ static void run(struct errand *e)
     http_client_init(&box.http, &box.stream, open_verified, NULL, "Postern/" FIRMWARE_VERSION);
     enum rc rc = e->run(&box.http, &next_s, &why);
     http_client_close(&box.http);
+    e->running = false;
     e->failures = rc == RC_OK ? 0 : e->failures + 1;
+    if (e->due_in_s)
+        return; /* its own log says more */
     if (rc != RC_OK && next_s < back_off_s(e->failures))
         next_s = back_off_s(e->failures);
     if (next_s > ERRAND_EVERY_MAX_S)
         next_s = ERRAND_EVERY_MAX_S;
-    e->running = false;
     e->due_ms = clock_ms() + jittered_ms(next_s);
     log_event_at(rc == RC_OK ? LOG_INFO : LOG_WARN, LOG_NET, "errand", "name=%s rc=%s failures=%u next_s=%u why=\"%s\"", e->name,
                  rc_name(rc), e->failures, (unsigned)errand_due_in_s(e), words);
@@ -274,12 +276,21 @@ static bool wanted(const struct errand *e)
     return settings_get(e->setting)[0] != '\0';
 }
 
-static struct errand *earliest(void)
+/* *look: when to ask again. */
+static struct errand *earliest(struct deadline *look)
 {
     struct errand *best = NULL;
-    for (struct errand *e = first; e; e = e->next)
-        if (wanted(e) && (!best || e->due_ms < best->due_ms))
+    *look = deadline_never();
+    for (struct errand *e = first; e; e = e->next) {
+        if (!wanted(e))
+            continue;
+        if (e->due_in_s) {
+            e->due_ms = clock_ms() + (uint64_t)e->due_in_s() * 1000;
+            *look = deadline_in_ms(ERRAND_LOOK_S * 1000);
+        }
+        if (!best || e->due_ms < best->due_ms)
             best = e;
+    }
     return best;
 }
 
@@ -287,12 +298,13 @@ static void errand_main(void *arg)
 {
     (void)arg;
     for (;;) {
-        struct errand *e = earliest();
-        struct deadline due = e ? (struct deadline){ e->due_ms } : deadline_never();
+        struct deadline look, due;
+        struct errand *e = earliest(&look);
+        due = e ? (struct deadline){ e->due_ms } : look;
         if (e && deadline_passed(due)) {
             e->running = true;
             run(e);
-        } else if (task_wait(&wake, due) == RC_CANCELLED) {
+        } else if (task_wait(&wake, deadline_earlier(due, look)) == RC_CANCELLED) {
             return;
         }
     }
@@ -326,7 +338,8 @@ uint32_t errand_due_in_s(const struct errand *e)
 void errand_add(struct errand *e)
 {
     e->url_sum = url_sum(e);
-    load(e);
+    if (!e->due_in_s)
+        load(e);
     e->next = first;
     first = e;
     event_signal(&wake);

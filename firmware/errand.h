@@ -1,13 +1,15 @@
 /* The box's own errands: what it fetches for itself from servers that it knows by URL (lists now, certificates later). One task with one TLS
  * session runs them in turn, because a small board has memory for one. Each has its time; a failed one is put off for 1, 10 and 100 minutes,
  * then half a day, all jittered. When each is due and how often it has failed is in the settings log as "errand/NAME" and survives a reboot:
- * u8 failures, 7 bytes 0, i64 unix time when it is due (little-endian; 0: the clock was unknown). */
+ * u8 failures, 7 bytes 0, i64 unix time when it is due (little-endian; 0: the clock was unknown). An errand with a schedule of its own keeps
+ * its own books. */
 #ifndef FIRMWARE_ERRAND_H
 #define FIRMWARE_ERRAND_H
 
 #include "net/http_client.h"
 
 #define ERRAND_EVERY_MAX_S (48 * 3600) /* no errand waits longer, whatever a server or a clock says */
+#define ERRAND_LOOK_S 60               /* the clock may jump */
 
 struct errand {
     const char *name;    /* a constant, for log and settings log */
@@ -16,6 +18,9 @@ struct errand {
     /* Does it, with a client of its own for the time. RC_OK: *next_s is set. Else: *next_s is 0, or at least how long to wait; why has words.
      * Yields. */
     enum rc (*run)(struct http_client *http, uint32_t *next_s, struct strbuf *why);
+    /* Its own schedule: seconds until it is due. Asked at every look, at least every ERRAND_LOOK_S, and the engine then puts nothing off and keeps
+     * nothing. NULL: the engine's. Must not yield. */
+    uint32_t (*due_in_s)(void);
     unsigned failures; /* in a row */
     /* errand.c's own */
     uint64_t due_ms; /* on clock_ms's scale */
@@ -27,7 +32,7 @@ struct errand {
 /* At boot, after the network; each errand lives as long as the box. */
 void errand_init(void);
 void errand_add(struct errand *e);
-/* Runs it soon, whatever its time. False: its setting is unset. */
+/* Runs it soon, whatever its time (with a schedule of its own: asks that again). False: its setting is unset. */
 bool errand_now(struct errand *e);
 /* Seconds until it is due: 0 while it runs. */
 uint32_t errand_due_in_s(const struct errand *e);
