@@ -1,62 +1,26 @@
 """The ACME client's dialogue with pebble, which checks challenges over the lab's network."""
 
-import base64
 import contextlib
 import http.server
 import itertools
-import json
-import os
-import socket
 import ssl
-import subprocess
-import tempfile
 import threading
-import time
 import urllib.request
 
 import pytest
 from cryptography import x509
 
-from lab import net, pki
+from lab import ca, net, pki
 from lab.acme_client import Dialogue
+from lab.ca import MAC_KEY, NAME
 
-NAME = "ca.example"
-_addresses = itertools.count(1)
-MAC_KEY = "an authority's mac key, which it gave on a page of its own"
-
-
-def wait_port(ip, port, process):
-    end = time.time() + 15
-    while socket.socket().connect_ex((ip, port)):
-        assert time.time() < end and process.poll() is None
-        time.sleep(0.05)
+_keys = itertools.count(1)
 
 
 @contextlib.contextmanager
-def pebble(**env):
-    """Pebble at its own address, checking http-01 on port 80."""
-    ip = net.address(f"{net.PREFIX}.52.{next(_addresses)}")
-    with tempfile.TemporaryDirectory() as folder:
-        for name, text in zip(("chain.pem", "key.pem"), pki.good_ca().issue(NAME)):
-            with open(f"{folder}/{name}", "w") as f:
-                f.write(text)
-        config = {"listenAddress": f"{ip}:14000", "managementListenAddress": f"{ip}:15000", "certificate": f"{folder}/chain.pem",
-                  "privateKey": f"{folder}/key.pem", "httpPort": 80, "tlsPort": 443, "ocspResponderURL": "",
-                  "externalAccountBindingRequired": env.pop("bind", False),
-                  "externalAccountMACKeys": {"kid-1": base64.urlsafe_b64encode(MAC_KEY.encode()).decode().rstrip("=")}}
-        with open(f"{folder}/config", "w") as f:
-            json.dump({"pebble": config}, f)
-        with open(f"{folder}/root.pem", "w") as f:
-            f.write(pki.good_ca().root_pem)
-        process = subprocess.Popen(["pebble", "-config", f"{folder}/config", "-dnsserver", f"{net.DNS}:53", "-strict"],
-                                   env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0", "PEBBLE_WFE_NONCEREJECT": "0", **env},
-                                   stdout=open(f"{folder}/log", "w"), stderr=subprocess.STDOUT)
-        try:
-            wait_port(ip, 14000, process)
-            yield ip, folder
-        finally:
-            process.terminate()
-            process.wait()
+def pebble(**options):
+    with ca.Pebble(**options) as server:
+        yield server.ip, server.folder
 
 
 class Tokens(http.server.BaseHTTPRequestHandler):
@@ -99,7 +63,7 @@ def issue(where, *args, answer=True):
 
 @pytest.fixture
 def account_key(folder):
-    path = f"{folder}/account{next(_addresses)}.key"
+    path = f"{folder}/account{next(_keys)}.key"
     with open(path, "w") as f:
         f.write(pki.key_pem(pki.new_key()))
     return path
