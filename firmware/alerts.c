@@ -31,6 +31,8 @@ const char *alert_name(enum alert a)
         [ALERT_CERT_SELF_SIGNED] = "cert-self-signed",
         [ALERT_CERT] = "cert",
         [ALERT_CERT_STORED] = "cert-stored",
+        [ALERT_CERT_LIFE] = "cert-life",
+        [ALERT_CERT_RENEWAL] = "cert-renewal",
         [ALERT_SETTINGS_LOST] = "settings-lost",
         [ALERT_SPOOL_FULL] = "spool-full",
         [ALERT_SPOOL_DAMAGED] = "spool-damaged",

@@ -1,4 +1,4 @@
-/* The commands' functions, by file: console_settings.c, console_queue.c, console_mail.c (policy, cert, dns), console_list.c, console_box.c. */
+/* The commands' functions, by file: console_settings.c, console_queue.c, console_mail.c (policy, dns), console_cert.c, console_list.c, console_box.c. */
 #ifndef FIRMWARE_CONSOLE_COMMANDS_H
 #define FIRMWARE_CONSOLE_COMMANDS_H
 

@@ -1,15 +1,12 @@
-/* policy, cert, dns: what the box knows about others and shows of itself. */
+/* policy, dns: what the box knows about others. */
 #include "firmware/attempt.h"
 #include "firmware/console_commands.h"
 #include "firmware/delivery.h"
-#include "firmware/identity.h"
-#include "firmware/inside_trust.h"
 #include "firmware/json_out.h"
 #include "firmware/list_store.h"
 #include "firmware/setting_value.h"
 #include "firmware/settings.h"
 #include "firmware/wallclock.h"
-#include "hal/base/datetime.h"
 #include "net/link.h"
 
 #define LOOKUP_MS 15000
@@ -102,103 +99,6 @@ void command_policy(const struct command_line *c)
         policy_json(memory, &known, kind);
     else
         policy_text(memory, &known, kind);
-}
-
-/* --- cert --- */
-
-static void cert_info(const struct command_line *c)
-{
-    struct tls_leaf_info info;
-    char from[40], until[40], hex[65], pin[65];
-    struct strbuf f = STRBUF(from), u = STRBUF(until), h = STRBUF(hex), p = STRBUF(pin);
-    if (!identity_info(&info)) {
-        say_error("there is no certificate: TLS is off");
-        return;
-    }
-    rfc3339_format(&f, info.not_before);
-    rfc3339_format(&u, info.not_after);
-    strbuf_add_hex(&h, span_bytes(info.sha256, sizeof info.sha256));
-    strbuf_add_hex(&p, span_bytes(info.spki_sha256, sizeof info.spki_sha256));
-    if (c->json) {
-        json_begin();
-        json_text("subject", info.subject);
-        json_text("issuer", info.issuer);
-        json_text("names", info.names);
-        json_time("not_before", info.not_before);
-        json_time("not_after", info.not_after);
-        json_bool("self_signed", info.self_signed);
-        json_number("chain", info.chain_length);
-        json_text("key", info.key_type);
-        json_text("sha256", hex);
-        json_text("spki_sha256", pin);
-        json_end();
-        return;
-    }
-    say("names    %s%s", info.names, info.self_signed ? " (self-signed)" : "");
-    say("issuer   %s, chain of %u, key %s", info.issuer, info.chain_length, info.key_type);
-    say("valid    %s to %s", from, until);
-    say("sha256   %s", hex);
-    say("TLSA     3 1 1 %s", pin);
-}
-
-/* Lines until one with a single dot into text. */
-static bool paste(struct strbuf *text)
-{
-    struct span line;
-    say("paste it, and end with a line of one dot");
-    for (;;) {
-        enum rc rc = console_more("", true, &line);
-        if (rc != RC_OK) {
-            say_error("given up (%s)", rc == RC_CANCELLED ? "^C" : rc_name(rc));
-            return false;
-        }
-        if (span_is(span_trim(line), "."))
-            break;
-        strbuf_add(text, line);
-        strbuf_putc(text, '\n');
-    }
-    if (text->overflow)
-        say_error("it is longer than %u bytes", (unsigned)text->cap - 1);
-    return !text->overflow;
-}
-
-static void cert_import(bool ca)
-{
-    char words[200], *memory = identity_pem_take();
-    struct strbuf why = STRBUF(words);
-    if (!memory) {
-        say_error("another certificate is just being put in");
-        return;
-    }
-    struct strbuf text = strbuf_on(memory, IDENTITY_PEM_BYTES);
-    if (paste(&text)) {
-        enum rc rc = ca ? inside_trust_import(memory, text.len, &why)
-                        : identity_import(strbuf_span(&text), strbuf_span(&text), &why);
-        if (rc != RC_OK)
-            say_error("%s", words[0] ? words : rc_name(rc));
-        else
-            say(ca ? "the office's CA is in use" : "the certificate is in use");
-        if (ca)
-            delivery_try_all_now(); /* mail that waited for this goes at once */
-    }
-    identity_pem_give();
-}
-
-void command_cert(const struct command_line *c)
-{
-    if (c->count == 1 || span_is(c->word[1], "info"))
-        cert_info(c);
-    else if (span_is(c->word[1], "import") || span_is(c->word[1], "import-ca"))
-        cert_import(span_is(c->word[1], "import-ca"));
-    else if (span_is(c->word[1], "unpin") && c->count > 2) {
-        enum rc rc = inside_pin_forget(c->word[2]);
-        if (rc != RC_OK)
-            say_error("no key of that server is pinned");
-        else
-            say("forgotten; the next key that it shows will be pinned");
-        delivery_try_all_now(); /* mail that waited for this goes at once */
-    } else
-        say_usage(c->command);
 }
 
 /* --- dns --- */

@@ -1,19 +1,20 @@
-/* One pair for now, under index 0. A self-signed pair is marked by "tls/self" so that it may be replaced without asking; any other is
- * the operator's, and stays on flash whatever becomes of loading it. */
+/* One pair, under index 0. One that was made here or issued is marked, so that it may be replaced without asking; any other is the
+ * operator's, and stays on flash whatever becomes of loading it. */
 #include "firmware/identity.h"
 
 #include "firmware/alerts.h"
 #include "firmware/settings.h"
 #include "firmware/settings_log.h"
 #include "firmware/wallclock.h"
+#include "hal/base/bytes.h"
 #include "hal/base/log.h"
 #include "hal/base/pem.h"
 #include "hal/random.h"
 #include "hal/task.h"
 
 #define KEY_KEY "tls/key.0"
-#define CHAIN_KEY "tls/chain.0"
 #define SELF_KEY "tls/self"
+#define ISSUED_KEY "tls/acme"
 #define LOAD_TRIES 3 /* a device may fail once */
 #define LOAD_PAUSE_MS 100
 #define SELF_SIGNED_DAYS 3650
@@ -23,6 +24,8 @@
 static struct tls_credentials *current;
 static char pem[IDENTITY_PEM_BYTES];
 static bool pem_taken, importing;
+static enum identity_origin origin; /* of the stored pair */
+static uint32_t issued_for;
 
 char *identity_pem_take(void)
 {
@@ -63,7 +66,7 @@ static enum rc load_stored(struct tls_credentials **out)
     size_t chain_len = 0, key_len = 0;
     if (!text)
         return RC_BUSY;
-    enum rc rc = settings_log_get(SPAN(CHAIN_KEY), text, IDENTITY_PEM_BYTES, &chain_len);
+    enum rc rc = settings_log_get(SPAN(IDENTITY_CHAIN_KEY), text, IDENTITY_PEM_BYTES, &chain_len);
     if (rc == RC_OK)
         rc = settings_log_get(SPAN(KEY_KEY), text + chain_len, IDENTITY_PEM_BYTES - chain_len, &key_len);
     if (rc == RC_NOT_FOUND && chain_len)
@@ -76,21 +79,37 @@ static enum rc load_stored(struct tls_credentials **out)
     return rc;
 }
 
-static enum rc store(struct span chain, struct span key, bool self)
+static enum rc put_records(const struct identity_record *r, unsigned count)
 {
+    enum rc rc = RC_OK;
+    for (unsigned i = 0; rc == RC_OK && i < count; i++)
+        rc = r[i].value.p ? settings_log_batch_put(span_of(r[i].key), r[i].value) : settings_log_batch_delete(span_of(r[i].key));
+    return rc;
+}
+
+/* All or nothing. self, issued: the marks; empty for none. */
+static enum rc store(struct span chain, struct span key, struct span self, struct span issued, const struct identity_record *more,
+                     unsigned count)
+{
+    const struct identity_record pair[] = {
+        { IDENTITY_CHAIN_KEY, chain }, { KEY_KEY, key }, { SELF_KEY, self }, { ISSUED_KEY, issued }
+    };
     enum rc rc = settings_log_batch_begin();
     if (rc != RC_OK)
         return rc;
-    rc = settings_log_batch_put(SPAN(CHAIN_KEY), chain);
+    rc = put_records(pair, 4);
     if (rc == RC_OK)
-        rc = settings_log_batch_put(SPAN(KEY_KEY), key);
-    if (rc == RC_OK)
-        rc = self ? settings_log_batch_put(SPAN(SELF_KEY), SPAN("1")) : settings_log_batch_delete(SPAN(SELF_KEY));
+        rc = put_records(more, count);
     if (rc != RC_OK) {
         settings_log_batch_abort();
         return rc;
     }
-    return settings_log_batch_end();
+    rc = settings_log_batch_end();
+    if (rc != RC_OK)
+        return rc;
+    origin = self.p ? IDENTITY_SELF_MADE : issued.p ? IDENTITY_ISSUED : IDENTITY_IMPORTED;
+    issued_for = issued.p ? get_le32((const uint8_t *)issued.p) : 0;
+    return RC_OK;
 }
 
 static const char *own_name(void)
@@ -111,10 +130,12 @@ static void make_self_signed(bool replace_stored)
     struct strbuf key = strbuf_on(text, SELF_SIGNED_KEY_BYTES), why = STRBUF(words);
     struct strbuf chain = strbuf_on(text + SELF_SIGNED_KEY_BYTES, IDENTITY_PEM_BYTES - SELF_SIGNED_KEY_BYTES);
     struct tls_credentials *made = NULL;
+    const struct span none = { NULL, 0 };
     enum rc rc = x509_self_signed(names, 1, SELF_SIGNED_FROM, SELF_SIGNED_DAYS, &key, &chain);
     if (rc == RC_OK)
         rc = tls_credentials_load(strbuf_span(&chain), strbuf_span(&key), &made, &why);
-    enum rc stored = rc == RC_OK && replace_stored ? store(strbuf_span(&chain), strbuf_span(&key), true) : RC_OK;
+    enum rc stored = rc != RC_OK || !replace_stored ? RC_OK
+                                                    : store(strbuf_span(&chain), strbuf_span(&key), SPAN("1"), none, NULL, 0);
     identity_pem_give();
     if (rc != RC_OK) {
         alert_raise(ALERT_CERT, "no certificate could be made (%s)%s", rc_name(rc), current ? "" : ": STARTTLS is not offered");
@@ -129,11 +150,37 @@ static void make_self_signed(bool replace_stored)
         alert_clear(ALERT_CERT_STORED);
 }
 
+static void load_origin(void)
+{
+    uint8_t mark[4];
+    size_t len = 0;
+    issued_for = 0;
+    origin = IDENTITY_IMPORTED;
+    if (settings_log_get(SPAN(ISSUED_KEY), mark, sizeof mark, &len) == RC_OK && len == sizeof mark) {
+        origin = IDENTITY_ISSUED;
+        issued_for = get_le32(mark);
+    } else if (settings_log_get(SPAN(SELF_KEY), mark, 1, &len) == RC_OK) {
+        origin = IDENTITY_SELF_MADE;
+    } else if (settings_log_get(SPAN(IDENTITY_CHAIN_KEY), mark, 0, &len) == RC_NOT_FOUND) {
+        origin = IDENTITY_NONE;
+    }
+}
+
+enum identity_origin identity_origin(uint32_t *for_what)
+{
+    if (for_what)
+        *for_what = issued_for;
+    return origin;
+}
+
 static bool stored_is_self_made(void)
 {
-    uint8_t mark;
-    size_t len = 0;
-    return settings_log_get(SPAN(SELF_KEY), &mark, 1, &len) == RC_OK;
+    return origin == IDENTITY_SELF_MADE;
+}
+
+bool identity_names(const char *host)
+{
+    return current && tls_credentials_names(current, host);
 }
 
 static void follow_host_name(void)
@@ -171,6 +218,7 @@ void identity_init(void)
     enum rc rc = load_patiently(&stored);
     if (rc == RC_OK)
         use(stored);
+    load_origin();
     bool self_made = stored_is_self_made();
     bool replace = rc == RC_NOT_FOUND || (self_made && rc != RC_OK && !may_pass(rc));
     if (replace || (rc == RC_OK && self_made && !tls_credentials_names(current, own_name()))) {
@@ -218,9 +266,24 @@ static enum rc narrow(struct span *chain, struct span *key, struct strbuf *why)
     return RC_INVALID;
 }
 
-enum rc identity_import(struct span chain, struct span key, struct strbuf *why)
+static enum rc check_names(const struct tls_credentials *c, const struct identity_issued *i, struct strbuf *why)
+{
+    char memory[DOMAIN_TEXT_MAX];
+    struct strbuf name = STRBUF(memory);
+    for (unsigned n = 0; i->name && i->name(n, &name); n++)
+        if (!tls_credentials_names(c, memory)) {
+            strbuf_printf(why, "it does not name %s", memory);
+            return RC_INVALID;
+        }
+    return RC_OK;
+}
+
+static enum rc put_in(const struct identity_issued *i, bool issued, struct strbuf *why)
 {
     struct tls_credentials *loaded = NULL;
+    struct span chain = i->chain_pem, key = i->key_pem;
+    uint8_t mark[4];
+    put_le32(mark, i->issued_for);
     strbuf_clear(why);
     if (importing)
         return RC_BUSY;
@@ -229,15 +292,31 @@ enum rc identity_import(struct span chain, struct span key, struct strbuf *why)
         rc = tls_credentials_load(chain, key, &loaded, why);
     if (rc != RC_OK)
         return rc;
-    importing = true;
-    rc = store(chain, key, false);
-    importing = false;
+    rc = check_names(loaded, i, why);
+    if (rc == RC_OK) {
+        importing = true;
+        rc = store(chain, key, (struct span){ NULL, 0 }, issued ? span_bytes(mark, sizeof mark) : (struct span){ NULL, 0 }, i->more,
+                   i->more_count);
+        importing = false;
+        strbuf_printf(why, "the flash refused it (%s)", rc_name(rc));
+    }
     if (rc != RC_OK) {
         tls_credentials_release(loaded);
-        strbuf_printf(why, "the flash refused it (%s)", rc_name(rc));
         return rc;
     }
+    strbuf_clear(why);
     use(loaded);
     alert_clear(ALERT_CERT_STORED);
     return RC_OK;
+}
+
+enum rc identity_import(struct span chain, struct span key, struct strbuf *why)
+{
+    const struct identity_issued i = { .chain_pem = chain, .key_pem = key };
+    return put_in(&i, false, why);
+}
+
+enum rc identity_issue(const struct identity_issued *i, struct strbuf *why)
+{
+    return put_in(i, true, why);
 }

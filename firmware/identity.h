@@ -1,5 +1,6 @@
-/* The box's own key and certificate: made self-signed on first boot, replaced by an operator's (and later by ACME's), chosen by SNI,
- * swapped while sessions run. In the settings log: "tls/key.N" and "tls/chain.N" in PEM, N = 0 the main one. */
+/* The box's own key and certificate: made self-signed on first boot, replaced by an operator's or by an authority's (firmware/cert_job.h),
+ * swapped while sessions run. In the settings log: "tls/key.0" and "tls/chain.0" in PEM, and whose they are: "tls/self" ("1") marks a pair
+ * made here, "tls/acme" (u32, little-endian: what cert_job asked for) one that was issued; neither, an operator's. */
 #ifndef FIRMWARE_IDENTITY_H
 #define FIRMWARE_IDENTITY_H
 
@@ -9,6 +10,11 @@
  * and is broken or no longer names host.name. An operator's pair that cannot be loaded is kept and an alert is raised; so is one made
  * here that only memory or a failing read keeps from loading. Until the next start a temporary pair is shown then. Yields. */
 void identity_init(void);
+#define IDENTITY_CHAIN_KEY "tls/chain.0"
+enum identity_origin { IDENTITY_NONE, IDENTITY_SELF_MADE, IDENTITY_ISSUED, IDENTITY_IMPORTED };
+/* Of the stored pair. *issued_for: with IDENTITY_ISSUED, what identity_issue was given; else 0. May be NULL. */
+enum identity_origin identity_origin(uint32_t *issued_for);
+bool identity_names(const char *host); /* the certificate in use names it */
 /* For struct tls_params.select. NULL while there is none (no entropy). */
 struct tls_credentials *identity_select(void *ctx, const char *sni);
 bool identity_ready(void);
@@ -17,6 +23,20 @@ bool identity_info(struct tls_leaf_info *out);
 /* Puts in an own pair: the certificates that chain_pem holds, leaf first, and the key in key_pem, which may be one text: checked whole, stored durably as one batch, then used by the next handshake.
  * RC_INVALID with words in why; RC_BUSY: another import. Yields. */
 enum rc identity_import(struct span chain_pem, struct span key_pem, struct strbuf *why) MUST_CHECK;
+/* Puts in what an authority has issued. name gives the names that it has to have, until false; more: records that hold or fall together with it; a value without bytes (p NULL) is
+ * deleted. Otherwise as identity_import; also RC_INVALID: it lacks a name. Yields. */
+struct identity_record {
+    const char *key;
+    struct span value;
+};
+struct identity_issued {
+    struct span chain_pem, key_pem;
+    uint32_t issued_for;
+    bool (*name)(unsigned n, struct strbuf *out); /* NULL: any will do */
+    const struct identity_record *more;
+    unsigned more_count;
+};
+enum rc identity_issue(const struct identity_issued *i, struct strbuf *why) MUST_CHECK;
 /* One large memory for PEM text on its way between flash, parser and console: RAM is dear. NULL while somebody else has it. Given
  * back, it is wiped. */
 #define IDENTITY_PEM_BYTES \

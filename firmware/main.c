@@ -1,5 +1,6 @@
 /* The appliance: brings the floors up in order and runs the main loop. Nothing here is a policy. */
 #include "firmware/alerts.h"
+#include "firmware/cert_job.h"
 #include "firmware/console.h"
 #include "firmware/delivery.h"
 #include "firmware/errand.h"
@@ -88,6 +89,7 @@ static void boot(void)
     errand_init();
     time_witness_init();
     list_poll_init();
+    cert_job_init();
     log_event(LOG_BOOT, "ready", "alerts=%u", alerts_up());
     booted = true;
 }
@@ -105,6 +107,7 @@ static struct deadline keep_house(void)
     if (++second % LOOK_EVERY != 0)
         return next;
     list_store_check_expiry();
+    cert_job_watch();
     submission_check_held();
     return next;
 }

@@ -1,0 +1,244 @@
+/* cert: the box's certificate and how it is renewed; what the office server must show. */
+#include "firmware/cert_job.h"
+#include "firmware/console_commands.h"
+#include "firmware/delivery.h"
+#include "firmware/identity.h"
+#include "firmware/inside_trust.h"
+#include "firmware/json_out.h"
+#include "firmware/settings.h"
+#include "firmware/wallclock.h"
+#include "hal/base/datetime.h"
+
+#define TIME_TEXT_MAX 24
+
+static const char *const origins[] = { "none", "self-signed", "acme", "imported" };
+static const char *const holds[] = { "", ", put off by the last failure", ", put off as the server asked",
+                                     ", one was just issued" };
+
+/* --- info --- */
+
+static void add_pin(struct strbuf *out, const uint8_t pin[32])
+{
+    strbuf_add_hex(out, span_bytes(pin, 32));
+}
+
+static void certificate_json(const struct tls_leaf_info *info, const char *hex, const char *pin, const char *next_pin)
+{
+    json_text("subject", info->subject);
+    json_text("issuer", info->issuer);
+    json_text("names", info->names);
+    json_time("not_before", info->not_before);
+    json_time("not_after", info->not_after);
+    json_bool("self_signed", info->self_signed);
+    json_text("origin", origins[identity_origin(NULL)]);
+    json_number("chain", info->chain_length);
+    json_text("key", info->key_type);
+    json_text("sha256", hex);
+    json_text("spki_sha256", pin);
+    json_text("next_spki_sha256", next_pin[0] ? next_pin : NULL);
+}
+
+static void renewal_json(const struct cert_job_view *v, const char *account)
+{
+    json_text("account", account[0] ? account : NULL);
+    json_object("renewal");
+    json_bool("active", !v->idle);
+    json_text("why", v->idle ? v->idle : renewal_reason_text(v->plan.reason));
+    json_bool("running", v->running);
+    json_time("next", v->idle ? 0 : v->plan.at);
+    json_bool("put_off", !v->idle && v->plan.hold != RENEWAL_HOLD_NONE);
+    json_number("failures", v->state->failures);
+    json_time("failed_at", v->state->failed_at);
+    json_text("failure", v->state->why[0] ? v->state->why : NULL);
+    json_time("window_start", v->state->window_start);
+    json_time("window_end", v->state->window_end);
+    json_close();
+}
+
+static void say_certificate(const struct tls_leaf_info *info, const char *hex, const char *pin, const char *next_pin)
+{
+    char from[TIME_TEXT_MAX], until[TIME_TEXT_MAX];
+    struct strbuf f = STRBUF(from), u = STRBUF(until);
+    rfc3339_format(&f, info->not_before);
+    rfc3339_format(&u, info->not_after);
+    say("names    %s%s", info->names, info->self_signed ? " (self-signed)" : "");
+    say("issuer   %s, chain of %u, key %s", info->issuer, info->chain_length, info->key_type);
+    say("valid    %s to %s", from, until);
+    say("sha256   %s", hex);
+    say("TLSA     3 1 1 %s", pin);
+    if (next_pin[0])
+        say("TLSA     3 1 1 %s (next key)", next_pin);
+}
+
+static void say_renewal(const struct cert_job_view *v, const char *account)
+{
+    char at[TIME_TEXT_MAX], end[TIME_TEXT_MAX], when[40];
+    char text[CERT_ACCOUNT_MAX];
+    struct strbuf a = STRBUF(at), e = STRBUF(end), w = STRBUF(when), page = STRBUF(text);
+    if (v->idle) {
+        say("renewal  none: %s", v->idle);
+        return;
+    }
+    say("account  %s%s", account[0] ? account : "none yet at ", account[0] ? "" : settings_get("acme.directory"));
+    rfc3339_format(&a, v->plan.at);
+    add_when(&w, v->plan.at, wallclock_now());
+    if (v->running)
+        say("renewal  under way: %s", renewal_reason_text(v->plan.reason));
+    else
+        say("renewal  %s (%s): %s%s", at, when, renewal_reason_text(v->plan.reason), holds[v->plan.hold]);
+    if (v->state->window_start) {
+        strbuf_clear(&a);
+        rfc3339_format(&a, v->state->window_start);
+        rfc3339_format(&e, v->state->window_end);
+        say("window   %s to %s, by the authority", at, end);
+        if (cert_store_url(CERT_PAGE, 0, &page) == RC_OK)
+            say("page     %s", text);
+    }
+    if (v->state->why[0]) {
+        strbuf_clear(&a);
+        rfc3339_format(&a, v->state->failed_at);
+        say("failure  %s, %u in a row: %s", at, v->state->failures, v->state->why);
+    }
+}
+
+static void cert_info(const struct command_line *c)
+{
+    struct tls_leaf_info info;
+    struct cert_job_view v;
+    uint8_t raw[32];
+    char hex[65], pin[65], next_pin[65], account[CERT_ACCOUNT_MAX];
+    struct strbuf h = STRBUF(hex), p = STRBUF(pin), n = STRBUF(next_pin), a = STRBUF(account);
+    if (!identity_info(&info)) {
+        say_error("there is no certificate: TLS is off");
+        return;
+    }
+    add_pin(&h, info.sha256);
+    add_pin(&p, info.spki_sha256);
+    if (cert_store_next_pin(raw) == RC_OK)
+        add_pin(&n, raw);
+    if (cert_store_url(CERT_ACCOUNT, cert_store_directory(), &a) != RC_OK)
+        strbuf_clear(&a);
+    cert_job_look(&v);
+    if (c->json) {
+        json_begin();
+        certificate_json(&info, hex, pin, next_pin);
+        renewal_json(&v, account);
+        json_end();
+    } else {
+        say_certificate(&info, hex, pin, next_pin);
+        say_renewal(&v, account);
+    }
+}
+
+/* --- renew --- */
+
+static void cert_renew(const struct command_line *c)
+{
+    char words[120];
+    struct strbuf why = STRBUF(words);
+    bool new_key = c->count > 2 && span_is(c->word[2], "new-key");
+    if (c->count > 2u + new_key && !span_is(c->word[2u + new_key], "yes")) {
+        say_usage(c->command);
+        return;
+    }
+    if (identity_origin(NULL) == IDENTITY_IMPORTED && settings_get("acme.directory")[0] &&
+        !confirm(c, "the certificate that you have put in, and its key, will be replaced: go on?"))
+        return;
+    if (new_key && !confirm(c, "the next key will be used: is its TLSA record published, wherever the current one's is?"))
+        return;
+    if (cert_job_ask(CERT_ASKED | (new_key ? CERT_NEW_KEY : 0), &why) != RC_OK)
+        say_error("%s", words);
+    else
+        say("asked for; 'cert info' says what comes of it");
+}
+
+static void cert_revoke(const struct command_line *c)
+{
+    char words[120];
+    struct strbuf why = STRBUF(words);
+    bool stolen = c->count > 2 && span_is(c->word[2], "stolen");
+    if (c->count > 2u + stolen && !span_is(c->word[2u + stolen], "yes"))
+        say_usage(c->command);
+    else if (identity_origin(NULL) != IDENTITY_ISSUED)
+        say_error("the certificate in use is none that this box was issued");
+    else if (!confirm(c, "the certificate and its key will not be trusted any more, and another, with the next key, takes their "
+                         "place: go on?"))
+        return;
+    else if (cert_job_ask(CERT_ASKED | CERT_NEW_KEY | CERT_REVOKE | (stolen ? CERT_STOLEN : 0), &why) != RC_OK)
+        say_error("%s", words);
+    else
+        say("asked for; 'log' and 'cert info' say what comes of it");
+}
+
+/* --- import --- */
+
+/* Lines until one with a single dot into text. */
+static bool paste(struct strbuf *text)
+{
+    struct span line;
+    say("paste it, and end with a line of one dot");
+    for (;;) {
+        enum rc rc = console_more("", true, &line);
+        if (rc != RC_OK) {
+            say_error("given up (%s)", rc == RC_CANCELLED ? "^C" : rc_name(rc));
+            return false;
+        }
+        if (span_is(span_trim(line), "."))
+            break;
+        strbuf_add(text, line);
+        strbuf_putc(text, '\n');
+    }
+    if (text->overflow)
+        say_error("it is longer than %u bytes", (unsigned)text->cap - 1);
+    return !text->overflow;
+}
+
+static void cert_import(bool ca)
+{
+    char words[200], *memory = identity_pem_take();
+    struct strbuf why = STRBUF(words);
+    if (!memory) {
+        say_error("another certificate is just being put in");
+        return;
+    }
+    struct strbuf text = strbuf_on(memory, IDENTITY_PEM_BYTES);
+    if (paste(&text)) {
+        enum rc rc = ca ? inside_trust_import(memory, text.len, &why)
+                        : identity_import(strbuf_span(&text), strbuf_span(&text), &why);
+        if (rc != RC_OK)
+            say_error("%s", words[0] ? words : rc_name(rc));
+        else
+            say(ca ? "the office's CA is in use" : "the certificate is in use");
+        if (ca)
+            delivery_try_all_now(); /* mail that waited for this goes at once */
+    }
+    identity_pem_give();
+}
+
+/* --- the command --- */
+
+static void cert_unpin(const struct command_line *c)
+{
+    if (inside_pin_forget(c->word[2]) != RC_OK)
+        say_error("no key of that server is pinned");
+    else
+        say("forgotten; the next key that it shows will be pinned");
+    delivery_try_all_now(); /* mail that waited for this goes at once */
+}
+
+void command_cert(const struct command_line *c)
+{
+    struct span verb = c->count > 1 ? c->word[1] : SPAN("info");
+    if (span_is(verb, "info"))
+        cert_info(c);
+    else if (span_is(verb, "renew"))
+        cert_renew(c);
+    else if (span_is(verb, "revoke"))
+        cert_revoke(c);
+    else if (span_is(verb, "import") || span_is(verb, "import-ca"))
+        cert_import(span_is(verb, "import-ca"));
+    else if (span_is(verb, "unpin") && c->count > 2)
+        cert_unpin(c);
+    else
+        say_usage(c->command);
+}
