@@ -158,10 +158,12 @@ enum rc acme_renewal_id(struct span der, struct strbuf *out)
         bool extensions = (uint8_t)body.p[0] == 0xa3;
         good = der_take(&body, (uint8_t)body.p[0], &whole, &rest) && (!extensions || issuer_key_id(rest, &id));
     }
-    base64url_encode(out, id);
-    strbuf_putc(out, '.');
-    base64url_encode(out, serial);
-    if (good && id.len && !out->overflow)
+    if (good && id.len) {
+        base64url_encode(out, id);
+        strbuf_putc(out, '.');
+        base64url_encode(out, serial);
+    }
+    if (!out->overflow && out->len)
         return RC_OK;
     strbuf_clear(out);
     return RC_INVALID;

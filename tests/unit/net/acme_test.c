@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "hal/base/base64.h"
 #include "hal/random.h"
 #include "hal/task.h"
 #include "net/acme.h"
@@ -26,6 +27,7 @@ static struct {
     const struct answer *answers;
     unsigned count, asked;
     char last_request[16384]; /* as far as it has come */
+    char last_post[16384];
     size_t request_len;
     char out[70000];
     size_t out_len, out_at;
@@ -47,6 +49,8 @@ static void answer_now(void)
     if (!head)
         strbuf_puts(&out, a->body);
     assert_false(out.overflow);
+    if (strncmp(t.last_request, "POST", 4) == 0)
+        memcpy(t.last_post, t.last_request, t.request_len + 1);
     t.asked++;
     t.out_len = out.len;
     t.out_at = t.request_len = 0;
@@ -305,6 +309,125 @@ static void sizes_are_bounded(void **state)
     assert_int_equal(t.chain.len, 0);
 }
 
+/* --- renewal --- */
+
+static void id_of_a_certificate(void **state)
+{
+    (void)state;
+    /* What RFC 9773 4.1 shows, in the least of a certificate. */
+    static const char der[] =
+        "\x30\x3b\x30\x39\xa0\x03\x02\x01\x02\x02\x05\x00\x87\x65\x43\x21\x30\x00\xa3\x29\x30\x27\x30\x04\x06\x02\x55\x1d"
+        "\x30\x1f\x06\x03\x55\x1d\x23\x04\x18\x30\x16\x80\x14\x69\x88\x5b\x6b\x87\x46\x40\x41\xe1\xb3\x7b\x84\x7b\xa0"
+        "\xae\x2c\xde\x01\xc8\xd4";
+    char memory[ACME_ID_MAX], copy[sizeof der];
+    struct strbuf id = STRBUF(memory);
+    assert_int_equal(acme_renewal_id(span_bytes(der, sizeof der - 1), &id), RC_OK);
+    assert_string_equal(memory, "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE");
+    for (size_t len = 0; len < sizeof der - 1; len++)
+        assert_int_equal(acme_renewal_id(span_bytes(der, len), &id), RC_INVALID);
+    memcpy(copy, der, sizeof der);
+    copy[39] = 0x24; /* another extension */
+    assert_int_equal(acme_renewal_id(span_bytes(copy, sizeof der - 1), &id), RC_INVALID);
+    assert_string_equal(memory, "");
+    struct strbuf small = strbuf_on(memory, 20);
+    assert_int_equal(acme_renewal_id(span_bytes(der, sizeof der - 1), &small), RC_INVALID);
+}
+
+/* --- what is tried again, and how --- */
+
+#define PROBLEM(status, fields, type)                   \
+    {                                                   \
+        status, fields, "{\"type\":\"urn:x:" type "\"}" \
+    }
+#define FULL_DIRECTORY                                                                                                    \
+    {                                                                                                                     \
+        200, "", "{\"newNonce\":" U("n") ",\"newAccount\":" U("a") ",\"newOrder\":" U("o") ",\"renewalInfo\":" U("r") "}" \
+    }
+
+static bool last_asked_for(const char *words)
+{
+    char memory[4096], *payload = strstr(t.last_post, "\"payload\":\"");
+    size_t len = 0;
+    assert_non_null(payload);
+    payload += 11;
+    struct strbuf text = STRBUF(memory);
+    for (size_t i = 0; payload[i] != '"'; i++)
+        strbuf_putc(&text, payload[i] == '-' ? '+' : payload[i] == '_' ? '/' : payload[i]);
+    while (text.len % 4)
+        strbuf_putc(&text, '=');
+    assert_int_equal(base64_decode(strbuf_span(&text), (uint8_t *)memory, sizeof memory - 1, &len), RC_OK);
+    memory[len] = '\0';
+    return strstr(memory, words) != NULL;
+}
+
+static void what_an_order_does_without(void **state)
+{
+    (void)state;
+    struct acme_wish wish = a_wish();
+    wish.replaces = SPAN("AA.BB");
+    wish.profile = SPAN("short");
+    const struct answer stubborn[] = { FULL_DIRECTORY, ACCOUNT, PROBLEM(409, "", "alreadyReplaced"),
+                                       PROBLEM(400, "", "invalidProfile"), PROBLEM(400, "", "rejectedIdentifier") };
+    assert_int_equal(obtain(stubborn, 5, wish), RC_REFUSED);
+    assert_int_equal(t.acme.dropped, ACME_DROPPED_REPLACES | ACME_DROPPED_PROFILE);
+    assert_int_equal(t.asked, 5); /* no more than once without each */
+    assert_false(last_asked_for("replaces") || last_asked_for("profile"));
+    const struct answer busy[] = { FULL_DIRECTORY, ACCOUNT, PROBLEM(429, "Retry-After: 3600\r\n", "rateLimited") };
+    assert_int_equal(obtain(busy, 3, wish), RC_REFUSED);
+    assert_int_equal(t.asked, 3);
+    assert_true(last_asked_for("replaces") && last_asked_for("\"profile\":\"short\""));
+    const struct answer none[] = { DIRECTORY, ACCOUNT, PROBLEM(400, "", "malformed") }; /* no renewalInfo there */
+    assert_int_equal(obtain(none, 3, wish), RC_REFUSED);
+    assert_false(last_asked_for("replaces"));
+}
+
+static void orders_are_gone_on_with(void **state)
+{
+    (void)state;
+    struct acme_wish wish = a_wish();
+    wish.account = SPAN("https://ca.example/acct/1");
+    wish.order = SPAN("https://ca.example/order/1");
+    const struct answer good[] = { DIRECTORY, VALID, VALID, VALID, { 200, "", CERT } };
+    const struct answer pending[] = { DIRECTORY, PROBLEM(503, "Retry-After: 3600\r\n", "busy") };
+    const struct answer gone[] = { DIRECTORY, PROBLEM(404, "", "malformed"), PROBLEM(400, "", "accountDoesNotExist"), ACCOUNT,
+                                   PROBLEM(403, "", "unauthorized") };
+    const struct answer invalid[] = { DIRECTORY, { 200, "", "{\"status\":\"invalid\"}" }, ORDER, PROBLEM(500, "", "oops") };
+    assert_int_equal(obtain(good, 5, wish), RC_PROTOCOL); /* it names no authorizations */
+    assert_int_equal(obtain(pending, 2, wish), RC_REFUSED);
+    assert_true(span_is(acme_order_url(&t.acme), "https://ca.example/order/1") && t.asked == 2);
+    assert_int_equal(obtain(gone, 5, wish), RC_REFUSED);
+    assert_true(acme_order_url(&t.acme).len == 0 && t.asked == 5);
+    assert_int_equal(obtain(invalid, 4, wish), RC_REFUSED);
+    assert_true(span_is(acme_order_url(&t.acme), "https://ca.example/order/1") && t.asked == 4);
+}
+
+static void short_waits_are_waited_for(void **state)
+{
+    (void)state;
+    const struct answer answers[] = { DIRECTORY, PROBLEM(503, "Retry-After: 20\r\n", "busy"), ACCOUNT,
+                                      PROBLEM(429, "Retry-After: 21\r\n", "rateLimited") };
+    uint64_t began = pair_now_us;
+    assert_int_equal(issue(answers, 4), RC_REFUSED);
+    assert_int_equal(t.asked, 4);
+    assert_in_range((pair_now_us - began) / 1000000, 20, 22);
+    assert_int_equal(t.acme.retry_after_s, 21);
+}
+
+/* A server that keeps us busy does not keep us for ever. */
+static void a_dialogue_ends(void **state)
+{
+    (void)state;
+    const struct answer answers[] = { START, CHALLENGED, READY, { 200, "Retry-After: 100\r\n", "{\"status\":\"processing\"}" } };
+    assert_int_equal(issue(answers, sizeof answers / sizeof answers[0]), RC_TIMEOUT);
+    assert_non_null(strstr(t.acme.why, "the order is processing"));
+    t.acme.end = deadline_in_ms(0);
+    struct acme_renewal info;
+    t.acme.urls[0] = '\0';
+    assert_int_equal(acme_account(&t.acme, SPAN(""), NULL, true), RC_TIMEOUT);
+    assert_non_null(strstr(t.acme.why, "too long"));
+    assert_int_equal(acme_renewal_info(&t.acme, SPAN("A.B"), &info), RC_UNSUPPORTED);
+}
+
 static void time_passes(void)
 {
     pair_now_us += 100000;
@@ -324,6 +447,11 @@ int main(void)
         cmocka_unit_test(servers_that_are_refused),
         cmocka_unit_test(nonces_are_asked_for_and_tried_again),
         cmocka_unit_test(sizes_are_bounded),
+        cmocka_unit_test(id_of_a_certificate),
+        cmocka_unit_test(what_an_order_does_without),
+        cmocka_unit_test(orders_are_gone_on_with),
+        cmocka_unit_test(short_waits_are_waited_for),
+        cmocka_unit_test(a_dialogue_ends),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
