@@ -44,9 +44,11 @@ void add_when(struct strbuf *out, int64_t unix_s, int64_t now)
 void status_queue(struct status_queue *out)
 {
     struct spool_entry e = { .id = 0 };
+    struct spool_info s;
     memset(out, 0, sizeof *out);
+    spool_info(&s);
+    out->messages = s.messages; /* what follows is of the window alone */
     while (spool_next(e.id, &e)) {
-        out->messages++;
         out->held += e.held;
         out->damaged += e.damaged;
         out->waiting += e.waiting > 0;
