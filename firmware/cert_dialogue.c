@@ -180,8 +180,11 @@ static enum rc take_binding(struct acme_binding *b)
 /* The key that the certificate is for. */
 static enum rc choose_key(bool *new_key, struct span *key)
 {
-    struct strbuf pem = strbuf_on(room(X509_KEY_PEM_MAX), X509_KEY_PEM_MAX);
+    char *memory = room(X509_KEY_PEM_MAX);
     enum identity_origin origin = identity_origin(NULL);
+    if (!memory)
+        return RC_FULL;
+    struct strbuf pem = strbuf_on(memory, X509_KEY_PEM_MAX);
     bool ours = origin == IDENTITY_SELF_MADE || origin == IDENTITY_ISSUED;
     if (!ours || *new_key || cert_store_current_key(&pem) != RC_OK)
         *new_key = true;
@@ -284,13 +287,18 @@ enum rc cert_dialogue_issue(const struct cert_state *fresh, bool new_key, struct
 
 enum rc cert_dialogue_revoke(bool stolen, struct strbuf *why)
 {
+    size_t before = d.texts.len;
     char *leaf = room(LEAF_PEM_MAX);
     enum rc rc = acme_account(&d.acme, SPAN(""), NULL, true);
     struct span text = load_leaf();
-    if (rc == RC_OK && (!leaf || !text.len || text.len > LEAF_PEM_MAX))
-        return because(why, RC_NOT_FOUND, "the certificate in use is none that was issued, or too long");
-    if (rc != RC_OK)
-        return said(why, rc);
-    memcpy(leaf, text.p, text.len);
-    return said(why, acme_revoke(&d.acme, span_bytes(leaf, text.len), stolen ? 1 : 0, SPAN("")));
+    if (rc == RC_OK && (!leaf || !text.len || text.len > LEAF_PEM_MAX)) {
+        rc = because(why, RC_NOT_FOUND, "the certificate in use is none that was issued, or too long");
+    } else if (rc == RC_OK) {
+        memcpy(leaf, text.p, text.len);
+        rc = said(why, acme_revoke(&d.acme, span_bytes(leaf, text.len), stolen ? 1 : 0, SPAN("")));
+    } else {
+        rc = said(why, rc);
+    }
+    strbuf_truncate(&d.texts, before);
+    return rc;
 }

@@ -169,6 +169,7 @@ static enum rc issue(struct strbuf *why)
     if (rc != RC_OK)
         return rc;
     state = fresh;
+    look_again_in(LOOK_LEAST_S);
     hold(RENEWAL_HOLD_FRESH, renewal_fresh_s(life_s()));
     save();
     log_event(LOG_CERT, "issued", "key=%s", new_key ? "next" : "kept");

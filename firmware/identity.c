@@ -211,6 +211,7 @@ static enum rc load_patiently(struct tls_credentials **out)
 void identity_init(void)
 {
     struct tls_credentials *stored = NULL;
+    importing = false;
     if (!random_ready()) {
         alert_raise(ALERT_NO_ENTROPY, "this board gives no random numbers: TLS is off");
         return;

@@ -40,7 +40,7 @@ $(foreach t,$(PROGRAM_SRC:tests/%.c=%),$(eval $(call test_program,$t)))
 PKI := $(BUILD)/tests/pki
 $(PKI)/.stamp: tests/support/make_pki.py
 	$(Q)rm -rf $(@D) && $(PYTHON) -W ignore $< $(@D) && touch $@
-$(filter $(BUILD)/tests/unit/net/tls%,$(TEST_PROGRAMS)): | $(PKI)/.stamp
+$(filter $(BUILD)/tests/unit/net/tls% %/identity_test %/cert_job_test %/cert_cut_test,$(TEST_PROGRAMS)): | $(PKI)/.stamp
 
 test-programs: $(PROGRAM_SRC:tests/%.c=$(BUILD)/tests/%)
 tests-built: $(TEST_PROGRAMS) test-programs

@@ -21,6 +21,7 @@ START = datetime.datetime(2020, 1, 1)
 END = datetime.datetime(2040, 1, 1)
 PAST = datetime.datetime(2021, 1, 1)
 FUTURE = datetime.datetime(2039, 1, 1)
+ISSUED = datetime.datetime(2026, 6, 1)  # PAIR_NOW
 
 
 class Party:
@@ -181,6 +182,14 @@ def make(folder):
     chain = shuffled.chain
     write("shuffled", shuffled, [chain[0], chain[3], chain[4], good_ec.chain[1], chain[2], chain[1]])
     write("many-names", leaf(int_rsa, rsa_key(), [f"mail-{i}.customers.example.test" for i in range(99)] + [HOST]))
+
+    # What an authority issues to one box: a pair of its own, two certificates for that key, one for the next.
+    first, following = ec_key(), ec_key()
+    own = leaf(None, first, ("mail.office.example",))
+    write("issued-0", own, [own.cert])
+    for label, key, day, days in (("issued-1", first, 0, 45), ("issued-2", first, 30, 45), ("issued-3", following, 31, 45)):
+        start = ISSUED + datetime.timedelta(days=day)
+        write(label, leaf(int_ec, key, ("mail.office.example",), start=start, end=start + datetime.timedelta(days=days)))
 
 
 if __name__ == "__main__":
