@@ -4,7 +4,7 @@
 #define FIRMWARE_CHALLENGES_H
 
 #include "hal/base/rc.h"
-#include "hal/base/span.h"
+#include "net/tls.h"
 
 #define CHALLENGES_MAX 2 /* names are authorised one after the other */
 
@@ -18,5 +18,9 @@ void challenges_clear(void);
 /* The key authorization of an http-01 challenge with this very token for this host (any case, without port and brackets). The empty
  * span: none. A view until challenges_clear. */
 struct span challenges_http(struct span host, struct span token);
+/* For who offers acme-tls/1 and this SNI (any case; for an address its reverse name, RFC 8738 section 6): the certificate of that name's
+ * tls-alpn-01 challenge, which the caller then holds. NULL: none, or no memory. Made when first asked for, which holds the CPU for one
+ * slice. */
+struct tls_credentials *challenges_tls_alpn(struct span sni);
 
 #endif

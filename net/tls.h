@@ -125,5 +125,9 @@ const struct arena *tls_identity_memory(void);
  * buffer is too small; RC_NO_MEMORY; RC_UNSUPPORTED without entropy. Holds the CPU for one slice. */
 enum rc x509_self_signed(const char *const *names, unsigned name_count, int64_t not_before, unsigned days, struct strbuf *key_pem,
                          struct strbuf *cert_pem) MUST_CHECK;
+/* What tls-alpn-01 shows (RFC 8737 section 3, RFC 8738 for addresses): a new P-256 key and a self-signed certificate whose only name is the
+ * identifier, a host name or an address, and whose critical acmeIdentifier is the SHA-256 of the key authorization. The caller holds
+ * *out. RC_INVALID: the identifier is neither; RC_NO_MEMORY; RC_UNSUPPORTED. Holds the CPU for one slice. */
+enum rc x509_acme_identifier(const char *identifier, struct span key_authorization, struct tls_credentials **out) MUST_CHECK;
 
 #endif

@@ -94,6 +94,8 @@ void tls_failure_cause(const struct tls_session *t, int error, struct tls_facts 
 enum rc tls_failure_rc(const struct tls_session *t, const struct tls_facts *facts);
 
 /* --- tls_credentials.c */
+/* A pair that was made here: the key moves in, and der is one certificate. NULL: no memory; the key is then freed. */
+struct tls_credentials *tls_credentials_adopt(mbedtls_pk_context *key, struct span der);
 mbedtls_x509_crt *tls_credentials_chain(struct tls_credentials *c);
 void tls_key_view_open(struct tls_key_view *v, struct tls_credentials *c);
 void tls_key_view_forget(struct tls_key_view *v); /* the caches; inside tls_enter */

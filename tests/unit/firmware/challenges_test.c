@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "firmware/challenges.h"
+#include "hal/random.h"
 
 static int clear(void **state)
 {
@@ -70,6 +71,54 @@ static void refused_whole(void **state)
     assert_true(answers(names[0], "tok", "tok.print"));
 }
 
+static bool shows(const char *sni, const char *names)
+{
+    struct tls_leaf_info info;
+    struct tls_credentials *c = challenges_tls_alpn(span_of(sni));
+    if (!c)
+        return !names;
+    tls_credentials_info(c, &info);
+    tls_credentials_release(c);
+    return names && span_is(span_of(info.names), names);
+}
+
+static void a_certificate_while_it_is_asked_for(void **state)
+{
+    (void)state;
+    size_t before = tls_identity_memory()->used_bytes;
+    assert_int_equal(challenges_put("http-01", "mail.example", "tok", "tok.print"), RC_OK);
+    assert_true(shows("mail.example", NULL));
+    assert_int_equal(challenges_put("tls-alpn-01", "mail.example", "tok", "tok.print"), RC_OK);
+    assert_true(shows("mail.example", "mail.example"));
+    assert_true(shows("MAIL.example", "mail.example"));
+    assert_true(shows("other.example", NULL));
+    assert_true(shows("", NULL));
+    struct tls_credentials *first = challenges_tls_alpn(SPAN("mail.example")), *second = challenges_tls_alpn(SPAN("mail.example"));
+    assert_ptr_equal(first, second); /* made once */
+    tls_credentials_release(second);
+    challenges_clear();
+    assert_true(shows("mail.example", NULL));
+    assert_true(tls_identity_memory()->used_bytes > before); /* who shakes hands with it keeps it */
+    tls_credentials_release(first);
+    assert_int_equal(tls_identity_memory()->used_bytes, before);
+}
+
+static void an_address_is_asked_for_by_its_reverse_name(void **state)
+{
+    (void)state;
+    assert_int_equal(challenges_put("tls-alpn-01", "192.0.2.1", "tok", "tok.print"), RC_OK);
+    assert_int_equal(challenges_put("tls-alpn-01", "2001:db8::1", "tok", "tok.print"), RC_OK);
+    assert_true(shows("1.2.0.192.in-addr.arpa", "192.0.2.1"));
+    assert_true(shows("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", "2001:db8::1"));
+    assert_true(shows("2.2.0.192.in-addr.arpa", NULL));
+}
+
+static int start(void **state)
+{
+    (void)state;
+    return random_init() == RC_OK && tls_init() == RC_OK ? 0 : -1;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -77,6 +126,8 @@ int main(void)
         cmocka_unit_test_setup(a_later_one_replaces, clear),
         cmocka_unit_test_setup(other_types_do_not_answer_http, clear),
         cmocka_unit_test_setup(refused_whole, clear),
+        cmocka_unit_test_setup(a_certificate_while_it_is_asked_for, clear),
+        cmocka_unit_test_setup_teardown(an_address_is_asked_for_by_its_reverse_name, clear, clear),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, start, NULL);
 }

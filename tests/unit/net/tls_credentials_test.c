@@ -180,6 +180,53 @@ static void self_signed_refuses(void **state)
     assert_int_equal(tls_identity_memory()->used_bytes, before);
 }
 
+/* What is in the certificate beside its name is seen by real clients in tests/e2e/test_web.py. */
+static void acme_identifier_names_one(void **state)
+{
+    (void)state;
+    static const char *const good[] = { "mail.example.org", "192.0.2.1", "2001:db8::1" }, *const bad[] = { "", "new\nline",
+                                                                                                           "*.example.org" };
+    size_t before = tls_identity_memory()->used_bytes;
+    struct tls_leaf_info info;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(x509_acme_identifier(good[i], SPAN("token.print"), &loaded), RC_OK);
+        tls_credentials_info(loaded, &info);
+        assert_string_equal(info.names, good[i]);
+        assert_string_equal(info.key_type, "ECDSA P-256");
+        assert_int_equal(info.chain_length, 1);
+        assert_true(info.self_signed);
+        tls_credentials_release(loaded);
+        assert_int_equal(tls_identity_memory()->used_bytes, before);
+        assert_int_equal(x509_acme_identifier(bad[i], SPAN("token.print"), &loaded), RC_INVALID);
+        assert_null(loaded);
+    }
+}
+
+static void acme_identifier_without_memory(void **state)
+{
+    (void)state;
+    struct arena *all = (struct arena *)tls_identity_memory();
+    void *blocks[64];
+    unsigned count = 0, refused = 0;
+    while (count < 64 && (blocks[count] = arena_calloc(all, 1, 512)) != NULL)
+        count++;
+    size_t full = all->used_bytes;
+    enum rc rc = RC_NO_MEMORY;
+    for (; rc == RC_NO_MEMORY && count > 0; refused++) {
+        rc = x509_acme_identifier("mail.example.org", SPAN("token.print"), &loaded);
+        if (rc == RC_OK)
+            break;
+        assert_int_equal(all->used_bytes, full);
+        arena_free(all, blocks[--count]);
+        full = all->used_bytes;
+    }
+    assert_int_equal(rc, RC_OK);
+    assert_true(refused > 2);
+    tls_credentials_release(loaded);
+    while (count > 0)
+        arena_free(all, blocks[--count]);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -192,6 +239,7 @@ int main(void)
         cmocka_unit_test(refusals_have_reasons),     cmocka_unit_test(what_does_not_fit_together),
         cmocka_unit_test(facts_of_the_leaf),         cmocka_unit_test(running_out_of_memory_is_said),
         cmocka_unit_test(self_signed_can_be_served), cmocka_unit_test(self_signed_refuses),
+        cmocka_unit_test(acme_identifier_names_one), cmocka_unit_test(acme_identifier_without_memory),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
