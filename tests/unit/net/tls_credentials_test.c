@@ -1,4 +1,4 @@
-/* net/tls_credentials.c and net/x509_self_signed.c: what is taken as our own certificate and key, and why not. */
+/* net/tls_credentials.c and net/x509_write.c: what is taken as our own certificate and key, and why not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -164,6 +164,32 @@ static void self_signed_can_be_served(void **state)
     tls_credentials_release(loaded);
 }
 
+/* Lengths of one byte, of two and of three, times of either form, a name too long for a subject. */
+static void self_signed_of_any_size(void **state)
+{
+    (void)state;
+    char text[16][100];
+    const char *names[16];
+    struct tls_leaf_info info;
+    for (unsigned i = 0; i < 16; i++) {
+        struct strbuf name = STRBUF(text[i]);
+        strbuf_printf(&name, "%.*s%u.%.*s.example", (int)(i * 3), "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", i, 30,
+                      "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
+        names[15 - i] = text[i];
+    }
+    for (unsigned count = 1; count <= 16; count++) {
+        struct strbuf key = STRBUF(key_text), cert = STRBUF(chain_text);
+        unsigned days = count * 600;
+        assert_int_equal(x509_self_signed(names, count, PAIR_NOW, days, &key, &cert), RC_OK);
+        assert_int_equal(load(strbuf_span(&cert), strbuf_span(&key)), RC_OK);
+        tls_credentials_info(loaded, &info);
+        assert_true(info.self_signed && info.not_after == PAIR_NOW + (int64_t)days * 86400);
+        assert_string_equal(info.subject, "CN=postern");
+        assert_non_null(strstr(info.names, names[0]));
+        tls_credentials_release(loaded);
+    }
+}
+
 static void self_signed_refuses(void **state)
 {
     (void)state;
@@ -236,10 +262,15 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refusals_have_reasons),     cmocka_unit_test(what_does_not_fit_together),
-        cmocka_unit_test(facts_of_the_leaf),         cmocka_unit_test(running_out_of_memory_is_said),
-        cmocka_unit_test(self_signed_can_be_served), cmocka_unit_test(self_signed_refuses),
-        cmocka_unit_test(acme_identifier_names_one), cmocka_unit_test(acme_identifier_without_memory),
+        cmocka_unit_test(refusals_have_reasons),
+        cmocka_unit_test(what_does_not_fit_together),
+        cmocka_unit_test(facts_of_the_leaf),
+        cmocka_unit_test(running_out_of_memory_is_said),
+        cmocka_unit_test(self_signed_can_be_served),
+        cmocka_unit_test(self_signed_of_any_size),
+        cmocka_unit_test(self_signed_refuses),
+        cmocka_unit_test(acme_identifier_names_one),
+        cmocka_unit_test(acme_identifier_without_memory),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
