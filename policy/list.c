@@ -8,12 +8,9 @@
 #include "hal/base/crc32.h"
 #include "policy/list_block.h"
 
-#define HEADER_BYTES 60
-#define HEADER_CRC_AT 56
-#define FORMAT 2
+#define HEADER_CRC_AT 52
+#define FORMAT 3
 #define SHARED_MAX 0xfffffe
-#define CODE_BYTES 8 /* of a block's start that are compared */
-#define VALUE_BYTES 24
 
 _Static_assert((int)LIST_OWN_WEIGHTS == LIST_OWN_MAX, "the image's weights");
 
@@ -21,14 +18,14 @@ static const int64_t last_date = 253402300799; /* 9999-12-31T23:59:59Z */
 
 /* --- opening --- */
 
-static enum rc check_header(const struct list *l, const uint8_t *h, size_t author_len)
+static enum rc check_header(const struct list *l, const uint8_t *h, size_t author_len, const uint8_t *weights)
 {
     const struct list_info *i = &l->info;
-    uint32_t crc = crc32_update(crc32_update(crc32_update(0, h, HEADER_CRC_AT), i->author, author_len), l->weights,
-                                LIST_OWN_WEIGHTS);
-    if (memcmp(h, "PLST", 4) != 0 || h[4] != FORMAT || h[5] != LIST_MODEL || h[55] != 0 || crc != get_le32(h + HEADER_CRC_AT))
+    uint32_t crc = crc32_update(crc32_update(crc32_update(0, h, HEADER_CRC_AT), i->author, author_len), weights, LIST_OWN_BYTES);
+    if (memcmp(h, "PLST", 4) != 0 || h[4] != FORMAT || h[5] != LIST_MODEL || crc != get_le32(h + HEADER_CRC_AT))
         return RC_CORRUPT;
-    if (l->names_a_block == 0 || l->policies_a_block == 0 || l->names.width > LIST_WIDTH_MAX || l->policies.width > LIST_WIDTH_MAX)
+    if (l->names_a_block == 0 || l->policies_a_block == 0 || l->names.bits > LIST_BITS_MAX || l->plain > LIST_PLAIN_MAX ||
+        l->plain > l->shared)
         return RC_CORRUPT;
     if (i->timestamp <= 0 || i->expires < i->timestamp || i->expires > last_date || i->enforce > i->domains ||
         l->shared > SHARED_MAX)
@@ -48,8 +45,8 @@ static uint32_t blocks_of(uint32_t count, uint32_t each)
 static enum rc lay_out(struct list *l, size_t author_len)
 {
     l->names.count = blocks_of(l->info.domains, l->names_a_block);
-    l->policies.count = blocks_of(l->shared, l->policies_a_block);
-    l->names.at = HEADER_BYTES + author_len + LIST_OWN_WEIGHTS;
+    l->policies.count = l->plain + blocks_of(l->shared - l->plain, l->policies_a_block);
+    l->names.at = LIST_HEADER_BYTES + author_len + LIST_OWN_BYTES;
     l->names.data = l->names.at + list_directory_bytes(&l->names);
     l->policies.at = l->names.data + l->names.data_bytes;
     l->policies.data = l->policies.at + list_directory_bytes(&l->policies);
@@ -68,30 +65,41 @@ static void take_header(struct list *l, const uint8_t *h)
     l->info.policies = l->shared + get_le32(h + 36);
     l->names.data_bytes = get_le32(h + 40);
     l->policies.data_bytes = get_le32(h + 44);
-    l->names.least = get_le16(h + 48);
-    l->policies.least = get_le16(h + 50);
-    l->names.width = h[52];
-    l->policies.width = h[53];
-    l->policies_a_block = h[54];
+    l->names.bits = h[48];
+    l->policies_a_block = h[49];
+    l->plain = get_le16(h + 50);
+}
+
+/* Six bits each, high ones first: a number from -32 on, in quarters of a nat. */
+static void take_weights(struct list *l, const uint8_t *packed)
+{
+    uint32_t bits = 0;
+    for (unsigned i = 0, have = 0; i < LIST_OWN_MAX; i++) {
+        for (; have < 6; have += 8)
+            bits = bits << 8 | *packed++;
+        have -= 6;
+        l->weights[i] = (int8_t)(((int)(bits >> have & 63) - 32) * 4);
+    }
 }
 
 static enum rc read_header(struct list *l)
 {
-    uint8_t h[HEADER_BYTES];
+    uint8_t h[LIST_HEADER_BYTES], weights[LIST_OWN_BYTES];
     enum rc rc = list_get(l, 0, h, sizeof h);
     if (rc != RC_OK)
         return rc;
     size_t author_len = h[7];
     if (author_len >= LIST_AUTHOR_MAX)
         return RC_CORRUPT;
-    rc = list_get(l, HEADER_BYTES, l->info.author, author_len);
+    rc = list_get(l, LIST_HEADER_BYTES, l->info.author, author_len);
     if (rc == RC_OK)
-        rc = list_get(l, HEADER_BYTES + author_len, l->weights, LIST_OWN_WEIGHTS);
+        rc = list_get(l, LIST_HEADER_BYTES + author_len, weights, sizeof weights);
     if (rc != RC_OK)
         return rc;
     l->info.author[author_len] = '\0';
     take_header(l, h);
-    rc = check_header(l, h, author_len);
+    take_weights(l, weights);
+    rc = check_header(l, h, author_len, weights);
     return rc == RC_OK ? lay_out(l, author_len) : rc;
 }
 
@@ -107,124 +115,101 @@ enum rc list_open(struct list *l, const struct reader *r)
 
 /* --- searching --- */
 
-/* The first bytes of a block, as a number; zeros where the data end. */
-static enum rc get_code(const struct list *l, uint64_t from, uint64_t *code)
-{
-    const struct list_directory *d = &l->names;
-    uint64_t left = d->data + d->data_bytes - from;
-    uint8_t b[CODE_BYTES] = { 0 };
-    enum rc rc = list_get(l, from, b, left < sizeof b ? (size_t)left : sizeof b);
-    *code = (uint64_t)get_be32(b) << 32 | get_be32(b + 4);
-    return rc;
-}
-
-/* A key, and the first bytes of the least and the greatest code that begins with it: a code below or above is that of another key. */
 struct sought {
     const struct list_key *key;
-    uint64_t low, high;
-    bool whole; /* the key is coded to its end: what lies between low and high is its own code */
+    struct list_bracket code;
 };
 
-static uint64_t first_bytes(const uint8_t *b)
-{
-    return (uint64_t)get_be32(b) << 32 | get_be32(b + 4);
-}
-
-/* b[] and a number that is added to its last four bytes */
-static void add_at_end(uint8_t *b, size_t len, uint32_t number)
-{
-    uint64_t sum = number;
-    for (size_t i = len; i > 0; i--) {
-        sum += b[i - 1];
-        b[i - 1] = (uint8_t)sum;
-        sum >>= 8;
-    }
-}
-
-static void code_key(struct sought *s)
-{
-    const struct list_key *k = s->key;
-    struct list_coder c;
-    struct list_context x = { .kind = 0 };
-    uint8_t code[VALUE_BYTES + CODER_LEAD] = { 0 };
-    size_t i = 0;
-    list_coder_write(&c, code, VALUE_BYTES);
-    for (; i <= k->len && c.out_len < CODE_BYTES - CODER_LEAD; i++) {
-        unsigned symbol = i < k->len ? k->symbol[i] : SYMBOL_END;
-        list_code_symbol(&c, &x, -1, (int)symbol);
-        list_context_add(&x, symbol);
-    }
-    put_be32(code + c.out_len, c.value);
-    s->low = first_bytes(code);
-    add_at_end(code, c.out_len + CODER_LEAD, c.range - 1);
-    s->high = first_bytes(code);
-    s->whole = i > k->len;
-}
-
 /* The first name of a block against a key, symbol by symbol. */
-static __attribute__((noinline)) enum rc compare_head(const struct list *l, uint32_t block, const struct list_key *k, int *order)
+static __attribute__((noinline)) enum rc compare_head(const struct list *l, const struct list_place *p, const struct list_key *k,
+                                                      int *order)
 {
     struct list_walk w;
     struct list_context x = { .kind = 0 };
-    enum rc rc = list_walk_start(&w, l, block);
-    for (size_t i = 0; rc == RC_OK; i++) {
+    list_walk_start(&w, l, p);
+    for (size_t i = 0;; i++) {
         int wanted = i < k->len ? k->symbol[i] : SYMBOL_END, symbol = list_code_symbol(&w.coder, &x, -1, -1);
         *order = symbol - wanted;
         if (*order != 0 || symbol == SYMBOL_END)
             return list_coder_check(&w.coder);
         list_context_add(&x, (unsigned)symbol);
     }
-    return rc;
 }
 
-/* *order: how the first name of a block stands to what is sought. Its code says that, but where both are alike as far as they are compared. */
-static enum rc order_of_block(const struct list *l, const struct sought *s, uint32_t block, int *order)
+/* How a block that begins with these bits stands to what is sought; 0 where they cannot tell. */
+static int order_of_bits(const struct list *l, const struct sought *s, uint32_t prefix)
 {
-    uint64_t from, code;
-    uint32_t len;
-    enum rc rc = list_find_place(l, &l->names, block, &from, &len);
-    if (rc == RC_OK)
-        rc = get_code(l, from, &code);
-    if (rc != RC_OK)
+    unsigned unit = 63u - l->names.bits;
+    uint64_t low = s->code.low >> unit >> 1, high = s->code.high >> unit >> 1;
+    return prefix < low ? -1 : prefix > high;
+}
+
+static enum rc order_of_line(const struct list *l, const struct sought *s, uint32_t line, int *order)
+{
+    struct list_place p;
+    enum rc rc = list_line_prefix(l, &l->names, line, &p.prefix);
+    if (rc != RC_OK || (*order = order_of_bits(l, s, p.prefix)) != 0)
         return rc;
-    *order = code < s->low ? -1 : code > s->high ? 1 : 0;
-    if (*order != 0 || (s->whole && code != s->low && code != s->high))
-        return RC_OK;
-    return compare_head(l, block, s->key, order);
+    rc = list_find_place(l, &l->names, line * LIST_LINE_BLOCKS, &p);
+    return rc == RC_OK ? compare_head(l, &p, s->key, order) : rc;
 }
 
-/* How many of the blocks from, from + step, ... do not begin after *wanted, of `count` ones. */
-static enum rc count_before(const struct list *l, const struct sought *s, uint32_t from, uint32_t count, uint32_t step, uint32_t *n)
+/* The last line that does not begin after what is sought, and the place of its first block. */
+static enum rc find_line(const struct list *l, const struct sought *s, uint32_t *line)
 {
-    uint32_t low = 0;
-    while (low < count) {
-        uint32_t middle = low + (count - low) / 2;
+    uint32_t low = 0, high = (uint32_t)(list_directory_bytes(&l->names) / LIST_TABLE_BYTES);
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
         int order = 0;
-        enum rc rc = order_of_block(l, s, from + middle * step, &order);
+        enum rc rc = order_of_line(l, s, middle, &order);
         if (rc != RC_OK)
             return rc;
         if (order <= 0)
             low = middle + 1;
         else
-            count = middle;
+            high = middle;
     }
-    *n = low;
-    return RC_OK;
+    *line = low - 1;
+    return low > 0 ? RC_OK : RC_NOT_FOUND;
 }
 
-/* First among the blocks that begin a line of the directory, then within the line. */
-enum rc list_find_block(const struct list *l, const struct list_key *wanted, uint32_t *block)
+/* Goes through a line until a block begins after what is sought: the one before it into *place. The first *n blocks are known not to, and
+ * *n grows with those whose bits say so. RC_BUSY: bits cannot tell of the next one, which is *next. */
+static __attribute__((noinline)) enum rc find_in_line(const struct list *l, const struct sought *s, uint32_t number, uint32_t *n,
+                                                      struct list_place *place, struct list_place *next)
+{
+    struct list_line line;
+    enum rc rc = list_line_start(&line, l, &l->names, number);
+    for (uint32_t i = 0; rc == RC_OK && (rc = list_line_next(&line)) == RC_OK; i++) {
+        int order = i < *n ? -1 : order_of_bits(l, s, line.place.prefix);
+        if (order > 0)
+            return RC_OK;
+        if (order == 0) {
+            *next = line.place;
+            return RC_BUSY;
+        }
+        *place = line.place;
+        *n = i < *n ? *n : i + 1;
+    }
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+enum rc list_find_block(const struct list *l, const struct list_key *wanted, uint32_t *block, struct list_place *place)
 {
     struct sought s = { .key = wanted };
-    uint32_t blocks = l->names.count, lines = (blocks + LIST_GROUP - 1) / LIST_GROUP, n;
-    code_key(&s);
-    enum rc rc = count_before(l, &s, 0, lines, LIST_GROUP, &n);
-    if (rc != RC_OK || n == 0)
-        return rc == RC_OK ? RC_NOT_FOUND : rc;
-    uint32_t from = (n - 1) * LIST_GROUP, left = blocks - from;
-    rc = count_before(l, &s, from, left < LIST_GROUP ? left : LIST_GROUP, 1, &n);
-    *block = from + n - 1;
-    return rc == RC_OK && n == 0 ? RC_CORRUPT : rc;
+    struct list_place next;
+    uint32_t line = 0, n = 1; /* the line's first block is told by the table */
+    int order = 0;
+    list_bracket(&s.code, wanted->symbol, wanted->len);
+    enum rc rc = find_line(l, &s, &line);
+    while (rc == RC_OK && (rc = find_in_line(l, &s, line, &n, place, &next)) == RC_BUSY) {
+        rc = compare_head(l, &next, wanted, &order);
+        if (order > 0)
+            break;
+        n++;
+    }
+    *block = line * LIST_LINE_BLOCKS + n - 1;
+    return rc;
 }
 
 uint32_t list_names_in_block(const struct list *l, uint32_t block)
@@ -233,48 +218,65 @@ uint32_t list_names_in_block(const struct list *l, uint32_t block)
     return left < l->names_a_block ? left : l->names_a_block;
 }
 
-/* Reads a block until *wanted, or past where it would stand. */
-static __attribute__((noinline)) enum rc find_in_block(const struct list *l, uint32_t block, const struct list_key *wanted,
-                                                       struct list_policy_place *place)
+/* Whether a key, which has its first `matched` symbols in common with *wanted, stands behind it, as far as it is known. */
+static bool is_past(const struct list_key *k, const struct list_key *wanted, size_t matched)
+{
+    return matched < k->len && (matched == wanted->len || k->symbol[matched] > wanted->symbol[matched]);
+}
+
+/* Reads a block until *wanted, the *index-th, or past where it would stand. */
+static __attribute__((noinline)) enum rc find_in_block(const struct list *l, const struct list_place *place, uint32_t count,
+                                                       const struct list_key *wanted, uint32_t *index)
 {
     struct list_walk w;
-    struct list_key name = { .len = 0 };
+    struct list_key name;
     size_t matched = 0; /* symbols that the name, which stands before *wanted, has in common with it */
-    enum rc rc = list_walk_start(&w, l, block);
-    for (uint32_t i = list_names_in_block(l, block); rc == RC_OK && i > 0; i--) {
-        size_t shared = list_walk_shared_with(&w, &name);
-        if (shared < matched)
+    name.len = 0;
+    list_walk_start(&w, l, place);
+    for (*index = 0; *index < count; ++*index) {
+        size_t shared;
+        enum rc rc = list_walk_next(&w, &name, &shared);
+        if (rc == RC_OK && (shared < matched || (shared == matched && is_past(&name, wanted, matched))))
             return RC_NOT_FOUND;
-        rc = list_walk_name(&w, &name, shared);
         if (rc == RC_OK)
-            rc = list_walk_policy(&w, l);
-        if (rc != RC_OK || shared > matched)
+            rc = list_walk_rest(&w, &name);
+        if (rc != RC_OK)
+            return rc;
+        if (shared > matched)
             continue;
         while (matched < name.len && matched < wanted->len && name.symbol[matched] == wanted->symbol[matched])
             matched++;
-        if (matched == wanted->len)
-            return name.len == matched ? list_place_of_policy(&w, l, place) : RC_NOT_FOUND;
-        if (matched < name.len && name.symbol[matched] > wanted->symbol[matched])
+        if (matched == wanted->len && name.len == matched)
+            return RC_OK;
+        if (is_past(&name, wanted, matched))
             return RC_NOT_FOUND;
     }
-    return rc == RC_OK ? RC_NOT_FOUND : rc;
+    return RC_NOT_FOUND;
 }
 
-static __attribute__((noinline)) enum rc find_policy(const struct list *l, struct span domain, struct list_policy_place *place)
+struct found {
+    struct list_place place;
+    uint32_t index, count;
+};
+
+static __attribute__((noinline)) enum rc find_name(const struct list *l, struct span domain, struct found *f)
 {
     struct list_key wanted;
     uint32_t block;
     if (!list_key_of_domain(&wanted, domain))
         return RC_NOT_FOUND;
-    enum rc rc = list_find_block(l, &wanted, &block);
-    return rc == RC_OK ? find_in_block(l, block, &wanted, place) : rc;
+    enum rc rc = list_find_block(l, &wanted, &block, &f->place);
+    if (rc != RC_OK)
+        return rc;
+    f->count = list_names_in_block(l, block);
+    return find_in_block(l, &f->place, f->count, &wanted, &f->index);
 }
 
 enum rc list_find(const struct list *l, struct span domain, struct list_entry *out)
 {
-    struct list_policy_place place;
-    enum rc rc = find_policy(l, domain, &place);
-    return rc == RC_OK ? list_get_policy(l, &place, domain, out) : rc;
+    struct found f;
+    enum rc rc = find_name(l, domain, &f);
+    return rc == RC_OK ? list_get_entry(l, &f.place, f.index, f.count, domain, out) : rc;
 }
 
 const char *list_entry_mx(const struct list_entry *e, unsigned i)

@@ -13,7 +13,9 @@ enum list_mode { LIST_TESTING = 0, LIST_ENFORCE = 1 };
 #define LIST_MX_BYTES 1024 /* their text together, NULs included */
 #define LIST_AUTHOR_MAX 96
 
-#define LIST_OWN_MAX 93 /* weights that the image brings for its own */
+#define LIST_HEADER_BYTES 56
+#define LIST_OWN_MAX 93 /* weights that the image brings for its own, in six bits each */
+#define LIST_OWN_BYTES ((LIST_OWN_MAX * 6 + 7) / 8)
 
 struct list_info {
     int64_t timestamp, expires; /* seconds since 1970 */
@@ -26,12 +28,12 @@ struct list {
     struct list_info info;
     /* What follows is the format's own, checked by list_open. */
     struct list_directory {
-        uint64_t at, data;          /* offsets in the image: of the directory, and of what it leads to */
-        uint32_t data_bytes, count; /* of the blocks */
-        uint32_t least;             /* bytes of the shortest */
-        uint8_t width;              /* bits that say how much longer a block is */
+        uint64_t at, data;          /* offsets in the image: of the lines' table, and of what it leads to */
+        uint32_t data_bytes, count; /* count: blocks */
+        uint8_t bits;               /* how many bits of a block's code stand in its line, in place of the block */
     } names, policies;
     uint32_t shared; /* policies in the table; the others stand beside their name */
+    uint16_t plain;  /* of them in plain text, one a block */
     uint8_t names_a_block, policies_a_block;
     int8_t weights[LIST_OWN_MAX];
 };

@@ -2,10 +2,12 @@
  * than that of any greater key, which is what lets a search compare codes in place of names. */
 #include "policy/list_code.h"
 
+#include <string.h>
+
+#include "hal/base/domain.h"
 #include "policy/list_shared.h"
 
 #define BITS 12 /* of a probability */
-#define LEAST_RANGE (1u << 24)
 
 /* 4096 / (1 + e^(w / 16)): how likely a 0 is at weight w, from -WEIGHT_MAX on. */
 #define WEIGHT_MAX 127
@@ -35,7 +37,22 @@ const struct list_node list_tree[NODES] = {
 };
 /* clang-format on */
 
-static uint8_t next_byte(struct list_coder *c)
+static uint8_t reversed(uint8_t byte)
+{
+    uint32_t b = byte;
+    return (uint8_t)(((b * 0x0802u & 0x22110u) | (b * 0x8020u & 0x88440u)) * 0x10101u >> 16);
+}
+
+static void turn_round(uint8_t *b, size_t len)
+{
+    for (size_t i = 0; i < (len + 1) / 2; i++) {
+        uint8_t first = reversed(b[i]);
+        b[i] = reversed(b[len - 1 - i]);
+        b[len - 1 - i] = first;
+    }
+}
+
+static __attribute__((noinline)) uint8_t fetch(struct list_coder *c)
 {
     if (c->at < c->have)
         return c->buffer[c->at++];
@@ -47,118 +64,119 @@ static uint8_t next_byte(struct list_coder *c)
     c->rc = reader_get(c->reader, c->from + (c->backwards ? left - take : c->next), c->buffer, take);
     if (c->rc != RC_OK)
         return 0;
-    for (uint32_t i = 0; c->backwards && i < take / 2; i++) {
-        uint8_t swapped = c->buffer[i];
-        c->buffer[i] = c->buffer[take - 1 - i];
-        c->buffer[take - 1 - i] = swapped;
-    }
+    if (c->backwards)
+        turn_round(c->buffer, take);
     c->next += take;
     c->have = (uint8_t)take;
     c->at = 1;
     return c->buffer[0];
 }
 
-void list_coder_read(struct list_coder *c, const struct reader *r, uint64_t from, uint32_t len, bool backwards)
+#define STEP_BITS 16 /* that one bit read takes at most */
+
+/* What changes with each bit, to be held in registers. */
+struct interval {
+    uint64_t code;
+    uint32_t range, ahead;
+};
+
+struct window {
+    uint64_t code, ahead;
+};
+
+static __attribute__((noinline)) struct window refill(struct list_coder *c, uint64_t code, uint32_t ahead)
 {
+    for (; ahead <= 24; ahead += 8)
+        code |= (uint64_t)fetch(c) << (24 - ahead);
+    return (struct window){ code, ahead };
+}
+
+static inline struct interval interval_of(const struct list_coder *c)
+{
+    return (struct interval){ c->code, c->range, c->ahead };
+}
+
+static inline void keep(struct list_coder *c, const struct interval *v)
+{
+    c->code = v->code;
+    c->range = v->range;
+    c->ahead = (uint8_t)v->ahead;
+}
+
+static void start(struct list_coder *c, const struct reader *r, uint64_t from, uint32_t len)
+{
+    memset(c, 0, offsetof(struct list_coder, buffer));
     c->range = UINT32_MAX;
-    c->value = 0;
     c->reader = r;
     c->from = from;
     c->len = len;
-    c->next = 0;
-    c->backwards = backwards;
-    c->at = c->have = c->overrun = 0;
-    c->rc = RC_OK;
-    c->out = NULL;
+    c->write = NULL;
     c->counts = NULL;
-    for (unsigned i = 0; i < CODER_LEAD; i++)
-        c->value = c->value << 8 | next_byte(c);
+}
+
+/* The first 32 bits, of which the line has had some, and those ahead. */
+static void fill(struct list_coder *c, uint32_t prefix, unsigned bits)
+{
+    c->code = bits > 0 ? (uint64_t)prefix << (64 - bits) : 0;
+    for (; bits < 32; bits += 8)
+        c->code |= (uint64_t)fetch(c) << (56 - bits);
+    struct window w = refill(c, c->code, bits - 32);
+    c->code = w.code;
+    c->ahead = (uint8_t)w.ahead;
+}
+
+void list_coder_read(struct list_coder *c, const struct reader *r, uint64_t from, uint32_t len, uint32_t prefix, unsigned bits)
+{
+    start(c, r, from, len);
+    fill(c, prefix, bits);
+}
+
+void list_coder_read_back(struct list_coder *c, const struct reader *r, uint64_t from, uint32_t len)
+{
+    start(c, r, from, len);
+    c->backwards = true;
+    fill(c, 0, 0);
 }
 
 enum rc list_coder_check(const struct list_coder *c)
 {
     if (c->rc != RC_OK)
         return c->rc == RC_INVALID ? RC_CORRUPT : c->rc;
-    return c->overrun > CODER_LEAD ? RC_CORRUPT : RC_OK;
+    return c->overrun * 8 > c->ahead + 32 ? RC_CORRUPT : RC_OK;
 }
 
-void list_coder_write(struct list_coder *c, uint8_t *out, size_t cap)
+static inline __attribute__((always_inline)) uint32_t bound_of(uint32_t range, int weight)
 {
-    *c = (struct list_coder){ .range = UINT32_MAX, .out = out, .out_cap = cap };
+    if ((unsigned)(weight + WEIGHT_MAX) > 2 * WEIGHT_MAX)
+        weight = weight < 0 ? -WEIGHT_MAX : WEIGHT_MAX;
+    return (range >> BITS) * zero_likely[weight + WEIGHT_MAX];
 }
 
-static void carry(struct list_coder *c);
-
-static void put(struct list_coder *c)
+/* Settled bits go out by arithmetic, as a jump here could not be foreseen. */
+static inline __attribute__((always_inline)) void settle(struct list_coder *c, struct interval *v)
 {
-    if (c->out_len < c->out_cap)
-        c->out[c->out_len++] = (uint8_t)(c->value >> 24);
-    c->value <<= 8;
-}
-
-void list_coder_flush(struct list_coder *c)
-{
-    for (unsigned bytes = 0; bytes <= CODER_LEAD; bytes++) {
-        uint64_t tail = bytes < CODER_LEAD ? UINT32_MAX >> 8 * bytes : 0;
-        uint64_t start = ((uint64_t)c->value + tail) & ~tail;
-        if (start + tail >= (uint64_t)c->value + c->range)
-            continue;
-        if (start > UINT32_MAX)
-            carry(c);
-        c->value = (uint32_t)start;
-        while (bytes-- > 0)
-            put(c);
-        return;
+    unsigned shift = (unsigned)__builtin_clz(v->range) & 24;
+    v->range <<= shift;
+    v->code <<= shift;
+    v->ahead -= shift;
+    if (__builtin_expect(v->ahead < STEP_BITS, 0)) {
+        struct window w = refill(c, v->code, v->ahead);
+        v->code = w.code;
+        v->ahead = (uint32_t)w.ahead;
     }
-}
-
-/* The interval has become small: a byte of it is settled. */
-static __attribute__((noinline)) uint32_t shift(struct list_coder *c, uint32_t value)
-{
-    if (c->out == NULL)
-        return value << 8 | next_byte(c);
-    c->value = value;
-    put(c);
-    return c->value;
-}
-
-static void carry(struct list_coder *c)
-{
-    for (size_t i = c->out_len; i > 0 && ++c->out[i - 1] == 0;)
-        i--;
-}
-
-/* The interval is kept in registers over the bits of a symbol: reading a list is this, over and over. */
-struct interval {
-    uint32_t range, value;
-};
-
-static inline __attribute__((always_inline)) int code_bit(struct list_coder *c, struct interval *v, int weight, int bit)
-{
-    weight = weight > WEIGHT_MAX ? WEIGHT_MAX : weight < -WEIGHT_MAX ? -WEIGHT_MAX : weight;
-    uint32_t bound = (v->range >> BITS) * zero_likely[weight + WEIGHT_MAX];
-    if (c->out == NULL) {
-        bit = v->value >= bound;
-        v->value -= bit ? bound : 0;
-    } else if (bit) {
-        v->value += bound;
-        if (v->value < bound)
-            carry(c);
-    }
-    v->range = bit ? v->range - bound : bound;
-    while (v->range < LEAST_RANGE) {
-        v->range <<= 8;
-        v->value = shift(c, v->value);
-    }
-    return bit;
 }
 
 int list_code_bit(struct list_coder *c, int weight, int bit)
 {
-    struct interval v = { c->range, c->value };
-    bit = code_bit(c, &v, weight, bit);
-    c->range = v.range;
-    c->value = v.value;
+    if (c->write != NULL)
+        return c->write(c, bound_of(c->range, weight), bit);
+    struct interval v = interval_of(c);
+    uint32_t bound = bound_of(v.range, weight);
+    bit = v.code >> 32 >= bound;
+    v.code -= bit ? (uint64_t)bound << 32 : 0;
+    v.range = bit ? v.range - bound : bound;
+    settle(c, &v);
+    keep(c, &v);
     return bit;
 }
 
@@ -170,26 +188,127 @@ static inline int list_decide(struct list_coder *c, const uint16_t *at, unsigned
     return list_code_bit(c, sum, bit);
 }
 
+static inline __attribute__((always_inline)) int weight_of(const struct list_rows *rows, unsigned i)
+{
+    return list_weights[rows->order_1 + i] + list_weights[rows->place + i] + list_weights[W_ORDER_2 + (rows->order_2 ^ i)] +
+           list_weights[W_ORDER_3 + (rows->order_3 ^ i)];
+}
+
 int list_code_symbol(struct list_coder *c, const struct list_context *x, int above, int symbol)
 {
     struct list_rows rows = list_rows_of(x);
-    const int8_t *order_1 = list_weights + rows.order_1, *place = list_weights + rows.place;
-    struct interval v = { c->range, c->value };
     int node = 0;
     while (node >= 0) {
         const struct list_node *n = &list_tree[node];
-        unsigned i = (unsigned)node;
-        int rest = n->middle - 1 <= above;
-        if (!rest) {
-            int weight = order_1[i] + place[i] + list_weights[W_ORDER_2 + (rows.order_2 ^ i)] +
-                         list_weights[W_ORDER_3 + (rows.order_3 ^ i)];
-            rest = code_bit(c, &v, weight, symbol >= n->middle);
-        }
-        node = rest ? n->rest : n->below;
+        if (n->middle - 1 <= above || list_code_bit(c, weight_of(&rows, (unsigned)node), symbol >= n->middle))
+            node = n->rest;
+        else
+            node = n->below;
     }
-    c->range = v.range;
-    c->value = v.value;
     return ~node;
+}
+
+/* What stands before a symbol, as the loops below hold it. */
+struct trail {
+    uint32_t before; /* the symbols, the nearest in the low byte */
+    unsigned kind, place;
+};
+
+static inline struct trail trail_of(const struct list_context *x)
+{
+    return (struct trail){ x->before[0] | (uint32_t)x->before[1] << 8 | (uint32_t)x->before[2] << 16, x->kind, x->place };
+}
+
+static inline struct list_rows rows_of(const struct trail *t)
+{
+    uint32_t before = t->before;
+    return (struct list_rows){ (before & 0xff) * NODES, (before & 0xffff) * 0x9e3779b1u >> 22, before * 0x85ebca6bu >> 22,
+                               W_PLACE + (t->kind * PLACES + t->place) * NODES };
+}
+
+static inline void trail_add(struct trail *t, unsigned symbol, bool pattern)
+{
+    t->before = (t->before << 8 | symbol) & 0xffffff;
+    t->place += t->place < PLACES - 1;
+    if (symbol != SYMBOL_DOT)
+        return;
+    t->place = 0;
+    t->kind += t->kind < KIND_PATTERN - 1;
+    t->kind += pattern && t->kind == KIND_PATTERN - 1;
+}
+
+size_t list_read_symbols(struct list_coder *c, const struct list_context *x, bool pattern, uint8_t *out, size_t room)
+{
+    struct interval v = interval_of(c);
+    struct trail t = trail_of(x);
+    size_t n = 0;
+    for (; n < room; n++) {
+        struct list_rows rows = rows_of(&t);
+        int node = 0;
+        do {
+            const struct list_node *at = &list_tree[node];
+            uint32_t bound = bound_of(v.range, weight_of(&rows, (unsigned)node));
+            if ((uint32_t)(v.code >> 32) < bound) {
+                v.range = bound;
+                node = at->below;
+            } else {
+                v.range -= bound;
+                v.code -= (uint64_t)bound << 32;
+                node = at->rest;
+            }
+            settle(c, &v);
+        } while (node >= 0);
+        if (~node == SYMBOL_END)
+            break;
+        out[n] = (uint8_t)~node;
+        trail_add(&t, (unsigned)~node, pattern);
+    }
+    keep(c, &v);
+    return n;
+}
+
+enum rc list_read_first(struct list_coder *c, uint8_t *key, size_t len, int above)
+{
+    struct list_context x = list_context_at(key, len);
+    if (above >= SYMBOLS - 1 || len >= DOMAIN_MAX)
+        return RC_CORRUPT;
+    key[len] = (uint8_t)list_code_symbol(c, &x, above, -1);
+    return RC_OK;
+}
+
+enum rc list_read_rest(struct list_coder *c, uint8_t *key, size_t *len)
+{
+    struct list_context x = list_context_at(key, *len);
+    *len += list_read_symbols(c, &x, false, key + *len, DOMAIN_MAX + 1 - *len);
+    return *len <= DOMAIN_MAX ? RC_OK : RC_CORRUPT;
+}
+
+void list_bracket(struct list_bracket *b, const uint8_t *key, size_t len)
+{
+    struct trail t = { 0, 0, 0 };
+    uint64_t low = 0;
+    uint32_t range = UINT32_MAX;
+    unsigned left = 32; /* bits of `low` below the range */
+    for (size_t i = 0; i <= len; i++) {
+        int symbol = i < len ? key[i] : SYMBOL_END, node = 0;
+        struct list_rows rows = rows_of(&t);
+        do {
+            const struct list_node *n = &list_tree[node];
+            uint32_t bound = bound_of(range, weight_of(&rows, (unsigned)node));
+            uint32_t rest = 0u - (symbol >= n->middle);
+            low += (uint64_t)(bound & rest) << left;
+            range = bound + ((range - bound - bound) & rest);
+            node = n->below ^ ((n->below ^ n->rest) & (int)rest);
+            for (; range < LIST_CODER_LEAST && left > 0; left -= 8)
+                range <<= 8;
+            if (range < LIST_CODER_LEAST)
+                goto narrow;
+        } while (node >= 0);
+        trail_add(&t, (unsigned)symbol, false);
+    }
+narrow:
+    b->low = low;
+    b->high = low + ((uint64_t)range << left) - 1;
 }
 
 size_t list_code_shared(struct list_coder *c, const uint8_t *key, size_t len, const struct list_shared *s, size_t shared)

@@ -1,6 +1,5 @@
 /* The bits of the list (policy/LIST.md): a binary range coder that keeps the order of what it codes, with frozen weights. It reads blocks
- * through the list's reader; the writer in toolchain/ uses it the other way, as does a search, which codes its name to compare it with
- * blocks that it then need not decode. No part of the outside of policy/: for list*.c and the writer. */
+ * through the list's reader. The writer in toolchain/ brings its own `write` and goes through the same choices. No part of the outside of policy/: for list*.c and the writer. */
 #ifndef POLICY_LIST_CODE_H
 #define POLICY_LIST_CODE_H
 
@@ -33,32 +32,46 @@ enum {
 
 struct list_coder {
     uint32_t range;
-    uint32_t value; /* reading: the code less the interval's start. Writing: the low bits of that start */
-    /* Reading: bytes from..from+len, forwards or from the end backwards. What comes after the end are zeros. */
+    uint8_t ahead; /* reading: bits below the upper 32 of `code` */
+    uint64_t code; /* reading: the upper 32 bits are the code less the interval's start. Writing: the low bits of that start */
+    /* Reading: bytes from..from+len, forwards, or from the end backwards with the bits of each byte turned round. After the end come
+     * zeros. */
     const struct reader *reader;
     uint64_t from;
     uint32_t len, next; /* next: bytes fetched into buffer and before */
     bool backwards;
     uint8_t at, have;
-    uint8_t overrun; /* bytes read past the end; a whole block needs CODER_LEAD at most */
+    uint8_t overrun; /* bytes taken past the end */
     enum rc rc;      /* of the reader; sticky, and the bits are zeros then */
     uint8_t buffer[LIST_CODER_BUFFER];
-    /* Writing: NULL for a reader. What does not fit is left out: the first bytes of a code say where it stands. */
-    uint8_t *out;
-    size_t out_len, out_cap;
+    /* For the tools, which write: what takes a bit. NULL for a reader. bound: the part of the range that stands for 0. */
+    int (*write)(struct list_coder *c, uint32_t bound, int bit);
     uint32_t *counts; /* unless NULL: how often each bit of the image's own weights came; [2 * own + bit] */
 };
-#define CODER_LEAD 4
+#define LIST_CODER_LEAST (1u << 24) /* a range below it is shifted a byte up */
 
-void list_coder_read(struct list_coder *c, const struct reader *r, uint64_t from, uint32_t len, bool backwards);
-void list_coder_write(struct list_coder *c, uint8_t *out, size_t cap);
-/* The fewest bytes that stand for what was written whatever bytes follow them; all of it is then in out. */
-void list_coder_flush(struct list_coder *c);
+/* Begins a code whose first `bits` bits (0..31) are known: `prefix`. */
+void list_coder_read(struct list_coder *c, const struct reader *r, uint64_t from, uint32_t len, uint32_t prefix, unsigned bits);
+/* One that stands at the end of from..from+len and runs backwards. */
+void list_coder_read_back(struct list_coder *c, const struct reader *r, uint64_t from, uint32_t len);
 /* RC_OK, RC_IO, or RC_CORRUPT when more was read than there is. */
 enum rc list_coder_check(const struct list_coder *c) MUST_CHECK;
 
 /* One bit with a probability: weight in sixteenths of a nat, positive for 1. */
 int list_code_bit(struct list_coder *c, int weight, int bit);
+/* Reads symbols up to END, which is left out, or as many as there is room for; x: what stands before them. How many. */
+size_t list_read_symbols(struct list_coder *c, const struct list_context *x, bool pattern, uint8_t *out, size_t room);
+/* Reads the first symbol that a key does not share, into key[len]; what the key before has there is `above`, and it is greater. RC_CORRUPT: there
+ * is no greater one, or the key gets longer than one can be. */
+enum rc list_read_first(struct list_coder *c, uint8_t *key, size_t len, int above) MUST_CHECK;
+/* Reads the rest of a key behind its first *len symbols, of DOMAIN_MAX + 1 that there is room for. RC_CORRUPT: it is too long. */
+enum rc list_read_rest(struct list_coder *c, uint8_t *key, size_t *len) MUST_CHECK;
+/* The first 64 bits of the least and of the greatest code that begins with a key, or with so much of it as it takes to tell most others from
+ * it: codes outside are those of other keys, and in the same order. */
+struct list_bracket {
+    uint64_t low, high;
+};
+void list_bracket(struct list_bracket *b, const uint8_t *key, size_t len);
 /* list_walk.h's, as functions. */
 int list_code_symbol(struct list_coder *c, const struct list_context *x, int above, int symbol);
 size_t list_code_shared(struct list_coder *c, const uint8_t *key, size_t len, const struct list_shared *s, size_t shared);

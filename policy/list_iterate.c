@@ -3,7 +3,7 @@
 
 #include "policy/list_block.h"
 
-enum { S_RANGE, S_VALUE, S_CONSUMED, S_OVERRUN, S_SHARED, S_TREND, S_FROM, S_LEN, S_NUMBER, S_OWN, S_MODE };
+enum { S_RANGE, S_CODE_HIGH, S_CODE_LOW, S_CONSUMED, S_AHEAD, S_SHARED, S_TREND, S_FROM, S_LEN };
 
 void list_iterate(struct list_iterator *it, const struct list *l)
 {
@@ -14,60 +14,55 @@ void list_iterate(struct list_iterator *it, const struct list *l)
 static void keep(struct list_iterator *it, const struct list_walk *w)
 {
     uint32_t *s = it->private_words;
-    s[S_RANGE] = w->coder.range;
-    s[S_VALUE] = w->coder.value;
-    s[S_CONSUMED] = w->coder.next - (w->coder.have - w->coder.at);
-    s[S_OVERRUN] = w->coder.overrun;
+    const struct list_coder *c = &w->coder;
+    s[S_RANGE] = c->range;
+    s[S_CODE_HIGH] = (uint32_t)(c->code >> 32);
+    s[S_CODE_LOW] = (uint32_t)c->code;
+    s[S_CONSUMED] = c->next - (c->have - c->at);
+    s[S_AHEAD] = (uint32_t)c->ahead << 8 | c->overrun;
     s[S_SHARED] = (uint32_t)w->shared.last;
     s[S_TREND] = w->shared.trend;
-    s[S_FROM] = (uint32_t)(w->from - it->list->names.data);
-    s[S_LEN] = w->len;
-    s[S_NUMBER] = w->number;
-    s[S_OWN] = w->own;
-    s[S_MODE] = w->mode;
+    s[S_FROM] = (uint32_t)(c->from - it->list->names.data);
+    s[S_LEN] = c->len;
 }
 
 static void resume(const struct list_iterator *it, struct list_walk *w)
 {
     const uint32_t *s = it->private_words;
-    memset(w, 0, sizeof *w);
     w->coder = (struct list_coder){ .range = s[S_RANGE],
-                                    .value = s[S_VALUE],
+                                    .ahead = (uint8_t)(s[S_AHEAD] >> 8),
+                                    .code = (uint64_t)s[S_CODE_HIGH] << 32 | s[S_CODE_LOW],
                                     .reader = it->list->reader,
                                     .from = it->list->names.data + s[S_FROM],
                                     .len = s[S_LEN],
                                     .next = s[S_CONSUMED],
-                                    .overrun = (uint8_t)s[S_OVERRUN] };
+                                    .overrun = (uint8_t)s[S_AHEAD] };
     w->shared = (struct list_shared){ s[S_SHARED], s[S_TREND] };
-    w->from = w->coder.from;
-    w->len = s[S_LEN];
-    w->number = s[S_NUMBER];
-    w->own = s[S_OWN];
-    w->mode = (uint8_t)s[S_MODE];
+    w->first = false;
 }
 
-/* The next name into it->name, and where its policy stands. */
-static enum rc next_name(struct list_iterator *it, struct list_policy_place *place)
+/* The next name into it->name, and the place of its block. */
+static enum rc next_name(struct list_iterator *it, struct list_place *place)
 {
     const struct list *l = it->list;
     struct list_walk w;
-    struct list_key name = { .len = 0 };
+    struct list_key name;
     enum rc rc = RC_OK;
+    name.len = 0;
     if (it->position >= l->info.domains)
         return RC_NOT_FOUND;
     if (it->position % l->names_a_block == 0) {
-        rc = list_walk_start(&w, l, it->position / l->names_a_block);
+        rc = list_find_place(l, &l->names, it->position / l->names_a_block, place);
+        if (rc == RC_OK)
+            list_walk_start(&w, l, place);
     } else {
         resume(it, &w);
+        *place = (struct list_place){ w.coder.from, w.coder.len, 0 };
         if (!list_key_of_domain(&name, span_of(it->name)))
             rc = RC_CORRUPT;
     }
     if (rc == RC_OK)
-        rc = list_walk_name(&w, &name, list_walk_shared_with(&w, &name));
-    if (rc == RC_OK)
-        rc = list_walk_policy(&w, l);
-    if (rc == RC_OK)
-        rc = list_place_of_policy(&w, l, place);
+        rc = list_walk_name(&w, &name);
     if (rc != RC_OK)
         return rc;
     list_key_to_domain(it->name, &name);
@@ -76,11 +71,18 @@ static enum rc next_name(struct list_iterator *it, struct list_policy_place *pla
     return RC_OK;
 }
 
+/* The entry of the name that next_name has given. */
+static enum rc entry_of(const struct list_iterator *it, const struct list_place *place, struct list_entry *out)
+{
+    uint32_t at = it->position - 1, each = it->list->names_a_block;
+    return list_get_entry(it->list, place, at % each, list_names_in_block(it->list, at / each), span_of(it->name), out);
+}
+
 enum rc list_next(struct list_iterator *it, struct list_entry *out)
 {
-    struct list_policy_place place;
+    struct list_place place;
     enum rc rc = next_name(it, &place);
-    return rc == RC_OK ? list_get_policy(it->list, &place, span_of(it->name), out) : rc;
+    return rc == RC_OK ? entry_of(it, &place, out) : rc;
 }
 
 /* --- searching: a walk that leaves out what does not match --- */
@@ -93,8 +95,9 @@ static char lower(char c)
 /* Places the walk so that the next name is the first of the block where *wanted would stand. */
 static enum rc walk_from(struct list_iterator *it, const struct list_key *wanted)
 {
+    struct list_place place;
     uint32_t block;
-    enum rc rc = list_find_block(it->list, wanted, &block);
+    enum rc rc = list_find_block(it->list, wanted, &block, &place);
     if (rc == RC_NOT_FOUND)
         return RC_OK;
     if (rc == RC_OK)
@@ -142,13 +145,13 @@ static bool gone_by(const struct list_search *s)
 enum rc list_search_next(struct list_search *s, struct list_entry *out)
 {
     for (unsigned i = 0; i < LIST_SEARCH_STEP; i++) {
-        struct list_policy_place place;
+        struct list_place place;
         enum rc rc = next_name(&s->it, &place);
         if (rc != RC_OK)
             return rc;
         if (matches(s)) {
             s->found = true;
-            return list_get_policy(s->it.list, &place, span_of(s->it.name), out);
+            return entry_of(&s->it, &place, out);
         }
         if (gone_by(s))
             return RC_NOT_FOUND;

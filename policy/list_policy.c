@@ -45,15 +45,10 @@ struct pattern {
 static enum rc read_text(struct list_coder *c, struct pattern *p)
 {
     struct list_context x = list_pattern_context(p->flags, p->text, p->len);
-    for (;;) {
-        int symbol = list_code_symbol(c, &x, -1, -1);
-        if (symbol == SYMBOL_END)
-            return RC_OK;
-        if (p->len + 1 >= p->room || p->len == DOMAIN_MAX)
-            return RC_CORRUPT;
-        p->text[p->len++] = (uint8_t)symbol;
-        list_pattern_context_add(&x, (unsigned)symbol);
-    }
+    size_t room = (p->room < DOMAIN_MAX + 1 ? p->room : DOMAIN_MAX + 1) - p->len;
+    size_t n = list_read_symbols(c, &x, true, p->text + p->len, room);
+    p->len += n;
+    return n < room ? RC_OK : RC_CORRUPT;
 }
 
 static enum rc copy_text(struct pattern *p, const struct pattern *from, size_t len)
@@ -124,6 +119,24 @@ enum rc list_policy_read(struct list_coder *c, const int8_t *own, struct list_en
         before = p;
     }
     return list_coder_check(c);
+}
+
+enum rc list_policy_check(struct list_entry *out)
+{
+    size_t start = 0;
+    out->mx_count = 0;
+    for (size_t i = 0; i < out->text_len; i++) {
+        uint8_t byte = (uint8_t)out->text[i];
+        if (byte > SYMBOL_END && byte < SYMBOLS)
+            continue;
+        if (byte < PATTERN_END || byte > (PATTERN_END | PATTERN_DOT | PATTERN_RELATIVE | PATTERN_DASHED) ||
+            out->mx_count == LIST_MX_MAX || (i == start && !(byte & PATTERN_RELATIVE)) ||
+            (byte & PATTERN_RELATIVE && byte & PATTERN_DASHED))
+            return RC_CORRUPT;
+        out->mx_count++;
+        start = i + 1;
+    }
+    return out->mx_count > 0 && start == out->text_len ? RC_OK : RC_CORRUPT;
 }
 
 /* --- writing out --- */

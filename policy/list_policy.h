@@ -28,6 +28,8 @@ bool list_pattern_next(uint8_t *text, size_t len);
 
 /* Reads the next policy: count and, in out->text, patterns that are still relative. RC_CORRUPT, RC_IO. */
 enum rc list_policy_read(struct list_coder *c, const int8_t *own, struct list_entry *out) MUST_CHECK;
+/* Whether text[0..text_len) is a policy as list_policy_read leaves it; counts its patterns. RC_CORRUPT. */
+enum rc list_policy_check(struct list_entry *out) MUST_CHECK;
 /* Writes them out for their domain, in place. RC_CORRUPT when they get too long. */
 enum rc list_policy_expand(struct list_entry *out, struct span domain) MUST_CHECK;
 

@@ -9,8 +9,6 @@
 #include "policy/list.h"
 #include "policy/roots.h"
 
-#define LIST_HEADER_BYTES 60
-
 static void demand(bool ok)
 {
     if (!ok)
@@ -26,26 +24,32 @@ static void check_entry(const struct list_entry *e)
     (void)list_entry_allows(e, SPAN("mx.example.com"));
 }
 
-static uint64_t lines_bytes(uint32_t count, uint8_t each, uint8_t width)
+static uint64_t table_bytes(uint64_t blocks)
 {
-    uint64_t blocks = ((uint64_t)count + each - 1) / each;
-    return (blocks + 15) / 16 * (4 + 2u * width);
+    return (blocks + 31) / 32 * 8;
+}
+
+static uint64_t blocks_of(uint64_t count, uint8_t each)
+{
+    return (count + each - 1) / each;
 }
 
 static void mend_list(uint8_t *b, size_t len)
 {
     if (len < LIST_HEADER_BYTES)
         return;
-    memcpy(b, "PLST\2\1", 6);
+    memcpy(b, "PLST\3\1", 6);
     b[7] = (uint8_t)(b[7] % 8);
-    b[55] = 0;
-    uint64_t before = LIST_HEADER_BYTES + b[7] + LIST_OWN_MAX;
-    if (b[6] == 0 || b[54] == 0 || before > len)
+    b[48] %= 32;
+    uint64_t before = LIST_HEADER_BYTES + b[7] + LIST_OWN_BYTES;
+    uint32_t shared = get_le32(b + 32), plain = get_le16(b + 50);
+    if (b[6] == 0 || b[49] == 0 || plain > shared || before > len)
         return;
-    uint64_t lines = before + lines_bytes(get_le32(b + 24), b[6], b[52]) + lines_bytes(get_le32(b + 32), b[54], b[53]);
-    if (lines + get_le32(b + 44) <= len)
-        put_le32(b + 40, (uint32_t)(len - lines - get_le32(b + 44)));
-    put_le32(b + 56, crc32_update(crc32_update(0, b, 56), b + LIST_HEADER_BYTES, before - LIST_HEADER_BYTES));
+    uint64_t tables = before + table_bytes(blocks_of(get_le32(b + 24), b[6])) +
+                      table_bytes(plain + blocks_of(shared - plain, b[49]));
+    if (tables + get_le32(b + 44) <= len)
+        put_le32(b + 40, (uint32_t)(len - tables - get_le32(b + 44)));
+    put_le32(b + 52, crc32_update(crc32_update(0, b, 52), b + LIST_HEADER_BYTES, before - LIST_HEADER_BYTES));
 }
 
 static void try_search(const struct list *l, struct span wanted)

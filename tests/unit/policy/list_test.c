@@ -1,5 +1,5 @@
 /* policy/list.c over lists made by the compiler's writer: every name found with its own policy, none else, and nothing that damaged
- * bytes can do but an error or another answer. */
+ * bytes can do but an error or another answer. Long because one fixture and its helpers serve all of it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +9,7 @@
 #include "hal/base/bytes.h"
 #include "hal/base/crc32.h"
 #include "policy/list_block.h"
+#include "toolchain/tools/common/list_encoder.h"
 #include "toolchain/tools/common/list_writer.h"
 
 struct fixture {
@@ -251,6 +252,72 @@ static void a_name_twice_is_refused(void **state)
     assert_int_equal(list_write(&f.source, &f.image), RC_INVALID);
 }
 
+/* --- a list of many blocks, with policies in plain text --- */
+
+#define MANY 10100 /* more than make a list a small one */
+
+static void make_many(void)
+{
+    begin();
+    char name[64], mx[64];
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "n%u.%c.example%u.%s", i, 'a' + (int)(i % 26), i % 301, i % 5 ? "org" : "net");
+        snprintf(mx, sizeof mx, "mx%u.provider.net", i % 101 == 0 ? i : i % 90);
+        add(name, i % 3 ? LIST_ENFORCE : LIST_TESTING, (const char *const[]){ mx }, 1);
+    }
+    finish(); /* reads every name back */
+}
+
+static void a_long_list_has_plain_policies(void **state)
+{
+    (void)state;
+    make_many();
+    assert_int_equal(f.list.plain, 64);
+    assert_int_equal(f.list.shared, 90);
+    struct list_place p;
+    struct list_entry e;
+    assert_int_equal(list_find(&f.list, SPAN("n1.b.example1.org"), &e), RC_OK);
+    assert_string_equal(list_entry_mx(&e, 0), "mx1.provider.net");
+    assert_int_equal(list_find(&f.list, SPAN("n1.b.example1.net"), &e), RC_NOT_FOUND);
+    assert_int_equal(list_find(&f.list, SPAN("n.example"), &e), RC_NOT_FOUND);
+    assert_int_equal(list_find(&f.list, SPAN("zz.zz"), &e), RC_NOT_FOUND);
+    /* No symbol, two ways of standing to the domain, a pattern without end, and one of nothing. */
+    static const uint8_t bad[] = { 0x00, 0x28, 0x7f, 0x86, 0x88, 0xff };
+    for (size_t i = 0; i < sizeof bad; i++) {
+        unsigned refused = 0;
+        for (uint32_t n = 0; n < f.list.plain; n++) {
+            assert_int_equal(list_find_place(&f.list, &f.list.policies, n, &p), RC_OK);
+            uint8_t *byte = f.image.p + p.from + (i < 3 ? 2 : p.len - 1), old = *byte;
+            *byte = bad[i];
+            for (unsigned d = 0; d < 90; d++) {
+                enum rc rc = list_find(&f.list, span_of(f.source.domains[d * 97].name), &e);
+                assert_true(rc == RC_OK || rc == RC_CORRUPT);
+                refused += rc == RC_CORRUPT;
+            }
+            *byte = old;
+        }
+        assert_in_range(refused, 40, 90);
+    }
+}
+
+static void a_search_in_a_long_list(void **state)
+{
+    (void)state;
+    make_many();
+    struct list_search s;
+    struct list_entry e;
+    assert_int_equal(list_search(&s, &f.list, LIST_WITHIN, SPAN("example300.org")), RC_OK);
+    unsigned found = 0;
+    enum rc rc;
+    while ((rc = list_search_next(&s, &e)) == RC_OK || rc == RC_BUSY)
+        found += rc == RC_OK;
+    assert_int_equal(rc, RC_NOT_FOUND);
+    unsigned wanted = 0;
+    for (unsigned i = 300; i < MANY; i += 301)
+        wanted += i % 5 != 0;
+    assert_int_equal(found, wanted);
+}
+
 /* --- searching --- */
 
 /* The names found, with a space after each. */
@@ -384,7 +451,7 @@ static void a_flip_in_the_header_is_seen(void **state)
     (void)state;
     make_small();
     struct list l;
-    for (size_t at = 0; at < 60 + strlen(f.source.author) + LIST_OWN_WEIGHTS; at++) {
+    for (size_t at = 0; at < LIST_HEADER_BYTES + strlen(f.source.author) + LIST_OWN_BYTES; at++) {
         f.image.p[at] ^= 4;
         assert_int_equal(list_open(&l, &f.reader), RC_CORRUPT);
         f.image.p[at] ^= 4;
@@ -394,45 +461,67 @@ static void a_flip_in_the_header_is_seen(void **state)
 
 /* --- entries that no writer makes --- */
 
-/* An image of `count` names whose only block is what the coder has written. */
-static void craft(struct list_coder *c, uint32_t count)
+/* What a block is made of: its names, and their policies. */
+struct crafted {
+    struct list_encoder names, policies;
+};
+
+static void craft_begin(struct crafted *c)
+{
+    memset(c, 0, sizeof *c);
+    list_encoder_start(&c->names, NULL);
+    list_encoder_start(&c->policies, NULL);
+}
+
+static void mend_crc(void)
+{
+    size_t before = LIST_HEADER_BYTES + strlen(f.source.author) + LIST_OWN_BYTES;
+    put_le32(f.image.p + 52,
+             crc32_update(crc32_update(0, f.image.p, 52), f.image.p + LIST_HEADER_BYTES, before - LIST_HEADER_BYTES));
+}
+
+/* An image of `count` names whose only block is what the coders have written. */
+static void craft(struct crafted *c, uint32_t count)
 {
     struct byte_buffer small = f.image;
-    size_t before = 60 + strlen(f.source.author) + LIST_OWN_WEIGHTS, policies = (size_t)f.list.policies.at;
-    list_coder_flush(c);
+    struct list_blocks blocks = { .bits = f.list.names.bits };
+    size_t before = LIST_HEADER_BYTES + strlen(f.source.author) + LIST_OWN_BYTES, policies = (size_t)f.list.policies.at;
+    size_t bits = list_encoder_end(&c->names, blocks.bits), back_bits = list_encoder_end(&c->policies, 0);
+    list_blocks_add(&blocks, &c->names, bits, &c->policies, back_bits);
+    list_blocks_end(&blocks);
     f.image = (struct byte_buffer){ NULL, 0, 0 };
     byte_buffer_add(&f.image, small.p, before);
-    byte_buffer_u32(&f.image, 0);
-    byte_buffer_add(&f.image, c->out, c->out_len);
+    byte_buffer_add(&f.image, blocks.table.p, blocks.table.len);
+    byte_buffer_add(&f.image, blocks.data.p, blocks.data.len);
     byte_buffer_add(&f.image, small.p + policies, small.len - policies);
-    byte_buffer_free(&small);
-    f.image.p[52] = 0; /* every block as long as the shortest */
-    put_le16(f.image.p + 48, (uint16_t)c->out_len);
-    put_le32(f.image.p + 40, (uint32_t)c->out_len);
+    put_le32(f.image.p + 40, (uint32_t)blocks.data.len);
     put_le32(f.image.p + 24, count);
     put_le32(f.image.p + 28, 0);
-    uint32_t crc = crc32_update(crc32_update(0, f.image.p, 56), f.image.p + 60, before - 60);
-    put_le32(f.image.p + 56, crc);
+    byte_buffer_free(&small);
+    list_blocks_free(&blocks);
+    list_encoder_free(&c->names);
+    list_encoder_free(&c->policies);
+    mend_crc();
     f.bytes = byte_buffer_span(&f.image);
     f.reader = reader_on_span(&f.bytes);
     assert_int_equal(list_open(&f.list, &f.reader), RC_OK);
 }
 
-static void put_symbols(struct list_coder *c, struct list_context *x, unsigned symbol, size_t count)
+static void put_symbols(struct crafted *c, struct list_context *x, unsigned symbol, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        list_code_symbol(c, x, -1, (int)symbol);
+        list_code_symbol(&c->names.coder, x, -1, (int)symbol);
         list_context_add(x, symbol);
     }
 }
 
-static void put_policy(struct list_coder *c, uint32_t number)
+static void put_policy(struct crafted *c, uint32_t number)
 {
-    list_code_number(c, f.list.weights, number);
-    list_code_own(c, f.list.weights, list_mode_weight(number, -1), 0);
+    list_code_number(&c->policies.coder, f.list.weights, number);
+    list_code_own(&c->policies.coder, f.list.weights, list_mode_weight(number, -1), 0);
 }
 
-static void expect_damage(struct list_coder *c, const char *name, unsigned good)
+static void expect_damage(struct crafted *c, const char *name, unsigned good)
 {
     struct list_entry e;
     struct list_iterator it;
@@ -447,13 +536,12 @@ static void expect_damage(struct list_coder *c, const char *name, unsigned good)
 
 static void entries_that_break_a_rule_are_corrupt(void **state)
 {
-    uint8_t code[4096];
     char endless[DOMAIN_TEXT_MAX];
     for (unsigned fault = 0; fault < 4; fault++) {
         make_small();
-        struct list_coder c;
+        struct crafted c;
         struct list_context x = { .kind = 0 };
-        list_coder_write(&c, code, sizeof code);
+        craft_begin(&c);
         memset(endless, 'z', DOMAIN_MAX);
         endless[DOMAIN_MAX] = '\0';
         if (fault == 0) { /* no name at all */
@@ -475,7 +563,7 @@ static void entries_that_break_a_rule_are_corrupt(void **state)
             put_symbols(&c, &x, z, 1);
             put_symbols(&c, &x, SYMBOL_END, 1);
             put_policy(&c, 1);
-            list_code_shared(&c, &z, 1, &(struct list_shared){ 0, 0 }, 0);
+            list_code_shared(&c.names.coder, &z, 1, &(struct list_shared){ 0, 0 }, 0);
             expect_damage(&c, "zz", 1);
         }
         tear_down(state);
@@ -502,7 +590,7 @@ static void a_cut_or_padded_image_is_corrupt(void **state)
 static enum rc failing_read(void *ctx, uint64_t offset, void *out, size_t len)
 {
     const struct span *bytes = ctx;
-    if (offset >= 200)
+    if (offset >= 180)
         return RC_IO;
     memcpy(out, bytes->p + offset, len);
     return RC_OK;
@@ -532,6 +620,8 @@ int main(void)
         cmocka_unit_test_teardown(sizes_around_a_block, tear_down),
         cmocka_unit_test_teardown(a_policy_as_large_as_allowed, tear_down),
         cmocka_unit_test_teardown(a_name_twice_is_refused, tear_down),
+        cmocka_unit_test_teardown(a_long_list_has_plain_policies, tear_down),
+        cmocka_unit_test_teardown(a_search_in_a_long_list, tear_down),
         cmocka_unit_test_teardown(a_search_gives_what_matches, tear_down),
         cmocka_unit_test_teardown(a_search_for_no_name_is_refused, tear_down),
         cmocka_unit_test_teardown(flipped_bytes_give_an_error_or_an_answer, tear_down),

@@ -5,28 +5,17 @@
 
 #include "hal/base/bytes.h"
 #include "hal/base/crc32.h"
-#include "policy/list_block.h"
+#include "toolchain/tools/common/list_encoder.h"
 #include "toolchain/tools/common/list_policies.h"
 
-#define FORMAT 2
+#define FORMAT 3
 /* A small list takes less room in larger blocks, and is read fast enough. */
 #define SMALL_LIST 10000
-#define NAMES_A_BLOCK_MAX 32
 static const struct {
     uint8_t names, policies;
-} block_sizes[] = { { 16, 2 }, { NAMES_A_BLOCK_MAX, 8 } };
-/* What the coder takes at most: 12 bits a decision, seven decisions a symbol. */
-#define NAME_CODE_MAX (DOMAIN_TEXT_MAX * 11)
-#define POLICY_CODE_MAX (LIST_MX_BYTES * 11 + 512)
-
-struct blocks { /* the blocks of one part, and where each ends */
-    struct byte_buffer bytes;
-    uint32_t *lengths;
-    size_t count, cap;
-    struct byte_buffer directory;
-    uint32_t least;
-    unsigned width;
-};
+    uint16_t plain; /* policies that are read without decoding */
+} block_sizes[] = { { 4, 2, 64 }, { 36, 10, 0 } };
+#define SPARE_BITS 17 /* of the codes in lines, above what it takes to number the blocks */
 
 struct check { /* the image, read back */
     struct list list;
@@ -35,21 +24,22 @@ struct check { /* the image, read back */
 
 struct writer {
     struct policies policies;
-    size_t domains, enforce, own;
+    size_t domains, enforce;
     size_t done; /* entries before the one at hand, in this pass */
     char before[DOMAIN_TEXT_MAX];
     int8_t weights[LIST_OWN_WEIGHTS];
     uint32_t counts[2 * LIST_OWN_WEIGHTS];
     /* The block at hand. */
-    struct list_coder names, owns;
-    uint8_t *name_code, *own_code;
+    struct list_encoder names, choices;
+    const struct policy_record **owns; /* policies of their own */
+    size_t own;
     struct list_key key;
     struct list_shared shared;
     uint32_t number;
     enum list_mode mode;
-    struct blocks name_blocks, policy_blocks;
+    struct list_blocks name_blocks, policy_blocks;
     struct check check;
-    unsigned names_a_block, policies_a_block;
+    unsigned names_a_block, policies_a_block, plain;
 };
 
 /* --- order --- */
@@ -68,65 +58,12 @@ static int by_key(const void *a, const void *b)
     return list_name_cmp(x->name, y->name);
 }
 
-/* --- blocks and their directory --- */
-
-static void add_block(struct blocks *b, const struct list_coder *forwards, const struct list_coder *backwards)
-{
-    size_t start = b->bytes.len;
-    byte_buffer_add(&b->bytes, forwards->out, forwards->out_len);
-    for (size_t i = backwards != NULL ? backwards->out_len : 0; i > 0; i--)
-        byte_buffer_u8(&b->bytes, backwards->out[i - 1]);
-    if (b->count == b->cap) {
-        b->cap = b->cap * 2 + 64;
-        b->lengths = tool_resize(b->lengths, b->cap, sizeof *b->lengths);
-    }
-    b->lengths[b->count++] = (uint32_t)(b->bytes.len - start);
-}
-
-static void add_lengths(struct blocks *b, size_t from)
-{
-    uint64_t bits = 0;
-    unsigned have = 0;
-    for (size_t i = from; i < from + LIST_GROUP; i++) {
-        bits |= (uint64_t)(i < b->count ? b->lengths[i] - b->least : 0) << have;
-        for (have += b->width; have >= 8; have -= 8, bits >>= 8)
-            byte_buffer_u8(&b->directory, (uint8_t)bits);
-    }
-}
-
-static void make_directory(struct blocks *b)
-{
-    uint32_t most = 0, offset = 0;
-    b->least = b->count > 0 ? UINT16_MAX : 0;
-    for (size_t i = 0; i < b->count; i++) {
-        b->least = b->lengths[i] < b->least ? b->lengths[i] : b->least;
-        most = b->lengths[i] > most ? b->lengths[i] : most;
-    }
-    while (b->count > 0 && (most - b->least) >> b->width != 0)
-        b->width++;
-    for (size_t i = 0; i < b->count; i++) {
-        if (i % LIST_GROUP == 0) {
-            byte_buffer_u32(&b->directory, offset);
-            add_lengths(b, i);
-        }
-        offset += b->lengths[i];
-    }
-}
-
-static void blocks_free(struct blocks *b)
-{
-    byte_buffer_free(&b->bytes);
-    byte_buffer_free(&b->directory);
-    free(b->lengths);
-}
-
 /* --- names --- */
 
 static void start_block(struct writer *w)
 {
-    list_coder_write(&w->names, w->name_code, (size_t)NAMES_A_BLOCK_MAX * NAME_CODE_MAX);
-    list_coder_write(&w->owns, w->own_code, (size_t)NAMES_A_BLOCK_MAX * POLICY_CODE_MAX);
-    w->names.counts = w->owns.counts = w->counts;
+    list_encoder_start(&w->names, w->counts);
+    list_encoder_start(&w->choices, w->counts);
     w->own = 0;
     w->key.len = 0;
     w->shared = (struct list_shared){ 0, 0 };
@@ -135,10 +72,10 @@ static void start_block(struct writer *w)
 
 static void end_block(struct writer *w)
 {
-    list_coder_flush(&w->names);
-    if (w->own > 0)
-        list_coder_flush(&w->owns);
-    add_block(&w->name_blocks, &w->names, &w->owns);
+    for (size_t i = 0; i < w->own; i++)
+        policy_record_code(&w->choices.coder, w->weights, w->owns[i]);
+    size_t bits = list_encoder_end(&w->names, w->name_blocks.bits), back_bits = list_encoder_end(&w->choices, 0);
+    list_blocks_add(&w->name_blocks, &w->names, bits, &w->choices, back_bits);
 }
 
 static void code_name(struct writer *w, const struct list_key *key, bool first)
@@ -148,14 +85,14 @@ static void code_name(struct writer *w, const struct list_key *key, bool first)
     if (!first) {
         while (shared < w->key.len && shared < key->len && w->key.symbol[shared] == key->symbol[shared])
             shared++;
-        list_code_shared(&w->names, w->key.symbol, w->key.len, &w->shared, shared);
+        list_code_shared(&w->names.coder, w->key.symbol, w->key.len, &w->shared, shared);
         list_shared_add(&w->shared, shared);
         above = shared < w->key.len ? w->key.symbol[shared] : SYMBOL_END;
     }
     struct list_context x = list_context_at(key->symbol, shared);
     for (size_t i = shared; i <= key->len; i++, above = -1) {
         unsigned symbol = i < key->len ? key->symbol[i] : SYMBOL_END;
-        list_code_symbol(&w->names, &x, above, (int)symbol);
+        list_code_symbol(&w->names.coder, &x, above, (int)symbol);
         list_context_add(&x, symbol);
     }
     w->key = *key;
@@ -164,18 +101,17 @@ static void code_name(struct writer *w, const struct list_key *key, bool first)
 static void code_policy(struct writer *w, const struct list_source_domain *d, bool first)
 {
     const struct policy_record *r = policies_find(&w->policies, d);
+    struct list_coder *c = &w->choices.coder;
     int before = w->mode;
-    if (first || w->number == 0 || !list_code_own(&w->names, w->weights, OWN_SAME, r->number == w->number)) {
-        list_code_number(&w->names, w->weights, r->number);
+    if (first || w->number == 0 || !list_code_own(c, w->weights, OWN_SAME, r->number == w->number)) {
+        list_code_number(c, w->weights, r->number);
         before = -1;
     }
-    list_code_own(&w->names, w->weights, list_mode_weight(r->number, before), d->mode == LIST_ENFORCE);
+    list_code_own(c, w->weights, list_mode_weight(r->number, before), d->mode == LIST_ENFORCE);
     w->number = r->number;
     w->mode = d->mode;
-    if (r->number > 0)
-        return;
-    policy_record_code(&w->owns, w->weights, r);
-    w->own++;
+    if (r->number == 0)
+        w->owns[w->own++] = r;
 }
 
 static enum rc code_entry(struct writer *w, const struct list_source_domain *d)
@@ -197,17 +133,14 @@ static enum rc code_entry(struct writer *w, const struct list_source_domain *d)
 
 static void code_shared_policies(struct writer *w)
 {
-    unsigned each = w->policies_a_block;
-    for (size_t i = 0; i < w->policies.shared; i++) {
-        if (i % each == 0) {
-            list_coder_write(&w->owns, w->own_code, (size_t)NAMES_A_BLOCK_MAX * POLICY_CODE_MAX);
-            w->owns.counts = w->counts;
-        }
-        policy_record_code(&w->owns, w->weights, w->policies.by_number[i]);
-        if (i % each == each - 1 || i + 1 == w->policies.shared) {
-            list_coder_flush(&w->owns);
-            add_block(&w->policy_blocks, &w->owns, NULL);
-        }
+    struct list_encoder *e = &w->names; /* idle by now */
+    for (size_t i = 0; i < w->plain; i++)
+        list_blocks_add_plain(&w->policy_blocks, w->policies.by_number[i]->text, w->policies.by_number[i]->len);
+    for (size_t i = w->plain, n; i < w->policies.shared; i += n) {
+        list_encoder_start(e, w->counts);
+        for (n = 0; n < w->policies_a_block && i + n < w->policies.shared; n++)
+            policy_record_code(&e->coder, w->weights, w->policies.by_number[i + n]);
+        list_blocks_add(&w->policy_blocks, e, list_encoder_end(e, 0), &w->choices, 0);
     }
 }
 
@@ -242,25 +175,35 @@ static enum rc count_entry(struct writer *w, const struct list_source_domain *d)
 static void weigh(struct writer *w)
 {
     for (size_t i = 0; i < LIST_OWN_WEIGHTS; i++) {
-        double nats = log((w->counts[2 * i + 1] + 0.4) / (w->counts[2 * i] + 0.4)), weight = round(nats * 16);
-        w->weights[i] = (int8_t)(weight > 127 ? 127 : weight < -127 ? -127 : weight);
+        double nats = log((w->counts[2 * i + 1] + 0.4) / (w->counts[2 * i] + 0.4)), weight = round(nats * 4);
+        w->weights[i] = (int8_t)(4 * (weight > 31 ? 31 : weight < -32 ? -32 : weight));
     }
 }
 
 static void clear_blocks(struct writer *w)
 {
-    blocks_free(&w->name_blocks);
-    blocks_free(&w->policy_blocks);
-    memset(&w->name_blocks, 0, sizeof w->name_blocks);
-    memset(&w->policy_blocks, 0, sizeof w->policy_blocks);
+    list_blocks_free(&w->name_blocks);
+    list_blocks_free(&w->policy_blocks);
+}
+
+/* So many bits that few blocks have the same. */
+static unsigned line_bits(size_t blocks)
+{
+    unsigned bits = SPARE_BITS;
+    while (blocks >> (bits - SPARE_BITS) > 1)
+        bits++;
+    return bits < LIST_BITS_MAX ? bits : LIST_BITS_MAX;
 }
 
 static enum rc code_all(struct writer *w, const struct list_input *in)
 {
     clear_blocks(w);
+    w->name_blocks.bits = line_bits(w->domains / w->names_a_block);
     enum rc rc = each_entry(w, in, code_entry);
     if (rc == RC_OK)
         code_shared_policies(w);
+    list_blocks_end(&w->name_blocks);
+    list_blocks_end(&w->policy_blocks);
     return rc;
 }
 
@@ -280,31 +223,27 @@ static void write_header(const struct writer *w, const struct list_input *in, st
     byte_buffer_u32(out, (uint32_t)w->enforce);
     byte_buffer_u32(out, (uint32_t)w->policies.shared);
     byte_buffer_u32(out, (uint32_t)(w->policies.count - w->policies.shared));
-    byte_buffer_u32(out, (uint32_t)w->name_blocks.bytes.len);
-    byte_buffer_u32(out, (uint32_t)w->policy_blocks.bytes.len);
-    byte_buffer_u32(out, w->name_blocks.least | w->policy_blocks.least << 16);
-    byte_buffer_u8(out, (uint8_t)w->name_blocks.width);
-    byte_buffer_u8(out, (uint8_t)w->policy_blocks.width);
-    byte_buffer_u8(out, (uint8_t)w->policies_a_block);
-    byte_buffer_u8(out, 0);
+    byte_buffer_u32(out, (uint32_t)w->name_blocks.data.len);
+    byte_buffer_u32(out, (uint32_t)w->policy_blocks.data.len);
+    byte_buffer_u32(out, w->name_blocks.bits | w->policies_a_block << 8 | w->plain << 16);
+    struct bit_buffer weights = { .used = 0 };
+    for (size_t i = 0; i < LIST_OWN_WEIGHTS; i++)
+        bit_buffer_add(&weights, (uint32_t)(w->weights[i] / 4 + 32), 6);
     uint32_t crc = crc32_update(crc32_update(0, out->p, out->len), in->author, author_len);
-    byte_buffer_u32(out, crc32_update(crc, w->weights, sizeof w->weights));
+    byte_buffer_u32(out, crc32_update(crc, weights.bytes.p, weights.bytes.len));
     byte_buffer_add(out, in->author, author_len);
-    byte_buffer_add(out, w->weights, sizeof w->weights);
+    byte_buffer_add(out, weights.bytes.p, weights.bytes.len);
+    byte_buffer_free(&weights.bytes);
 }
 
-static void write_blocks(struct blocks *b, struct byte_buffer *out)
+static void write_blocks(const struct list_blocks *b, struct byte_buffer *out)
 {
-    byte_buffer_add(out, b->directory.p, b->directory.len);
-    byte_buffer_add(out, b->bytes.p, b->bytes.len);
+    byte_buffer_add(out, b->table.p, b->table.len);
+    byte_buffer_add(out, b->data.p, b->data.len);
 }
 
 static enum rc write_image(struct writer *w, const struct list_input *in, struct byte_buffer *out)
 {
-    make_directory(&w->name_blocks);
-    make_directory(&w->policy_blocks);
-    if (w->name_blocks.width > LIST_WIDTH_MAX || w->policy_blocks.width > LIST_WIDTH_MAX)
-        return RC_TOO_LONG;
     write_header(w, in, out);
     write_blocks(&w->name_blocks, out);
     write_blocks(&w->policy_blocks, out);
@@ -351,8 +290,9 @@ static void writer_free(struct writer *w)
 {
     clear_blocks(w);
     policies_free(&w->policies);
-    free(w->name_code);
-    free(w->own_code);
+    list_encoder_free(&w->names);
+    list_encoder_free(&w->choices);
+    free(w->owns);
 }
 
 static enum rc write_all(struct writer *w, const struct list_input *in, struct byte_buffer *out)
@@ -361,8 +301,11 @@ static enum rc write_all(struct writer *w, const struct list_input *in, struct b
     if (rc != RC_OK)
         return rc;
     policies_number(&w->policies);
-    w->names_a_block = block_sizes[w->domains < SMALL_LIST].names;
-    w->policies_a_block = block_sizes[w->domains < SMALL_LIST].policies;
+    bool small = w->domains < SMALL_LIST;
+    w->names_a_block = block_sizes[small].names;
+    w->policies_a_block = block_sizes[small].policies;
+    w->plain = (unsigned)(w->policies.shared < block_sizes[small].plain ? w->policies.shared : block_sizes[small].plain);
+    w->owns = tool_alloc(w->names_a_block, sizeof(struct policy_record *));
     rc = code_all(w, in);
     weigh(w);
     if (rc == RC_OK)
@@ -375,8 +318,6 @@ static enum rc write_all(struct writer *w, const struct list_input *in, struct b
 enum rc list_write_sorted(const struct list_input *in, struct byte_buffer *out)
 {
     struct writer w = { .done = 0 };
-    w.name_code = tool_alloc(NAMES_A_BLOCK_MAX, NAME_CODE_MAX);
-    w.own_code = tool_alloc(NAMES_A_BLOCK_MAX, POLICY_CODE_MAX);
     enum rc rc = write_all(&w, in, out);
     writer_free(&w);
     return rc;

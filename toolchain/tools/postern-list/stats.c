@@ -13,54 +13,77 @@ struct parts { /* in bits, but for the counts */
     size_t own;
 };
 
+/* What the bits of its code take that stand in the line. */
+static unsigned gap_bits(uint32_t gap, unsigned low_bits)
+{
+    unsigned ones = 0;
+    for (uint32_t high = (gap >> low_bits) + 1; high > 1; high /= 2)
+        ones++;
+    return 2 * ones + 1 + low_bits;
+}
+
 /* Bits that a coder has read so far: those of the bytes it has taken, less what its interval still holds. */
 static double bits_read(const struct list_coder *c)
 {
-    return 8.0 * (c->next - (uint32_t)(c->have - c->at) + c->overrun) - log2(c->range);
+    return 8.0 * (c->next - (uint32_t)(c->have - c->at) + c->overrun) - c->ahead - log2(c->range);
 }
 
-static enum rc measure_names(const struct list *l, uint32_t block, struct parts *p, struct list_walk *w)
+static enum rc measure_names(const struct list *l, const struct list_place *place, uint32_t count, struct parts *p)
 {
     struct list_key name = { .len = 0 };
-    enum rc rc = list_walk_start(w, l, block);
-    for (uint32_t i = list_names_in_block(l, block); rc == RC_OK && i > 0; i--) {
-        double start = bits_read(&w->coder);
-        rc = list_walk_name(w, &name, list_walk_shared_with(w, &name));
-        double middle = bits_read(&w->coder);
-        if (rc == RC_OK)
-            rc = list_walk_policy(w, l);
-        p->names += middle - start;
-        p->numbers += bits_read(&w->coder) - middle;
+    struct list_walk w;
+    enum rc rc = RC_OK;
+    list_walk_start(&w, l, place);
+    double start = bits_read(&w.coder);
+    for (uint32_t i = 0; rc == RC_OK && i < count; i++) {
+        rc = list_walk_name(&w, &name);
         p->name_text += 8.0 * (double)name.len;
     }
-    w->own += w->number == 0;
+    p->names += bits_read(&w.coder) - start - l->names.bits;
     return rc;
 }
 
-static enum rc measure_own_policies(const struct list *l, const struct list_walk *w, struct parts *p)
+static enum rc measure_policies(const struct list *l, const struct list_place *place, uint32_t count, struct parts *p)
 {
-    struct list_coder c;
+    struct list_choice c;
     struct list_entry e;
     enum rc rc = RC_OK;
-    list_coder_read(&c, l->reader, w->from, w->len, true);
-    double start = bits_read(&c);
-    for (uint32_t i = w->own; rc == RC_OK && i > 0; i--)
-        rc = list_policy_read(&c, l->weights, &e);
-    p->own_policies += w->own > 0 ? bits_read(&c) - start : 0;
-    p->own += w->own;
+    list_choice_start(&c, l, place);
+    double start = bits_read(&c.coder);
+    for (uint32_t i = 0; rc == RC_OK && i < count; i++)
+        rc = list_choice_next(&c, l);
+    double middle = bits_read(&c.coder);
+    uint32_t own = c.own + (c.number == 0);
+    for (uint32_t i = 0; rc == RC_OK && i < own; i++)
+        rc = list_policy_read(&c.coder, l->weights, &e);
+    p->numbers += middle - start;
+    p->own_policies += bits_read(&c.coder) - middle;
+    p->own += own;
     return rc;
+}
+
+static enum rc measure_line(const struct list *l, uint32_t number, struct parts *p)
+{
+    struct list_line line;
+    uint32_t block = number * LIST_LINE_BLOCKS, before = 0;
+    enum rc rc = list_line_start(&line, l, &l->names, number);
+    for (; rc == RC_OK && (rc = list_line_next(&line)) == RC_OK; block++) {
+        uint32_t count = list_names_in_block(l, block);
+        p->names += block % LIST_LINE_BLOCKS == 0 ? 32 : gap_bits(line.place.prefix - before, line.gap_bits);
+        before = line.place.prefix;
+        rc = measure_names(l, &line.place, count, p);
+        if (rc == RC_OK)
+            rc = measure_policies(l, &line.place, count, p);
+    }
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
 static enum rc measure(const struct list *l, struct parts *p)
 {
     enum rc rc = RC_OK;
     memset(p, 0, sizeof *p);
-    for (uint32_t block = 0; rc == RC_OK && block < l->names.count; block++) {
-        struct list_walk w;
-        rc = measure_names(l, block, p, &w);
-        if (rc == RC_OK)
-            rc = measure_own_policies(l, &w, p);
-    }
+    for (uint32_t line = 0; rc == RC_OK && line < list_directory_bytes(&l->names) / LIST_TABLE_BYTES; line++)
+        rc = measure_line(l, line, p);
     return rc;
 }
 
@@ -80,8 +103,8 @@ static void print_parts(const struct loaded *f, const struct parts *p)
     print_bits("ids", p->numbers, l);
     print_bits("policies", p->own_policies + policies_data, l);
     print_bits("index", directories + names_data - p->names - p->numbers - p->own_policies, l);
-    print_bits("model", 8.0 * LIST_OWN_WEIGHTS, l);
-    print_bits("header", all - names_data - policies_data - directories - 8.0 * LIST_OWN_WEIGHTS, l);
+    print_bits("model", 8.0 * LIST_OWN_BYTES, l);
+    print_bits("header", all - names_data - policies_data - directories - 8.0 * LIST_OWN_BYTES, l);
     printf("policies         %zu stand beside their name, %.1f bits each; %u in a table, %.1f bits each\n", p->own,
            p->own > 0 ? p->own_policies / (double)p->own : 0, l->shared, l->shared > 0 ? policies_data / l->shared : 0);
     printf("frozen model     %d, %zu bytes, in the firmware: not in the sums above\n", LIST_MODEL, sizeof list_weights);
