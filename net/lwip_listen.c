@@ -1,5 +1,6 @@
 /* Listening ports and the connections that wait in their backlogs. A waiting connection takes no data but one segment, which
- * lwIP holds for us, so that clients who talk before they are asked cost little. */
+ * lwIP holds for us, so that clients who talk before they are asked cost little. Where clients speak first, that segment is their turn
+ * to be taken: who opens connections and keeps silent gets nobody's time. */
 #include <lwip_hooks.h>
 
 #include "lwip/memp.h"
@@ -33,12 +34,33 @@ static void waiting_error(void *arg, err_t err)
     leave_backlog(arg); /* the pcb is freed by lwIP */
 }
 
+static void tell(const struct tcp_listener *l)
+{
+    if (l->news != NULL)
+        event_signal(l->news);
+}
+
 static err_t waiting_receive(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 {
-    (void)arg;
+    const struct tcp_waiting *w = arg;
     (void)pcb;
     (void)err;
+    tell(w->owner);
     return p == NULL ? ERR_OK : ERR_MEM; /* a peer that ended is told from the pcb's state when it is accepted */
+}
+
+static bool is_silent(const struct tcp_pcb *pcb)
+{
+    return pcb->refused_data == NULL && pcb->state == ESTABLISHED;
+}
+
+static err_t waiting_poll(void *arg, struct tcp_pcb *pcb)
+{
+    struct tcp_waiting *w = arg;
+    if (!is_silent(pcb) || ++w->silent_s < TCP_SILENT_S)
+        return ERR_OK;
+    tcp_abort(pcb); /* which calls waiting_error */
+    return ERR_ABRT;
 }
 
 /* A peer that takes a port again whose last connection we still keep in TIME_WAIT. With sequence numbers beyond the old ones on both
@@ -84,13 +106,17 @@ static struct tcp_waiting *free_place(struct tcp_listener *l)
     return w;
 }
 
+static uint8_t waiting_priority(const struct tcp_listener *l)
+{
+    return l->clients_first ? LWIP_PRIORITY_YIELDING : LWIP_PRIORITY_WAITING;
+}
+
 static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
 {
     struct tcp_listener *l = arg;
     if (err != ERR_OK || pcb == NULL)
         return ERR_VAL;
     if (!admitted(l, pcb)) {
-        l->refused++;
         tcp_abort(pcb);
         return ERR_ABRT;
     }
@@ -101,21 +127,23 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
     tcp_err(pcb, waiting_error);
     tcp_recv(pcb, waiting_receive);
     tcp_backlog_delayed(pcb);
-    tcp_setprio(pcb, LWIP_PRIORITY_WAITING);
+    tcp_setprio(pcb, waiting_priority(l));
+    if (l->clients_first)
+        tcp_poll(pcb, waiting_poll, POLL_HALF_SECONDS);
     backlog_follow(l);
-    event_signal(&l->event);
+    tell(l);
     return ERR_OK;
 }
 
 enum rc tcp_listen(struct tcp_listener *l, uint16_t port)
 {
-    bool (*filter)(void *, const struct ip_endpoint *) = l->filter;
-    void *filter_ctx = l->filter_ctx;
-    *l = (struct tcp_listener){ .port = port, .filter = filter, .filter_ctx = filter_ctx };
+    *l = (struct tcp_listener){
+        .port = port, .filter = l->filter, .filter_ctx = l->filter_ctx, .news = l->news, .clients_first = l->clients_first
+    };
     struct tcp_pcb *pcb = tcp_new_ip_type(IPADDR_TYPE_ANY);
     if (pcb == NULL)
         return RC_NO_MEMORY;
-    tcp_setprio(pcb, LWIP_PRIORITY_WAITING);
+    tcp_setprio(pcb, waiting_priority(l));
     err_t err = tcp_bind(pcb, IP_ANY_TYPE, port);
     if (err == ERR_OK)
         l->pcb = tcp_listen_with_backlog_and_err(pcb, BACKLOG_OPEN, &err);
@@ -128,18 +156,32 @@ enum rc tcp_listen(struct tcp_listener *l, uint16_t port)
     return RC_OK;
 }
 
+/* Of those that may be taken. */
 static struct tcp_waiting *oldest(struct tcp_listener *l)
 {
     struct tcp_waiting *found = NULL;
-    for (unsigned i = 0; i < TCP_BACKLOG_MAX; i++)
-        if (l->waiting[i].pcb != NULL && (found == NULL || l->waiting[i].order < found->order))
-            found = &l->waiting[i];
+    for (unsigned i = 0; i < TCP_BACKLOG_MAX; i++) {
+        struct tcp_waiting *w = &l->waiting[i];
+        if (w->pcb != NULL && !(l->clients_first && is_silent(w->pcb)) && (found == NULL || (int32_t)(w->order - found->order) < 0))
+            found = w;
+    }
     return found;
 }
 
-bool tcp_pending(const struct tcp_listener *l)
+bool tcp_pending(struct tcp_listener *l)
 {
-    return l->waiting_count > 0;
+    return oldest(l) != NULL;
+}
+
+unsigned tcp_waiting_of(const struct tcp_listener *l, const struct ip_addr_any *a)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < TCP_BACKLOG_MAX; i++) {
+        const struct tcp_pcb *pcb = l->waiting[i].pcb;
+        struct ip_endpoint peer = pcb != NULL ? lwip_endpoint(&pcb->remote_ip, 0) : (struct ip_endpoint){ .port = 0 };
+        n += pcb != NULL && ip_same_source(&peer.addr, a);
+    }
+    return n;
 }
 
 bool tcp_pending_peer(struct tcp_listener *l, struct ip_endpoint *peer)
@@ -165,7 +207,6 @@ enum rc tcp_accept(struct tcp_listener *l, struct stream *s, struct tcp_conn *c,
         tcp_process_refused_data(pcb); /* into the ring at once, and the peer's end behind it */
     else
         c->peer_closed = pcb->state == CLOSE_WAIT;
-    l->accepted++;
     return RC_OK;
 }
 
@@ -177,7 +218,6 @@ bool tcp_turn_away(struct tcp_listener *l, struct span last_words)
     struct tcp_pcb *pcb = w->pcb;
     leave_backlog(w);
     tcp_backlog_accepted(pcb);
-    l->refused++;
     lwip_tcp_dismiss(pcb, last_words);
     return true;
 }

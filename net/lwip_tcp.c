@@ -18,7 +18,6 @@ _Static_assert(TCP_WND <= 0xffff && TCP_SND_BUF <= 0xffff, "no window scaling");
 #define KEEP_EVERY_MS 15000u /* then so often, */
 #define KEEP_COUNT 4u        /* and given up after so many */
 
-#define POLL_HALF_SECONDS 2u      /* lwIP's poll callback: each second */
 #define ORPHAN_SECONDS 60u        /* to deliver the last reply over a slow line */
 #define ORPHAN_BYTES_MAX 1048576u /* that a closed connection's peer may go on sending */
 #define SLOTS_SPARE 2u            /* when fewer are free, half-open connections may be pushed out */
@@ -136,20 +135,37 @@ static void ring_put(struct tcp_conn *c, const struct pbuf *p)
     }
 }
 
+static void wake(struct tcp_conn *c)
+{
+    event_signal(c->wake != NULL ? c->wake : &c->event);
+}
+
+/* With both ends said, lwIP frees the pcb by itself, and without a word from TIME_WAIT. */
+static void let_go(struct tcp_conn *c, struct tcp_pcb *pcb)
+{
+    tcp_arg(pcb, NULL);
+    tcp_recv(pcb, NULL);
+    tcp_sent(pcb, NULL);
+    tcp_err(pcb, NULL);
+    tcp_poll(pcb, NULL, 0);
+    c->pcb = NULL;
+}
+
 static err_t on_receive(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 {
     struct tcp_conn *c = arg;
-    (void)pcb;
     (void)err;
     if (p == NULL) {
         c->peer_closed = true;
+        if (c->ended)
+            let_go(c, pcb);
     } else if (p->tot_len > TCP_RING_BYTES - c->ring_len) {
         return ERR_MEM; /* lwIP keeps it and asks again */
     } else {
         ring_put(c, p);
         pbuf_free(p);
     }
-    event_signal(&c->event);
+    wake(c);
     return ERR_OK;
 }
 
@@ -158,7 +174,7 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
     struct tcp_conn *c = arg;
     (void)pcb;
     (void)len;
-    event_signal(&c->event);
+    wake(c);
     return ERR_OK;
 }
 
@@ -176,7 +192,7 @@ static void on_error(void *arg, err_t err)
         c->error = RC_RESET;
     else
         c->error = err == ERR_RST ? RC_REFUSED : RC_TIMEOUT;
-    event_signal(&c->event);
+    wake(c);
 }
 
 static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
@@ -209,16 +225,27 @@ static bool has_input(const struct tcp_conn *c)
     return c->ring_len > 0 || c->peer_closed || c->error != RC_OK;
 }
 
-static size_t ring_take(struct tcp_conn *c, void *buf, size_t cap)
+struct span lwip_tcp_ring(const struct tcp_conn *c)
 {
-    size_t n = c->ring_len < cap ? c->ring_len : cap;
-    size_t first = TCP_RING_BYTES - c->ring_head < n ? TCP_RING_BYTES - c->ring_head : n;
-    memcpy(buf, c->ring + c->ring_head, first);
-    memcpy((uint8_t *)buf + first, c->ring, n - first);
+    uint32_t to_end = TCP_RING_BYTES - c->ring_head;
+    return span_bytes(c->ring + c->ring_head, c->ring_len < to_end ? c->ring_len : to_end);
+}
+
+void lwip_tcp_ring_drop(struct tcp_conn *c, size_t n)
+{
     c->ring_head = (uint32_t)((c->ring_head + n) % TCP_RING_BYTES);
     c->ring_len -= (uint32_t)n;
     if (c->pcb != NULL)
         tcp_recved(c->pcb, (u16_t)n);
+}
+
+static size_t ring_take(struct tcp_conn *c, void *buf, size_t cap)
+{
+    size_t n = c->ring_len < cap ? c->ring_len : cap;
+    struct span first = span_sub(lwip_tcp_ring(c), 0, n);
+    memcpy(buf, first.p, first.len);
+    memcpy((uint8_t *)buf + first.len, c->ring, n - first.len);
+    lwip_tcp_ring_drop(c, n);
     return n;
 }
 
@@ -238,8 +265,7 @@ static enum rc conn_read(void *ctx, void *buf, size_t cap, size_t *got, struct d
     return RC_OK;
 }
 
-/* Hands lwIP as much as it takes now. */
-static size_t queue_some(struct tcp_pcb *pcb, struct span data)
+size_t lwip_tcp_queue(struct tcp_pcb *pcb, struct span data)
 {
     size_t n = data.len < tcp_sndbuf(pcb) ? data.len : tcp_sndbuf(pcb);
     if (n == 0)
@@ -256,7 +282,7 @@ static enum rc conn_write(void *ctx, struct span data, struct deadline d)
     while (data.len > 0) {
         if (c->error != RC_OK || c->pcb == NULL)
             return c->error != RC_OK ? c->error : RC_RESET;
-        size_t n = queue_some(c->pcb, data);
+        size_t n = lwip_tcp_queue(c->pcb, data);
         data = span_from(data, n);
         if (n > 0)
             continue;
