@@ -6,6 +6,7 @@
 #include "firmware/intake_private.h"
 #include "firmware/setting_value.h"
 #include "firmware/turned_away.h"
+#include "firmware/web.h"
 #include "firmware/wallclock.h"
 #include "hal/base/log.h"
 #include "net/proxy_protocol.h"
@@ -22,6 +23,10 @@
 #define GIVE_WAY_BYTES_PER_S 8000
 #define SIZE_SHARE 2 /* at most half of the spool for one mail */
 
+/* A web session that goes on for so long may give way as if it were idle: a download can be taken up again, a mail is worth more. */
+#define GIVE_WAY_WEB_MS 60000
+#define WEB_BEFORE_MAIL_MS (24 * 3600 * 1000u) /* so much idler counts a web session */
+
 static const struct {
     enum smtp_service service;
     uint16_t port;
@@ -30,6 +35,8 @@ static const struct {
     [ON_25] = { SMTP_SERVICE_MX, 25, "smtp" },
     [ON_587] = { SMTP_SERVICE_SUBMISSION, 587, "submission" },
     [ON_465] = { SMTP_SERVICE_SUBMISSIONS, 465, "submissions" },
+    [ON_80] = { .port = 80, .name = "http" },
+    [ON_443] = { .port = 443, .name = "https" },
 };
 
 static struct slot slots[PLAN_INTAKE_SESSIONS];
@@ -40,6 +47,11 @@ static uint8_t acceptor_stack[ACCEPTOR_STACK_BYTES] __attribute__((aligned(16)))
 static struct event slot_free, incoming;
 static struct turned_away turned_away;
 static uint32_t next_sid = 1;
+
+static bool is_web(enum service_index service)
+{
+    return service >= ON_80;
+}
 
 uint64_t intake_size_max(void)
 {
@@ -63,6 +75,15 @@ static const struct smtp_server_limits limits = {
     .idle_commands_max = 50,
 };
 
+static void set_up_tls(struct slot *slot)
+{
+    arena_init(&slot->arena, slot->tls_memory, sizeof slot->tls_memory);
+    memset(&slot->facts, 0, sizeof slot->facts);
+    slot->tls = (struct tls_params){
+        .role = TLS_SERVER, .select = identity_select, .now = wallclock_now(), .arena = &slot->arena, .facts = &slot->facts
+    };
+}
+
 static void set_up(struct slot *slot)
 {
     const struct ip_addr_any *peer = &slot->stream.peer.addr;
@@ -74,15 +95,11 @@ static void set_up(struct slot *slot)
     slot->data_open = false;
     memset(&slot->writer, 0, sizeof slot->writer);
     memset(&slot->cut, 0, sizeof slot->cut);
-    memset(&slot->facts, 0, sizeof slot->facts);
     slot->submission = (struct submission){ .sid = slot->sid };
-    arena_init(&slot->arena, slot->tls_memory, sizeof slot->tls_memory);
     intake_copy_text(slot->host_name, sizeof slot->host_name, settings_get("host.name"));
     if (!slot->host_name[0])
         intake_copy_text(slot->host_name, sizeof slot->host_name, "postern.invalid");
-    slot->tls = (struct tls_params){
-        .role = TLS_SERVER, .select = identity_select, .now = wallclock_now(), .arena = &slot->arena, .facts = &slot->facts
-    };
+    set_up_tls(slot);
     slot->params = (struct smtp_server_params){ .service = services[slot->service].service,
                                                 .host_name = slot->host_name,
                                                 .limits = limits,
@@ -104,11 +121,12 @@ static bool ended_badly(const struct slot *slot, enum rc rc)
     return slot->server.mails_taken == 0 && (rc == RC_PROTOCOL || rc == RC_TOO_SLOW || rc == RC_TIMEOUT);
 }
 
-static unsigned sessions_of(const struct ip_addr_any *addr)
+/* Mail's, or the web's; of one address if not NULL. */
+static unsigned sessions(bool web, const struct ip_addr_any *of)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < PLAN_INTAKE_SESSIONS; i++)
-        n += slots[i].used && ip_same_source(&slots[i].stream.peer.addr, addr);
+        n += slots[i].used && is_web(slots[i].service) == web && (!of || ip_same_source(&slots[i].stream.peer.addr, of));
     return n;
 }
 
@@ -123,7 +141,7 @@ static bool take_client(struct slot *slot)
     struct ip_addr_any balancer = slot->stream.peer.addr, *client = &slot->stream.peer.addr;
     enum rc rc = proxy_header_read(&slot->stream, deadline_in_ms(PROXY_WAIT_MS));
     if (rc == RC_OK && (ip_eq(client, &balancer) || setting_cidrs_contain(settings_get("mail.trusted"), client) ||
-                        sessions_of(client) <= settings_get_number("mail.sessions_per_address")))
+                        sessions(false, client) <= settings_get_number("mail.sessions_per_address")))
         return true;
     char text[IP_TEXT_MAX];
     struct strbuf peer = STRBUF(text);
@@ -139,6 +157,18 @@ static void leave(struct slot *slot)
 {
     slot->used = false;
     event_signal(&slot_free);
+    event_signal(&incoming);
+}
+
+static void web_main(void *arg)
+{
+    struct slot *slot = arg;
+    struct web_session w = { slot->service == ON_443,       &slot->stream, &slot->conn, &slot->tls, slot->tls_memory,
+                             &slot->server.last_activity_ms };
+    set_up_tls(slot);
+    web_serve(&w);
+    slot_use_note(&use, &slot->arena);
+    leave(slot);
 }
 
 static void session_main(void *arg)
@@ -176,19 +206,21 @@ static bool mail_under_way(const struct slot *slot)
     return slot->server.in_data || slot->data_open || slot->cut.asking;
 }
 
-/* The idlest session that may give way, or NULL. None is pushed out before it had time for a round trip and for what comes ahead of a
- * mail; but nobody stays by chatting. */
-static struct slot *idlest(void)
+/* The idlest session that may give way, or NULL; of all, or of the web's. None is pushed out before it had time for a round trip and for
+ * what comes ahead of a mail; but nobody stays by chatting. */
+static struct slot *idlest(bool of_web)
 {
     struct slot *found = NULL;
     uint64_t most_ms = 0, now = clock_ms();
     for (unsigned i = 0; i < PLAN_INTAKE_SESSIONS; i++) {
         struct slot *slot = &slots[i];
-        if (!slot->used || mail_under_way(slot) || slot->task.cancelled)
+        bool web = is_web(slot->service);
+        if (!slot->used || mail_under_way(slot) || slot->task.cancelled || (of_web && !web))
             continue;
         uint64_t idle_ms = now - slot->server.last_activity_ms;
-        if (idle_ms < GIVE_WAY_IDLE_MS && now - slot->renewed_ms < GIVE_WAY_CHAT_MS)
+        if (idle_ms < GIVE_WAY_IDLE_MS && now - slot->renewed_ms < (web ? GIVE_WAY_WEB_MS : GIVE_WAY_CHAT_MS))
             continue;
+        idle_ms += web ? WEB_BEFORE_MAIL_MS : 0;
         if (found && idle_ms <= most_ms)
             continue;
         most_ms = idle_ms;
@@ -215,10 +247,15 @@ static struct slot *slowest(void)
     return found;
 }
 
+static bool is_free(const struct slot *slot)
+{
+    return !slot->used && task_done(&slot->task);
+}
+
 static struct slot *free_slot(void)
 {
     for (unsigned i = 0; i < PLAN_INTAKE_SESSIONS; i++)
-        if (!slots[i].used && task_done(&slots[i].task))
+        if (is_free(&slots[i]))
             return &slots[i];
     return NULL;
 }
@@ -227,7 +264,8 @@ static void give_way(struct slot *victim)
 {
     log_event(LOG_INTAKE, "gives-way", "sid=%u in_data=%d", (unsigned)victim->sid, mail_under_way(victim));
     count(COUNT_sessions_gave_way);
-    turn_away(victim);
+    if (!is_web(victim->service))
+        turn_away(victim);
     task_cancel(&victim->task);
 }
 
@@ -237,7 +275,7 @@ static struct slot *find_slot(void)
     struct slot *slot;
     struct deadline patience = deadline_in_ms(BUSY_WAIT_MS);
     while (!(slot = free_slot())) {
-        struct slot *victim = idlest();
+        struct slot *victim = idlest(false);
         if (!victim)
             victim = slowest();
         if (victim)
@@ -258,34 +296,57 @@ static void refuse_busy(struct tcp_listener *l)
         count(COUNT_sessions_refused);
 }
 
-static void take(struct tcp_listener *l, enum service_index service)
+/* The same for the web: NULL at once if it is to wait. Yields for the first. */
+static struct slot *find_web_slot(void)
 {
-    struct slot *slot = find_slot();
-    if (!slot) {
+    unsigned held = sessions(true, NULL), spare = 0;
+    if (held == 0)
+        return find_slot();
+    for (unsigned i = 0; i < PLAN_INTAKE_SESSIONS; i++)
+        spare += is_free(&slots[i]);
+    if (held < PLAN_WEB_SESSIONS && spare > 1)
+        return free_slot();
+    struct slot *victim = idlest(true);
+    if (victim)
+        give_way(victim);
+    return NULL;
+}
+
+/* False: it is to wait. */
+static bool take(struct tcp_listener *l, enum service_index service)
+{
+    bool web = is_web(service);
+    struct slot *slot = web ? find_web_slot() : find_slot();
+    if (!slot && !web)
         refuse_busy(l);
-        return;
-    }
-    if (tcp_accept(l, &slot->stream, &slot->conn, slot->ring) != RC_OK)
-        return;
+    if (!slot || tcp_accept(l, &slot->stream, &slot->conn, slot->ring) != RC_OK)
+        return !web;
     slot->used = true;
     slot->service = service;
     slot->sid = next_sid++;
     slot->renewed_ms = clock_ms();
     memset(&slot->server, 0, sizeof slot->server);
-    slot->server.last_activity_ms = clock_ms();
-    count(COUNT_sessions_in);
-    task_start(&slot->task, "intake", slot->stack, sizeof slot->stack, session_main, slot);
+    slot->server.last_activity_ms = slot->started_ms = clock_ms();
+    slot->data_open = slot->cut.asking = false;
+    if (!web)
+        count(COUNT_sessions_in);
+    task_start(&slot->task, web ? "web" : "intake", slot->stack, sizeof slot->stack, web ? web_main : session_main, slot);
+    return true;
 }
 
-/* Asked by TCP for each new connection; the acceptor runs after it is in the backlog. */
+/* Asked by TCP for each new connection. */
+static bool admit_web(void *listener, const struct ip_endpoint *peer)
+{
+    return sessions(true, &peer->addr) + tcp_waiting_of(listener, &peer->addr) < WEB_PER_ADDRESS;
+}
+
 static bool admit(void *ctx, const struct ip_endpoint *peer)
 {
     (void)ctx;
-    event_signal(&incoming);
     if (setting_cidrs_contain(settings_get("mail.trusted"), &peer->addr) || is_balancer(&peer->addr))
         return true;
     bool back_too_soon = !free_slot() && turned_away_is(&turned_away, &peer->addr, clock_ms());
-    if (!back_too_soon && sessions_of(&peer->addr) < settings_get_number("mail.sessions_per_address"))
+    if (!back_too_soon && sessions(false, &peer->addr) < settings_get_number("mail.sessions_per_address"))
         return true;
     count(COUNT_sessions_refused);
     return false;
@@ -295,13 +356,14 @@ static void acceptor_main(void *arg)
 {
     (void)arg;
     for (;;) {
-        bool any = false;
+        bool any = false, waits = false;
         for (unsigned i = 0; i < SERVICES; i++)
             if (tcp_pending(&listeners[i])) {
-                take(&listeners[i], (enum service_index)i);
-                any = true;
+                bool taken = take(&listeners[i], (enum service_index)i);
+                any = any || taken;
+                waits = waits || !taken;
             }
-        if (!any && task_wait(&incoming, deadline_never()) == RC_CANCELLED)
+        if (!any && task_wait(&incoming, waits ? deadline_in_ms(BUSY_LOOK_MS) : deadline_never()) == RC_CANCELLED)
             return;
     }
 }
@@ -309,7 +371,11 @@ static void acceptor_main(void *arg)
 enum rc intake_init(void)
 {
     for (unsigned i = 0; i < SERVICES; i++) {
-        listeners[i].filter = admit;
+        bool web = is_web((enum service_index)i);
+        listeners[i].filter = web ? admit_web : admit;
+        listeners[i].filter_ctx = &listeners[i];
+        listeners[i].clients_first = web;
+        listeners[i].news = &incoming;
         enum rc rc = tcp_listen(&listeners[i], services[i].port);
         if (rc != RC_OK)
             return rc;

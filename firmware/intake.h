@@ -1,4 +1,6 @@
-/* Takes mail in: listeners on 25, 587 and 465, a pool of session slots, and the rule of who may send to whom.
+/* Takes mail in: listeners on 25, 587 and 465, a pool of session slots, and the rule of who may send to whom. Lends slots to port 80 and
+ * 443 (firmware/web.h), too, because a small board has no others: the first web session waits its turn like a mail session; more get a slot
+ * while another stays free, at most PLAN_WEB_SESSIONS, and wait in the backlog else. Web sessions give way before mail's.
  *
  * With all slots taken a newcomer waits a moment in the backlog. The idlest session that has no mail under way gives way (421), else the
  * one whose mail comes in the slowest, if that is slow indeed; with none to spare the newcomer gets 421. Whoever gave way, or ended badly

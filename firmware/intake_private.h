@@ -9,7 +9,7 @@
 #include "firmware/submission.h"
 #include "net/tcp.h"
 
-enum service_index { ON_25, ON_587, ON_465, SERVICES };
+enum service_index { ON_25, ON_587, ON_465, ON_80, ON_443, SERVICES };
 
 struct slot {
     struct task task;

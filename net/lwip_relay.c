@@ -22,15 +22,15 @@ enum rc tcp_peek(struct tcp_conn *c, size_t known, struct span *bytes, struct de
 
 static size_t move(struct tcp_conn *from, struct tcp_conn *to)
 {
-    size_t moved = 0, n = 1;
+    size_t sum = 0, n = 1;
     while (n > 0 && from->ring_len > 0 && to->pcb != NULL) {
         n = lwip_tcp_queue(to->pcb, lwip_tcp_ring(from));
         lwip_tcp_ring_drop(from, n);
-        moved += n;
+        sum += n;
     }
-    if (moved > 0)
+    if (sum > 0)
         lwip_tcp_want_output();
-    return moved;
+    return sum;
 }
 
 /* from's end follows its last byte. */
@@ -47,20 +47,18 @@ static bool is_broken(const struct tcp_conn *c)
     return (c->error != RC_OK || c->pcb == NULL) && !(c->ended && c->peer_closed);
 }
 
-static enum rc relay(struct tcp_conn *a, struct tcp_conn *b, uint32_t idle_ms, uint64_t *active_ms, uint64_t bytes[2])
+static enum rc relay(struct tcp_conn *a, struct tcp_conn *b, uint32_t idle_ms, uint64_t *active_ms)
 {
     struct deadline d = deadline_in_ms(idle_ms);
     for (;;) {
-        size_t from_a = move(a, b), from_b = move(b, a);
-        bytes[0] += from_a;
-        bytes[1] += from_b;
+        size_t moved = move(a, b) + move(b, a);
         pass_end(a, b);
         pass_end(b, a);
         if (a->ended && b->ended)
             return RC_OK;
         if (is_broken(a) || is_broken(b))
             return RC_RESET;
-        if (from_a + from_b > 0) {
+        if (moved > 0) {
             *active_ms = clock_ms();
             d = deadline_in_ms(idle_ms);
         }
@@ -70,10 +68,10 @@ static enum rc relay(struct tcp_conn *a, struct tcp_conn *b, uint32_t idle_ms, u
     }
 }
 
-enum rc tcp_relay(struct tcp_conn *a, struct tcp_conn *b, uint32_t idle_ms, uint64_t *active_ms, uint64_t bytes[2])
+enum rc tcp_relay(struct tcp_conn *a, struct tcp_conn *b, uint32_t idle_ms, uint64_t *active_ms)
 {
     b->wake = &a->event;
-    enum rc rc = relay(a, b, idle_ms, active_ms, bytes);
+    enum rc rc = relay(a, b, idle_ms, active_ms);
     b->wake = NULL;
     return rc;
 }

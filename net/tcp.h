@@ -31,9 +31,9 @@ enum rc tcp_stream_connect(struct stream *s, struct tcp_conn *c, uint8_t *ring, 
  * of these, and with RC_TIMEOUT, RC_CANCELLED. RC_RESET. Yields. */
 enum rc tcp_peek(struct tcp_conn *c, size_t known, struct span *bytes, struct deadline d) MUST_CHECK;
 /* Passes bytes both ways, as they are, from ring to send queue; and each peer's end, when its last byte has gone on. On both only tcp_peek
- * was used before. *active_ms (clock_ms) follows each byte; bytes counts those of a and of b. RC_OK: both have ended; RC_RESET: one
+ * was used before. *active_ms (clock_ms) follows each byte. RC_OK: both have ended; RC_RESET: one
  * broke; RC_TIMEOUT: nothing moved for idle_ms; RC_CANCELLED. Afterwards both streams are to be closed, or aborted if not RC_OK. Yields. */
-enum rc tcp_relay(struct tcp_conn *a, struct tcp_conn *b, uint32_t idle_ms, uint64_t *active_ms, uint64_t bytes[2]) MUST_CHECK;
+enum rc tcp_relay(struct tcp_conn *a, struct tcp_conn *b, uint32_t idle_ms, uint64_t *active_ms) MUST_CHECK;
 
 /* A listening port. Connections wait in a short backlog until tcp_accept takes them; one whose peer breaks it leaves by
  * itself. While the backlog is full, lwIP drops SYNs, so that clients try again a second later instead of being refused. */

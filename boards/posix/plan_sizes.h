@@ -5,6 +5,7 @@
 
 /* Sessions: a stack, a ring and an arena for TLS each (net/tls.h has the peaks: a client's is higher, it checks the peer's chain). */
 #define PLAN_INTAKE_SESSIONS 14
+#define PLAN_WEB_SESSIONS 8 /* at most so many of these */
 #define PLAN_DELIVERY_SESSIONS 6
 #define PLAN_BOX_SESSIONS 4
 #define PLAN_SESSION_STACK_BYTES (64 * 1024)

@@ -75,7 +75,7 @@ def pytest_generate_tests(metafunc):
     if "board" in metafunc.fixturenames and not own:
         marker = metafunc.definition.get_closest_marker("boards")
         chosen = os.environ.get("POSTERN_BOARDS")
-        boards = chosen.split(",") if chosen else marker.args if marker else ("posix", "virt")
+        boards = [sys.intern(b) for b in chosen.split(",")] if chosen else marker.args if marker else ("posix", "virt")
         metafunc.parametrize("board", boards, indirect=True, scope="module")
 
 

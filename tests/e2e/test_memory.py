@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import smtplib
+import socket
 import ssl
 import time
 
@@ -33,7 +34,7 @@ def box(request, make_box, names, authorities):
     policy = {"timestamp": "2026-05-20T00:00:00+00:00", "expires": "2026-07-01T00:00:00+00:00", "version": "0.1", "author": "lab",
               "policy-aliases": {}, "policies": policies}
     box = make_box(board=request.param, rtc=RTC, policy=policy, roots="".join(ca.root_pem for ca in authorities.values()),
-                   settings={"mail.inside": "server.office.example:25"})
+                   settings={"mail.inside": "server.office.example:25", "web.forward.forwarded.office.example": "server.office.example"})
     yield box
     box.stop()
 
@@ -69,6 +70,23 @@ def send(box, version, sender, recipients, source=None):
                    ["NOTIFY=SUCCESS,FAILURE,DELAY", "ORCPT=rfc822;" + "o" * 200 + "@example"])
 
 
+def browse(box, version):
+    """Web sessions run in the same slots."""
+    context = client.unverified()
+    context.minimum_version = context.maximum_version = VERSIONS[version]
+    fields = b"Host: mail.office.example\r\nX: " + b"x" * 1400 + b"\r\n\r\n"
+    with context.wrap_socket(net_socket(box, 443), server_hostname="mail.office.example") as s:
+        s.sendall(b"GET / HTTP/1.1\r\n" + fields)
+        assert s.recv(100).startswith(b"HTTP/1.1 404")
+    with net_socket(box, 80) as s:
+        s.sendall(b"GET / HTTP/1.1\r\n" + fields.replace(b"mail", b"forwarded"))
+        assert s.recv(100).startswith(b"HTTP/1.1 502")
+
+
+def net_socket(box, port):
+    return socket.create_connection((box.ip, port), 60, source_address=(net.address(net.CLIENTS + "2"), 0))
+
+
 @pytest.mark.parametrize("kind", CASES)
 def test_incoming_handshakes(box, authorities, leaf_keys, kind):
     office = FakeMx(net.OFFICE, "server.office.example", cert=pki.self_signed("server.office.example", key=leaf_keys[kind]))
@@ -77,6 +95,7 @@ def test_incoming_handshakes(box, authorities, leaf_keys, kind):
         assert paste(box, "cert import", chain + key) == "the certificate is in use"
         for version in VERSIONS:
             before = len(office.mails)
+            browse(box, version)
             send(box, version, "s" * 60 + "@sender.example", [f"{'r' * 60}{i}@office.example" for i in range(RECIPIENTS)])
             wait(lambda: sum(len(m["to"]) for m in office.mails[before:]) == RECIPIENTS, "the mail did not arrive")
         shown_chain(box)

@@ -1,0 +1,397 @@
+"""Ports 80 and 443: redirects, the box's own TLS, names that are passed on, and clients that mean no good."""
+
+import os
+import socket
+import ssl
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+
+from lab import client, net, pki
+from lab.web import Nginx, Web
+
+OWN = "mail.office.example"
+FORWARDED, OTHER = "www.office.example", "shop.office.example"
+INSIDE, SILENT = net.PREFIX + ".1.80", net.PREFIX + ".1.81"
+_source = [0]
+
+
+def source():
+    """An outside address that no other connection here uses."""
+    _source[0] += 1
+    return net.address(f"10.77.{40 + _source[0] // 250}.{_source[0] % 250 + 1}")
+
+
+@pytest.fixture(scope="module")
+def inside():
+    """The office's own web servers, behind the box."""
+    nginx = Nginx(INSIDE, FORWARDED)
+    yield nginx
+    nginx.stop()
+
+
+@pytest.fixture(scope="module")
+def box(make_box, board, office, inside):
+    box = make_box(board=board, cert=pki.good_ca().issue(OWN), settings={
+        f"web.forward.{FORWARDED}": f"{INSIDE}:443", f"web.forward.{OTHER}": f"{net.address(SILENT)}:8443"})
+    yield box
+    assert box.json("status")["reset"] == "power-on"
+    assert "Sanitizer" not in box.errors()
+    box.stop()
+
+
+def connect(box, port=80, at=None, timeout=20):
+    return socket.create_connection((box.ip, port), timeout, source_address=(at or source(), 0))
+
+
+def rest(sock):
+    """What still comes, up to the end."""
+    got = b""
+    while piece := sock.recv(65536):
+        got += piece
+    return got
+
+
+def ask(box, request, port=80, at=None):
+    """(status, fields, body) of the answer, after which the box ends the connection."""
+    with connect(box, port, at) as s:
+        s.sendall(request)
+        return split(rest(s))
+
+
+def split(answer):
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    assert first.startswith("HTTP/1.1 "), answer
+    fields = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
+    assert fields["connection"] == "close"
+    return int(first.split()[1]), fields, body
+
+
+def trusting():
+    return ssl.create_default_context(cadata=pki.good_ca().root_pem)
+
+
+# --- Port 80
+
+
+def test_everything_leads_to_https(box):
+    status, fields, body = ask(box, b"GET /a/b?c=d%20e HTTP/1.1\r\nHost: Mail.Office.Example:80\r\n\r\n")
+    assert (status, fields["location"]) == (301, "https://Mail.Office.Example/a/b?c=d%20e")
+    assert len(body) == int(fields["content-length"]) > 0
+    status, fields, body = ask(box, b"HEAD / HTTP/1.0\r\nHost: " + OWN.encode() + b"\r\n\r\n")
+    assert (status, fields["location"], body) == (301, f"https://{OWN}/", b"")
+    status, fields, _ = ask(box, b"POST /form HTTP/1.1\r\nHost: " + OWN.encode() + b"\r\nContent-Length: 3\r\n\r\nabc")
+    assert (status, fields["location"]) == (308, f"https://{OWN}/form"), "a form is to come again as one"
+    status, fields, _ = ask(box, b"GET http://10.77.0.2/x HTTP/1.1\r\nHost: else.example\r\n\r\n")
+    assert (status, fields["location"]) == (301, "https://10.77.0.2/x")
+    status, fields, _ = ask(box, b"GET / HTTP/1.1\r\nHost: [2001:db8:77::2]\r\n\r\n")
+    assert (status, fields["location"]) == (301, "https://[2001:db8:77::2]/")
+
+
+def test_no_such_challenge(box):
+    assert ask(box, b"GET /.well-known/acme-challenge/nothing HTTP/1.1\r\nHost: " + OWN.encode() + b"\r\n\r\n")[0] == 404
+    assert ask(box, b"GET /.well-known/acme-challenge/ HTTP/1.1\r\nHost: " + OWN.encode() + b"\r\n\r\n")[0] == 404
+
+
+@pytest.mark.boards("posix")
+@pytest.mark.parametrize("request_, status", [
+    (b"GET / HTTP/1.1\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nHost: a.example\r\nHost: b.example\r\n\r\n", 400), (b"\x16\x03\x01\x02\x00\x01", 400),
+    (b"\x00" * 3000, 400), (b"GET /\r\n\r\n", 400), (b"GET / HTTP/2.0\r\n\r\n", 505), (b"GET / HTTP/1.1\nHost: a\n\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n 2\r\n\r\n", 400), (b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a.example/../x\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 101 + b"\r\n", 431),
+    (b"GET /" + b"a" * 40000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 431), (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 40000, 431),
+    (b"GET /\r\nLocation: https://evil.example HTTP/1.1\r\nHost: a\r\n\r\n", 400)])
+def test_bad_requests_get_a_short_answer(box, request_, status):
+    got, fields, body = ask(box, request_)
+    assert got == status and len(body) < 100 and "location" not in fields
+
+
+def test_pipelined_requests_get_one_answer(box):
+    one = b"GET /1 HTTP/1.1\r\nHost: " + OWN.encode() + b"\r\n\r\n"
+    status, fields, body = ask(box, one * 20)
+    assert (status, fields["location"]) == (301, f"https://{OWN}/1") and b"HTTP" not in body
+
+
+def test_a_head_in_drops(box):
+    with connect(box) as s:
+        for c in b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n":
+            s.sendall(bytes([c]))
+            time.sleep(0.01)
+        assert split(rest(s))[0] == 301
+
+
+@pytest.mark.boards("posix")
+def test_who_says_nothing_is_never_served(box):
+    """And leaves soon, before one whose request does not end."""
+    slow, began = connect(box), time.time()
+    slow.sendall(b"GET / HTTP/1.1\r\n")
+    crowd = [connect(box, port) for port in (80, 443) for _ in range(6)]
+    assert box.json("status")["sessions"] == 1
+    assert ask(box, b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")[0] == 301
+    started = time.time()
+    for s in crowd:
+        with pytest.raises(ConnectionError):
+            s.recv(1)
+    assert 2 < time.time() - started < 9
+    assert split(rest(slow))[0] == 408
+    assert 9 < time.time() - began < 14
+
+
+# --- Port 443
+
+
+def secure(box, name=OWN, context=None, alpn=None):
+    context = context or trusting()
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    return context.wrap_socket(connect(box, 443), server_hostname=name)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_the_box_itself(box, version):
+    context = trusting()
+    context.maximum_version = context.minimum_version = version
+    with secure(box, context=context, alpn=["h2", "http/1.1"]) as s:
+        assert s.selected_alpn_protocol() == "http/1.1"
+        s.sendall(b"GET / HTTP/1.1\r\nHost: " + OWN.encode() + b"\r\n\r\n")
+        status, fields, body = split(rest(s))
+        assert status == 404 and len(body) == int(fields["content-length"])
+
+
+def test_other_clients_of_443(box):
+    with secure(box) as s:
+        s.sendall(b"nonsense\r\n\r\n")
+        assert split(rest(s))[0] == 400
+    with secure(box) as s:
+        s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 5000)
+        assert split(rest(s))[0] == 431
+    assert ask(box, b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", port=443)[0] == 400
+    for alpn in (["acme-tls/1"], ["h2"]):
+        with pytest.raises(ssl.SSLError, match="no application protocol|NO_APPLICATION_PROTOCOL"):
+            secure(box, alpn=alpn)
+
+
+def hello_of(name, alpn=()):
+    """A real client's hello, and the objects that sent it."""
+    context = client.unverified()
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(into, out, server_hostname=name)
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return out.read(), into, out, tls
+
+
+def finish(s, into, out, tls):
+    """Ends a handshake whose hello has gone out; the leaf that was shown."""
+    while True:
+        try:
+            tls.do_handshake()
+            s.sendall(out.read())
+            return tls.getpeercert(binary_form=True)
+        except ssl.SSLWantReadError:
+            if out.pending:
+                s.sendall(out.read())
+            into.write(s.recv(65536))
+
+
+def in_records(hello, size):
+    body = hello[5:]
+    return b"".join(b"\x16\x03\x01" + struct.pack(">H", len(body[i:i + size])) + body[i:i + size] for i in range(0, len(body), size))
+
+
+@pytest.mark.parametrize("name", [OWN, FORWARDED])
+def test_a_hello_in_pieces(box, inside, name):
+    """Split over records, and sent byte by byte: it goes where it should, and the handshake ends well."""
+    hello, *parts = hello_of(name)
+    hello = in_records(hello, 100) if name == OWN else hello
+    with connect(box, 443) as s:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(hello), 7):
+            s.sendall(hello[at:at + 7])
+            time.sleep(0.002)
+        leaf = ssl.DER_cert_to_PEM_cert(finish(s, *parts))
+    with open(f"{(box if name == OWN else inside).folder}/chain.pem") as f:
+        assert leaf.strip() in f.read()
+
+
+# --- Names that are passed on
+
+
+def get(box, path, name=FORWARDED, **kw):
+    with secure(box, name) as s:
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+        head, _, body = rest(s).partition(b"\r\n\r\n")
+        return int(head.split()[1]), body
+
+
+def test_a_name_goes_to_nginx_untouched(box, inside):
+    blob = os.urandom(1_500_000)
+    with open(f"{inside.folder}/www/blob-{box.board}", "wb") as f:
+        f.write(blob)
+    assert get(box, f"/blob-{box.board}") == (200, blob)
+    assert get(box, "/nothing")[0] == 404
+    out = subprocess.run(["openssl", "s_client", "-connect", f"{box.ip}:443", "-servername", FORWARDED.upper(), "-brief"], input=b"",
+                         capture_output=True, timeout=20, check=False).stderr
+    assert FORWARDED.encode() in out
+
+
+def test_its_port_80_goes_there_too(box):
+    """With unknown ACME tokens, for that server may have certificates of its own."""
+    plain = Plain(INSIDE)
+    try:
+        for path in ("/", "/.well-known/acme-challenge/theirs"):
+            request = f"GET {path} HTTP/1.1\r\nHost: {FORWARDED}\r\nX: \xff\r\n\r\n".encode("latin-1")
+            with connect(box) as s:
+                s.sendall(request)
+                s.shutdown(socket.SHUT_WR)
+                assert rest(s) == b"I got " + request
+    finally:
+        plain.stop()
+
+
+class Plain:
+    """Says what it got, when the client has ended."""
+
+    def __init__(self, ip, port=80, slow=False):
+        self.sock, self.slow, self.ends = socket.create_server((net.address(ip), port)), slow, []
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        while True:
+            try:
+                s, _ = self.sock.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(s,), daemon=True).start()
+
+    def _serve(self, s):
+        with s:
+            try:
+                got = b""
+                while piece := s.recv(1000 if self.slow else 65536):
+                    got += piece
+                    if self.slow and len(got) < 40000:
+                        time.sleep(0.01)
+                self.ends.append(("end", len(got)))
+                s.sendall(b"I got " + got)
+            except OSError as e:
+                self.ends.append((type(e).__name__, len(got)))
+
+    def stop(self):
+        self.sock.shutdown(socket.SHUT_RDWR)
+        self.sock.close()
+
+
+def to_other(box, extra=b""):
+    s = connect(box, 443)
+    hello = hello_of(OTHER)[0]
+    s.sendall(hello + extra)
+    return s, hello
+
+
+def test_both_ends_close_by_themselves(box):
+    """A half-closed connection still carries the other direction, with every byte, whoever is the slower."""
+    server = Plain(SILENT, 8443, slow=True)
+    try:
+        s, hello = to_other(box)
+        blob = os.urandom(200_000)
+        threading.Thread(target=lambda: (s.sendall(blob), s.shutdown(socket.SHUT_WR)), daemon=True).start()
+        assert rest(s) == b"I got " + hello + blob
+        s.close()
+        assert server.ends == [("end", len(hello + blob))]
+    finally:
+        server.stop()
+
+
+def test_a_reset_is_passed_on(box):
+    server = Plain(SILENT, 8443)
+    try:
+        s, _ = to_other(box)
+        time.sleep(0.3)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.close()
+        end = time.time() + 5
+        while not server.ends and time.time() < end:
+            time.sleep(0.05)
+        assert server.ends and server.ends[0][0] == "ConnectionResetError"
+    finally:
+        server.stop()
+
+
+def test_nobody_inside(box):
+    """443 is reset, 80 says so; and the log names the host."""
+    s, _ = to_other(box)
+    with pytest.raises(ConnectionError):
+        assert s.recv(1)
+    status, _, body = ask(box, f"GET / HTTP/1.1\r\nHost: {OTHER}\r\n\r\n".encode())
+    assert status == 502 and b"behind" in body
+    assert f"inside-unreachable host={SILENT} port=8443 rc=refused" in box.log()
+
+
+def test_the_setting_is_checked(box):
+    for value in ("", "host:0", "host:x", "a b", "10.0.0.1:99999"):
+        assert "error:" in box.console(f"set web.forward.x.example {value}")
+    assert "error:" in box.console("set web.forward.not_a/name 10.0.0.1")
+    box.console("discard")
+    box.set(**{"web.forward.later.example": "10.77.1.80"})
+    assert FORWARDED.encode() in get_leaf(box, "later.example"), "a setting takes effect at once"
+    box.console("unset web.forward.later.example")
+    box.console("commit")
+
+
+def get_leaf(box, name):
+    with client.unverified().wrap_socket(connect(box, 443), server_hostname=name) as s:
+        return s.getpeercert(binary_form=True)
+
+
+# --- Mail goes first
+
+
+def hold(box, at, stop):
+    """Keeps web connections open in every way there is, from one address, and comes again when one ends."""
+    openings = [b"GET / HT", b"\x16\x03\x01", hello_of(OWN)[0][:60], hello_of(OTHER)[0], hello_of(OWN)[0], b""]
+    held = []
+    while not stop.is_set():
+        for n, opening in enumerate(openings):
+            try:
+                s = connect(box, 80 if opening.startswith(b"GET") else 443, at, timeout=0.5)
+                s.sendall(opening)
+                held.append(s)
+            except OSError:
+                pass
+        stop.wait(0.5)
+        for s in held[:-12]:
+            s.close()
+        del held[:-12]
+    for s in held:
+        s.close()
+
+
+@pytest.mark.boards("posix", "mps2-an500")
+def test_mail_is_taken_while_the_web_is_besieged(box, office):
+    server, stop = Plain(SILENT, 8443), threading.Event()
+    crowd = [threading.Thread(target=hold, args=(box, source(), stop), daemon=True) for _ in range(12)]
+    for t in crowd:
+        t.start()
+    try:
+        time.sleep(2)
+        longest = 0
+        for n in range(6):
+            started = time.time()
+            client.send(box, "someone@sender.example", "anna@office.example", client.mail(f"besieged-{box.board}-{n}"), timeout=30)
+            longest = max(longest, time.time() - started)
+        print(f"{box.board}: the slowest of six mails took {longest:.1f} s")
+        assert longest < 15
+    finally:
+        stop.set()
+        for t in crowd:
+            t.join()
+        server.stop()
+    office.wait_for(f"Subject: besieged-{box.board}-5")
+    assert ask(box, b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")[0] == 301
