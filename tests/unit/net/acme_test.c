@@ -42,10 +42,11 @@ static struct {
 static void answer_now(void)
 {
     const struct answer *a = &t.answers[t.asked < t.count ? t.asked : t.count - 1];
-    bool head = strncmp(t.last_request, "HEAD", 4) == 0, nonce = strcmp(a->fields, "no-nonce") != 0;
+    bool head = strncmp(t.last_request, "HEAD", 4) == 0, nonce = strncmp(a->fields, "no-nonce", 8) != 0;
+    const char *fields = nonce ? a->fields : strcmp(a->fields, "no-nonce") != 0 ? strchr(a->fields, ':') + 1 : "";
     struct strbuf out = STRBUF(t.out);
     strbuf_printf(&out, "HTTP/1.1 %u x\r\nContent-Length: %zu\r\n%s%s\r\n", a->status, strlen(a->body),
-                  nonce ? "Replay-Nonce: n-1_2\r\n" : "", nonce ? a->fields : "");
+                  nonce ? "Replay-Nonce: n-1_2\r\n" : "", fields);
     if (!head)
         strbuf_puts(&out, a->body);
     assert_false(out.overflow);
@@ -130,13 +131,23 @@ static struct acme_wish a_wish(void)
     };
 }
 
-static enum rc obtain(const struct answer *answers, unsigned count, struct acme_wish wish)
+static void serve(const struct answer *answers, unsigned count)
 {
     memset(&t, 0, sizeof t);
     t.answers = answers;
     t.count = count;
     http_client_init(&t.http, &t.stream, connect_it, NULL, "test");
-    enum rc rc = acme_open(&t.acme, &t.http, SPAN("https://ca.example/dir"), span_of(key), t.memory, sizeof t.memory);
+}
+
+static enum rc open_it(void)
+{
+    return acme_open(&t.acme, &t.http, SPAN("https://ca.example/dir"), span_of(key), t.memory, sizeof t.memory);
+}
+
+static enum rc obtain(const struct answer *answers, unsigned count, struct acme_wish wish)
+{
+    serve(answers, count);
+    enum rc rc = open_it();
     if (rc == RC_OK)
         rc = acme_obtain(&t.acme, &wish, &t.chain);
     assert_int_equal(t.prepared, t.cleaned);
@@ -182,6 +193,28 @@ static enum rc issue(const struct answer *answers, unsigned count)
 #define VALID                                                           \
     {                                                                   \
         200, "", "{\"status\":\"valid\",\"certificate\":" U("cert") "}" \
+    }
+
+#define LONG "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define DIRECTORY_WITHOUT_NONCE                                                                        \
+    {                                                                                                  \
+        200, "no-nonce", "{\"newNonce\":" U("n") ",\"newAccount\":" U("a") ",\"newOrder\":" U("o") "}" \
+    }
+#define LONG_DIRECTORY                                                                                                     \
+    {                                                                                                                      \
+        200, "",                                                                                                           \
+            "{\"newNonce\":" U("n" LONG LONG LONG) ",\"newAccount\":" U("a" LONG LONG LONG) ",\"newOrder\":" U(            \
+                "o" LONG LONG                                                                                              \
+                    LONG) ",\"keyChange\":" U("k" LONG LONG                                                                \
+                                                  LONG) ",\"revokeCert\":" U("r" LONG LONG                                 \
+                                                                                 LONG) ",\"renewalInfo\":" U("i" LONG LONG \
+                                                                                                                 LONG) "}" \
+    }
+#define PERSISTENT(names)                                                                                                         \
+    {                                                                                                                             \
+        200, "",                                                                                                                  \
+            "{\"status\":\"pending\",\"identifier\":{\"value\":\"mail.office.example\"},\"challenges\":[{\"type\":\"dns-persist-" \
+            "01\",\"url\":" U("c") ",\"issuer-domain-names\":[" names "]}]}"                                                      \
     }
 
 static void a_good_server(void **state)
@@ -261,6 +294,39 @@ static const struct bad_case bad[] = {
     { RC_PROTOCOL, "\"finalize\"", { START, CHALLENGED, { 200, "", "{\"status\":\"ready\"}" } } },
     { RC_PROTOCOL, "\"certificate\"", { START, CHALLENGED, READY, { 200, "", "{\"status\":\"valid\"}" } } },
     { RC_PROTOCOL, "no PEM", { START, CHALLENGED, READY, VALID, { 200, "", "<html>" } } },
+    { RC_PROTOCOL,
+      "no PEM",
+      { START,
+        CHALLENGED,
+        READY,
+        VALID,
+        { 200, "", CERT "-----BEGIN EC PRIVATE KEY-----\nQUJD\n-----END EC PRIVATE KEY-----\n" } } },
+    { RC_PROTOCOL, "no PEM", { START, CHALLENGED, READY, VALID, { 200, "", CERT "-----BEGIN CERTIFICATE-----\nQUJD\n" } } },
+    { RC_TOO_LONG, "too long for this box", { LONG_DIRECTORY } },
+    { RC_PROTOCOL,
+      "no nonce",
+      { DIRECTORY_WITHOUT_NONCE, { 200, "no-nonce-but:Replay-Nonce: " LONG LONG LONG LONG LONG "\r\n", "" } } },
+    { RC_PROTOCOL,
+      "none of our names",
+      { START, PENDING, { 200, "", "{\"status\":\"pending\",\"identifier\":{\"value\":\"victim.example\"}}" } } },
+    { RC_PROTOCOL, "issuer's name", { START, PENDING, PERSISTENT("\"a b\"") } },
+    { RC_PROTOCOL, "issuer's name", { START, PENDING, PERSISTENT("") } },
+    { RC_PROTOCOL, "issuer's name", { START, PENDING, PERSISTENT("\"c.example; policy=wildcard\"") } },
+    { RC_TIMEOUT,
+      "order is processing",
+      { START, CHALLENGED, READY, { 200, "Retry-After: 121\r\n", "{\"status\":\"processing\"}" } } },
+    { RC_REFUSED,
+      "(caa): no; b\\x1b.example: forbidden; c: too",
+      { DIRECTORY,
+        { 403, "",
+          "{\"type\":\"x:caa\",\"detail\":\"no\",\"subproblems\":[{\"detail\":\"forbidden\",\"identifier\":{\"value\":\"b\\u001b."
+          "example\"}},7,"
+          "{\"detail\":\"too\",\"identifier\":{\"value\":\"c\"}}]}" } } },
+    { RC_REFUSED,
+      "external account binding",
+      { { 200, "",
+          "{\"newNonce\":" U("n") ",\"newAccount\":" U("a") ",\"newOrder\":" U(
+              "o") ",\"meta\":{\"externalAccountRequired\":true}}" } } },
 };
 
 static void servers_that_are_refused(void **state)
@@ -311,6 +377,15 @@ static void sizes_are_bounded(void **state)
 
 /* --- renewal --- */
 
+#define PROBLEM(status, fields, type)                   \
+    {                                                   \
+        status, fields, "{\"type\":\"urn:x:" type "\"}" \
+    }
+#define FULL_DIRECTORY                                                                                                    \
+    {                                                                                                                     \
+        200, "", "{\"newNonce\":" U("n") ",\"newAccount\":" U("a") ",\"newOrder\":" U("o") ",\"renewalInfo\":" U("r") "}" \
+    }
+
 static void id_of_a_certificate(void **state)
 {
     (void)state;
@@ -333,16 +408,37 @@ static void id_of_a_certificate(void **state)
     assert_int_equal(acme_renewal_id(span_bytes(der, sizeof der - 1), &small), RC_INVALID);
 }
 
-/* --- what is tried again, and how --- */
+static void what_a_server_suggests(void **state)
+{
+    (void)state;
+#define WINDOW(start, end) \
+    "{\"suggestedWindow\":{\"start\":\"" start "\",\"end\":\"" end "\"},\"explanationURL\":\"http://x.example/\"}"
+    static const struct {
+        enum rc rc;
+        uint32_t again_s;
+        struct answer answer;
+    } cases[] = {
+        { RC_OK, 7200, { 200, "Retry-After: 7200\r\n", WINDOW("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z") } },
+        { RC_OK, 60, { 200, "Retry-After: 0\r\n", WINDOW("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z") } },
+        { RC_OK, 21600, { 200, "", WINDOW("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z") } },
+        { RC_PROTOCOL, 86400, { 200, "Retry-After: 999999\r\n", WINDOW("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z") } },
+        { RC_PROTOCOL, 21600, { 200, "", WINDOW("2026-01-01", "2026-01-02T00:00:00Z") } },
+        { RC_PROTOCOL, 21600, { 200, "", "{}" } },
+        { RC_REFUSED, 21600, { 404, "", "{}" } }
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct answer answers[] = { FULL_DIRECTORY, cases[i].answer };
+        struct acme_renewal info;
+        serve(answers, 2);
+        assert_int_equal(open_it(), RC_OK);
+        assert_int_equal(acme_renewal_info(&t.acme, SPAN("AA.BB"), &info), cases[i].rc);
+        assert_int_equal(info.again_s, cases[i].again_s);
+        assert_string_equal(info.explanation, "");
+        assert_non_null(strstr(t.http.url, "https://ca.example/r/AA.BB"));
+    }
+}
 
-#define PROBLEM(status, fields, type)                   \
-    {                                                   \
-        status, fields, "{\"type\":\"urn:x:" type "\"}" \
-    }
-#define FULL_DIRECTORY                                                                                                    \
-    {                                                                                                                     \
-        200, "", "{\"newNonce\":" U("n") ",\"newAccount\":" U("a") ",\"newOrder\":" U("o") ",\"renewalInfo\":" U("r") "}" \
-    }
+/* --- what is tried again, and how --- */
 
 static bool last_asked_for(const char *words)
 {
@@ -401,6 +497,16 @@ static void orders_are_gone_on_with(void **state)
     assert_true(span_is(acme_order_url(&t.acme), "https://ca.example/order/1") && t.asked == 4);
 }
 
+static void contacts_that_are_none(void **state)
+{
+    (void)state;
+    const struct answer answers[] = { DIRECTORY, ACCOUNT };
+    struct acme_wish wish = a_wish();
+    wish.contact = SPAN("a\",\"mailto:b@c.example");
+    assert_int_equal(obtain(answers, 2, wish), RC_INVALID);
+    assert_int_equal(t.asked, 1);
+}
+
 static void short_waits_are_waited_for(void **state)
 {
     (void)state;
@@ -448,8 +554,10 @@ int main(void)
         cmocka_unit_test(nonces_are_asked_for_and_tried_again),
         cmocka_unit_test(sizes_are_bounded),
         cmocka_unit_test(id_of_a_certificate),
+        cmocka_unit_test(what_a_server_suggests),
         cmocka_unit_test(what_an_order_does_without),
         cmocka_unit_test(orders_are_gone_on_with),
+        cmocka_unit_test(contacts_that_are_none),
         cmocka_unit_test(short_waits_are_waited_for),
         cmocka_unit_test(a_dialogue_ends),
     };
