@@ -58,7 +58,7 @@ def issue(where, *args, answer=True):
     def prepare(kind, identifier, token, proof):
         if answer:
             Tokens.known[f"/.well-known/acme-challenge/{token}"] = proof
-    return Dialogue(ip, 14000, f"{folder}/root.pem", f"https://{NAME}:14000/dir", *args, prepare=prepare)
+    return Dialogue(ip, 14000, f"{folder}/root.pem", f"https://{NAME}:14000/dir", *args, "--hurry", "5", prepare=prepare)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_certificate_for_several_names(office_names):
 
 
 def test_rejected_nonces_and_sleeps(office_names):
-    with pebble(PEBBLE_WFE_NONCEREJECT="50", PEBBLE_VA_NOSLEEP="0", PEBBLE_VA_SLEEPTIME="3") as where:
+    with pebble(PEBBLE_WFE_NONCEREJECT="50", PEBBLE_VA_NOSLEEP="0", PEBBLE_VA_SLEEPTIME="2") as where:
         got = issue(where, office_names[0])
     assert got.verdict["rc"] == "ok" and got.chain, got.verdict
 

@@ -85,7 +85,7 @@ def new_key(keep):
 
 def test_a_good_authority(ca, ask, office_ip):
     ca.pending, ca.processing = 1, 1
-    got = ask(HOST, OTHER, office_ip)
+    got = ask(HOST, OTHER, office_ip, "--hurry", "10")
     assert got.verdict["rc"] == "ok", got.verdict
     assert sorted(names_of(got.chain[0])) == sorted([HOST, OTHER, office_ip]) and len(got.chain) == 2
     assert got.verdict["order"] == "" and got.verdict["dropped"] == 0 and not ca.refusals
