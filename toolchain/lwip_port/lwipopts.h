@@ -109,11 +109,24 @@
 #define LWIP_UDP 1
 #define LWIP_UDPLITE 0
 
-/* --- Checks and counters: the console shows them ----------------------------------------------------------------------------- */
+/* --- Checks and counters: of memory alone, which net/lwip_*.c looks at; counting packets costs 1 KB -------------------------- */
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 0
 #define CHECKSUM_GEN_IP 1
 #define CHECKSUM_CHECK_IP 1
 #define LWIP_STATS 1
+#define LINK_STATS 0
+#define ETHARP_STATS 0
+#define IP_STATS 0
+#define IPFRAG_STATS 0
+#define ICMP_STATS 0
+#define UDP_STATS 0
+#define TCP_STATS 0
+#define IP6_STATS 0
+#define ICMP6_STATS 0
+#define IP6_FRAG_STATS 0
+#define MLD6_STATS 0
+#define ND6_STATS 0
+#define SYS_STATS 0
 #define LWIP_STATS_DISPLAY 0
 #define LWIP_STATS_LARGE 1
 #define LWIP_PERF 0
