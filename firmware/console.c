@@ -13,11 +13,13 @@
 #include "hal/console.h"
 
 #define PROMPT "postern> "
-#define SAY_MAX 1400
 
 static struct task console_task;
 static uint8_t stack[PLAN_CONSOLE_STACK_BYTES] __attribute__((aligned(16)));
 static struct console_edit edit;
+
+/* The console's task alone prints; what is printed comes from elsewhere. */
+char console_piece[CONSOLE_PIECE_BYTES];
 static void (*boot_first)(void);
 
 /* --- output --- */
@@ -31,8 +33,7 @@ void say_raw(struct span text)
 
 static void say_line(const char *prefix, const char *format, va_list ap)
 {
-    static char memory[SAY_MAX]; /* the console task alone prints */
-    struct strbuf line = STRBUF(memory);
+    struct strbuf line = STRBUF(console_piece);
     strbuf_puts(&line, prefix);
     strbuf_vprintf(&line, format, ap);
     console_write(line.p, line.len);

@@ -27,6 +27,10 @@ struct command_line {
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void say_error(const char *format, ...) __attribute__((format(printf, 1, 2))); /* "error: ..." */
 void say_usage(const struct command *command);                                 /* how it is typed, as an error */
+/* A line or a value of JSON on its way out; of 256 bytes, each as \u00XX, fits. For json_out.c. */
+#define CONSOLE_PIECE_BYTES 1600
+extern char console_piece[CONSOLE_PIECE_BYTES];
+
 /* Prints text as it is, without a line end: for JSON built in pieces. Yields. */
 void say_raw(struct span text);
 /* Asks "... (yes/no) " unless the last word was yes; true for yes. Yields. */

@@ -5,7 +5,6 @@
 #include "hal/base/datetime.h"
 
 #define DEPTH_MAX 8
-#define PIECE_BYTES 1600 /* a value of 256 bytes, each as \u00XX, fits */
 
 static struct {
     unsigned depth;
@@ -68,8 +67,7 @@ void json_array(const char *key)
 
 void json_string(const char *key, struct span value)
 {
-    static char memory[PIECE_BYTES]; /* the console task alone writes JSON */
-    struct strbuf b = STRBUF(memory);
+    struct strbuf b = STRBUF(console_piece);
     put_key(&b, key);
     size_t key_end = b.len;
     strbuf_add_json(&b, value);

@@ -91,22 +91,22 @@ static void read_dns_params(struct dns_params *p)
 
 void network_follow(void)
 {
-    static struct dns_params now; /* too large for a task's stack; nothing here yields */
-    read_dns_params(&now);
-    uint32_t sum = crc32_update(0, &now, sizeof now);
+    struct dns_params *now = dns_params(); /* nothing here yields */
+    read_dns_params(now);
+    uint32_t sum = crc32_update(0, now, sizeof *now);
     if (sum == resolvers_in_use)
         return;
     resolvers_in_use = sum;
-    dns_configure(&now);
-    resolver_check_follow(&now);
+    dns_params_changed();
+    resolver_check_follow(now);
     event_signal(&news);
     char memory[DNS_RESOLVERS_MAX * IP_ENDPOINT_TEXT_MAX];
     struct strbuf text = STRBUF(memory);
-    for (unsigned i = 0; i < now.resolver_count; i++) {
+    for (unsigned i = 0; i < now->resolver_count; i++) {
         strbuf_puts(&text, i ? "," : "");
-        ip_endpoint_format(&text, &now.resolver[i]);
+        ip_endpoint_format(&text, &now->resolver[i]);
     }
-    log_event(LOG_DNS, "resolvers", "list=%s zones=%u", text.p, now.zone_count);
+    log_event(LOG_DNS, "resolvers", "list=%s zones=%u", text.p, now->zone_count);
 }
 
 static void settings_changed(void)

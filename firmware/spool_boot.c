@@ -355,21 +355,26 @@ static enum rc end_interrupted(void)
 
 #define KEPT_MAX 16
 
-static size_t kept_entries(struct window_entry *kept)
+struct kept {
+    uint32_t id;
+    struct spool_place first;
+};
+
+static size_t kept_entries(struct kept *kept)
 {
     size_t n = 0;
     for (size_t i = 0; i < boot.count && n < KEPT_MAX; i++)
         if ((boot.suspects[i].marks & KEEP) != 0)
-            kept[n++] = (struct window_entry){ .e = { .id = boot.suspects[i].id, .damaged = true },
-                                               .first = boot.suspects[i].first };
+            kept[n++] = (struct kept){ boot.suspects[i].id, boot.suspects[i].first };
     return n;
 }
 
-static void add_kept(const struct window_entry *kept, size_t n)
+static void add_kept(const struct kept *kept, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        log_event_at(LOG_ALERT, LOG_SPOOL, "set-aside", "id=%u", (unsigned)kept[i].e.id);
-        if (window_find(kept[i].e.id) == NULL && window_add(&kept[i]) != NULL)
+        struct window_entry w = { .e = { .id = kept[i].id, .damaged = true }, .first = kept[i].first };
+        log_event_at(LOG_ALERT, LOG_SPOOL, "set-aside", "id=%u", (unsigned)w.e.id);
+        if (window_find(w.e.id) == NULL && window_add(&w) != NULL)
             spool.messages++;
     }
 }
@@ -415,7 +420,7 @@ static void reset(void)
 /* Everything but the layout. */
 static enum rc recover(void)
 {
-    static struct window_entry kept[KEPT_MAX]; /* too large for a stack */
+    struct kept kept[KEPT_MAX];
     if (spool.salt == 0)
         spool.salt = random_u32() | 1;
     first_pass();

@@ -11,7 +11,7 @@
 #if defined(ADDRESS_SANITIZER)
 #define TASK_STACK_BYTES (32 * 1024)
 #else
-#define TASK_STACK_BYTES (4 * 1024)
+#define TASK_STACK_BYTES (2 * 1024) /* 0.6 KiB were seen */
 #endif
 #define FREE_AHEAD 2 /* segments that the task keeps free beyond what intake must leave */
 

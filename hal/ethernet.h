@@ -16,7 +16,8 @@ bool ethernet_link_up(void);
 /* Sends one frame gathered from count pieces. RC_BUSY: the transmit ring is full, the caller drops or retries; RC_INVALID:
  * longer than ETHERNET_FRAME_MAX. */
 enum rc ethernet_send(const struct span *pieces, size_t count) MUST_CHECK;
-/* The next received frame into out: its length, or 0 when there is none. Frames longer than cap are dropped. */
+/* The next received frame into out: its length, or 0 when there is none. Frames longer than cap are dropped.
+ * With out NULL it is dropped, too. */
 size_t ethernet_receive(void *out, size_t cap);
 
 #endif

@@ -50,6 +50,16 @@ void dns_configure(const struct dns_params *p)
         params.resolver_count = DNS_RESOLVERS_MAX;
     if (params.zone_count > DNS_ZONES_MAX)
         params.zone_count = DNS_ZONES_MAX;
+    dns_params_changed();
+}
+
+struct dns_params *dns_params(void)
+{
+    return &params;
+}
+
+void dns_params_changed(void)
+{
     first_resolver = 0;
     generation++;
     dns_cache_clear();

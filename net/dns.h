@@ -67,6 +67,10 @@ struct dns_params {
 };
 
 void dns_configure(const struct dns_params *p); /* copies; clears the cache when something changed */
+/* The same in place, for who has no memory for another 2 KB: what dns_params() gives is written, within its arrays, and without a yield
+ * before dns_params_changed(), which is only called when something changed. */
+struct dns_params *dns_params(void);
+void dns_params_changed(void);
 
 /* Looks name (canonical; empty: the root) up, for any type but SOA. Records of types without a line in dns_record come as on
  * the wire. RC_OK: *out is filled, also for NODATA and NXDOMAIN. RC_TIMEOUT: nobody answered in time;

@@ -55,13 +55,12 @@ static err_t send_frame(struct netif *netif, struct pbuf *p)
 
 static bool receive_frame(void)
 {
-    static uint8_t excess[ETHERNET_FRAME_MAX];
     if (spare == NULL)
         spare = pbuf_alloc(PBUF_RAW, ETHERNET_FRAME_MAX, PBUF_POOL);
     if (spare == NULL) { /* the pool is empty: the frame is lost, as on a full ring */
-        size_t lost = ethernet_receive(excess, sizeof excess);
-        drops += lost > 0;
-        return lost > 0;
+        bool lost = ethernet_receive(NULL, ETHERNET_FRAME_MAX) > 0;
+        drops += lost;
+        return lost;
     }
     size_t len = ethernet_receive(spare->payload, spare->len);
     if (len == 0)

@@ -13,8 +13,6 @@
 #define OVERFLOW_BYTES_MAX 4096u
 #define NAME_BYTES_MAX 200u /* a name may point anywhere by now */
 
-uint8_t crash_stack[CRASH_STACK_BYTES] __attribute__((aligned(8)));
-
 extern const uint8_t main_stack_bottom[], main_stack_top[]; /* from the linker script */
 
 static bool crashing;

@@ -28,6 +28,6 @@ void crash_report(const char *why, const struct crash_registers *regs, const str
 void crash_panic(const char *why, const struct crash_registers *regs) __attribute__((noreturn));
 
 #define CRASH_STACK_BYTES 2048
-extern uint8_t crash_stack[CRASH_STACK_BYTES];
+extern uint8_t crash_stack[CRASH_STACK_BYTES]; /* from the linker script */
 
 #endif

@@ -201,7 +201,7 @@ size_t ethernet_receive(void *out, size_t cap)
         size_t bytes = status >> 16 & 0x3fff;
         size_t len = bytes > FCS_BYTES ? bytes - FCS_BYTES : 0;
         bool good = !(status & RX_STATUS_ERROR) && len > 0 && len <= cap;
-        read_frame(out, good ? len : 0, bytes);
+        read_frame(out, good && out != NULL ? len : 0, bytes);
         if (good)
             return len;
     }

@@ -108,7 +108,8 @@ size_t ethernet_receive(void *out, size_t cap)
     while (got == 0 && virtq_take(&rx, &id, &len)) {
         if (len > HEADER_BYTES && len <= BUFFER_BYTES && len - HEADER_BYTES <= cap) {
             got = len - HEADER_BYTES;
-            memcpy(out, rx_buffer[id] + HEADER_BYTES, got);
+            if (out != NULL)
+                memcpy(out, rx_buffer[id] + HEADER_BYTES, got);
         }
         virtq_offer(&rx, id);
         virtq_notify(&rx);

@@ -110,7 +110,7 @@ enum rc ethernet_send(const struct span *pieces, size_t count)
 size_t ethernet_receive(void *out, size_t cap)
 {
     uint8_t excess[4];
-    struct iovec in[2] = { { out, cap }, { excess, sizeof excess } };
+    struct iovec in[2] = { { out, out != NULL ? cap : 0 }, { excess, sizeof excess } };
     for (;;) {
         ssize_t n = readv(posix_tap_fd, in, 2);
         if (n <= 0)

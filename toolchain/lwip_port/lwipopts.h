@@ -93,7 +93,7 @@
 #define TCP_SND_BUF LWIP_TCP_SEND_BYTES
 #define TCP_SND_QUEUELEN (4 * (TCP_SND_BUF) / (TCP_MSS))
 #define TCP_QUEUE_OOSEQ 1
-#define TCP_OOSEQ_MAX_PBUFS 8 /* a peer's holes must not eat the receive pool */
+#define TCP_OOSEQ_MAX_PBUFS (LWIP_TCP_WINDOW_BYTES < 6 * TCP_MSS ? 4 : 8) /* a peer's holes must not eat the receive pool */
 #define LWIP_TCP_SACK_OUT 1
 #define LWIP_TCP_KEEPALIVE 1
 #define TCP_LISTEN_BACKLOG 1

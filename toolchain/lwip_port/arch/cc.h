@@ -22,6 +22,9 @@ void board_panic(const char *why) __attribute__((noreturn)); /* hal/board.h */
     do {                            \
     } while (0)
 
+/* Pools and heap lie together: a board may use them for its last words. */
+#define LWIP_DECLARE_MEMORY_ALIGNED(name, size) _Alignas(MEM_ALIGNMENT) u8_t name[size] __attribute__((section(".bss.lwip")))
+
 /* Names that net/tcp.h and net/udp.h have, too: lwIP's own become others. Who includes both undefines these in between. */
 #define tcp_accept lwip_tcp_accept
 #define udp_send lwip_udp_send
