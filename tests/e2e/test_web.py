@@ -1,6 +1,9 @@
 """Ports 80 and 443: redirects, the box's own TLS, names that are passed on, and clients that mean no good."""
 
+import datetime
+import ipaddress
 import os
+import re
 import socket
 import ssl
 import struct
@@ -10,7 +13,11 @@ import time
 
 import pytest
 
-from lab import client, net, pki
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from lab import acme, ca, client, net, pki
 from lab.web import Nginx, Web
 
 OWN = "mail.office.example"
@@ -350,6 +357,105 @@ def get_leaf(box, name):
         return s.getpeercert(binary_form=True)
 
 
+# --- Challenges, checked by a real authority
+
+
+ACME_BOX = f"{net.PREFIX}.0.3"
+ACME_NAME, ACME_SECOND = "mx.office.example", "web.office.example"
+
+
+class Strict(acme.Authority):
+    """Looks at a tls-alpn-01 certificate as RFC 8737 section 3 and RFC 8738 have it, and at what else the box shows meanwhile."""
+
+    def check_tls_alpn_01(self, name, challenge, proof, account):
+        sni, address = name, re.fullmatch(r"[0-9.]+", name)
+        if address:
+            sni = ipaddress.ip_address(name).reverse_pointer
+        try:
+            with secure(self.box, sni, client.unverified(), ["acme-tls/1"]) as s:
+                assert s.selected_alpn_protocol() == "acme-tls/1"
+                leaf = x509.load_der_x509_certificate(s.getpeercert(binary_form=True))
+                assert rest(s) == b"", "the handshake is all"
+            kind = x509.IPAddress(ipaddress.ip_address(name)) if address else x509.DNSName(name)
+            assert leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value == x509.SubjectAlternativeName([kind])
+            leaf.public_key().verify(leaf.signature, leaf.tbs_certificate_bytes, ec.ECDSA(hashes.SHA256()))
+            assert isinstance(leaf.public_key().curve, ec.SECP256R1) and leaf.issuer == leaf.subject
+            for other, alpn in ((OWN, ["acme-tls/1"]), (sni, ["h2"])):
+                with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+                    secure(self.box, other, client.unverified(), alpn)
+            with secure(self.box, sni, client.unverified(), ["http/1.1"] if not address else None) as s:
+                assert s.getpeercert(binary_form=True) != leaf.public_bytes(serialization.Encoding.DER)
+            self.strict.append(name)
+        except Exception as e:  # it must not end the authority's thread
+            return repr(e)
+        return super().check_tls_alpn_01(name, challenge, proof, account)
+
+    def check_http_01(self, name, challenge, proof, account):
+        path = f"/.well-known/acme-challenge/{challenge['token']}"
+        for method in ("GET", "HEAD"):
+            status, fields, body = ask(self.box, f"{method} {path} HTTP/1.1\r\nHost: {name}:80\r\n\r\n".encode())
+            if (status, fields["content-type"], body) != (200, "application/octet-stream", proof.encode() if method == "GET" else b""):
+                return f"{method} gave {status} {fields} {body}"
+        others = [ask(self.box, f"{method} {path}{more} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())[0]
+                  for method, more, host in (("GET", "", "else.example"), ("GET", "x", name), ("GET", "?", name), ("POST", "", name))]
+        if others != [404, 404, 404, 308]:
+            return f"others got {others}"
+        self.strict.append(name)
+        return super().check_http_01(name, challenge, proof, account)
+
+
+def acme_box(make_box, board, names, authority, **settings):
+    names.host(ca.NAME, authority.ip, reverse=False)
+    for name in (ACME_NAME, ACME_SECOND):
+        names.host(name, ACME_BOX, reverse=False)
+    rtc = datetime.datetime.utcnow().strftime("%Y-%m-%dT%H:%M:%SZ")
+    return make_box(board=board, rtc=rtc, settings={"host.name": ACME_NAME, "net.address": f"{ACME_BOX}/16", **settings})
+
+
+def renew(box, count):
+    assert "asked for" in box.console("cert renew")
+    return box.wait_log(r"cert issued .*(\n.*)*" * count, 60)
+
+
+@pytest.mark.boards("posix")
+def test_what_an_authority_sees(board, make_box, names):
+    authority = Strict(f"{net.PREFIX}.52.101", ca.NAME)
+    authority.addresses, authority.strict = {ACME_NAME: ACME_BOX}, []
+    box = authority.box = acme_box(make_box, board, names, authority, **{"acme.directory": authority.directory, "acme.names": ACME_BOX})
+    try:
+        renew(box, 1)
+        assert sorted(authority.strict) == [ACME_BOX, ACME_NAME]
+        box.set(acme__challenge="tls-alpn-01")
+        renew(box, 2)
+        assert sorted(authority.strict) == [ACME_BOX] * 2 + [ACME_NAME] * 2
+        with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+            secure(box, ACME_NAME, client.unverified(), ["acme-tls/1"])
+        assert "Sanitizer" not in box.errors()
+    finally:
+        box.stop()
+        authority.stop()
+
+
+@pytest.mark.boards("virt")
+def test_pebble_checks_both_ways(board, make_box, names):
+    """The second name is passed on otherwise; its challenges are ours all the same."""
+    with ca.Pebble() as pebble:
+        box = acme_box(make_box, board, names, pebble, **{
+            "acme.directory": pebble.url, "acme.names": ACME_SECOND, f"web.forward.{ACME_SECOND}": net.address(SILENT)})
+        try:
+            renew(box, 1)
+            box.set(acme__challenge="tls-alpn-01")
+            renew(box, 2)
+            for kind in ("http-01", "tls-alpn-01"):
+                for name in (ACME_NAME, ACME_SECOND):
+                    assert f"cert challenge-shown type={kind} name={name}" in box.log(400)
+            with secure(box, ACME_NAME, ssl.create_default_context(cadata=pebble.root())):
+                pass
+            assert "Sanitizer" not in box.errors()
+        finally:
+            box.stop()
+
+
 # --- Mail goes first
 
 
@@ -373,7 +479,7 @@ def hold(box, at, stop):
         s.close()
 
 
-@pytest.mark.boards("posix", "mps2-an500")
+@pytest.mark.boards("mps2-an500")
 def test_mail_is_taken_while_the_web_is_besieged(box, office):
     server, stop = Plain(SILENT, 8443), threading.Event()
     crowd = [threading.Thread(target=hold, args=(box, source(), stop), daemon=True) for _ in range(12)]
