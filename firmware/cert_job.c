@@ -14,7 +14,7 @@
 
 #define FIRST_S 20 /* after boot, and as much jitter: the network is up then */
 #define SOON_S 1
-#define REST_S 10                /* between two runs, whatever the schedule says */
+#define REST_S 1                 /* between two runs, whatever the schedule says */
 #define LOOK_EVERY_S (12 * 3600) /* for the authority's window, less a quarter by jitter */
 #define LOOK_LONGEST_S (2 * LOOK_EVERY_S)
 #define LOOK_LEAST_S 3600

@@ -4,6 +4,7 @@
 #include "firmware/counters.h"
 #include "firmware/cut_through.h"
 #include "firmware/delivery.h"
+#include "firmware/errand.h"
 #include "firmware/flash_map.h"
 #include "firmware/identity.h"
 #include "firmware/intake.h"
@@ -540,6 +541,7 @@ void command_time(const struct command_line *c)
     }
     enum rc rc = wallclock_set(unix_s);
     event_signal(&spool_changed); /* what is due depends on it */
+    errand_look();
     if (rc == RC_INVALID) {
         say_error("the time is not within 2020 to 2199");
         return;

@@ -329,6 +329,11 @@ bool errand_now(struct errand *e)
     return wanted(e);
 }
 
+void errand_look(void)
+{
+    event_signal(&wake);
+}
+
 uint32_t errand_due_in_s(const struct errand *e)
 {
     uint64_t now = clock_ms();

@@ -34,6 +34,8 @@ void errand_init(void);
 void errand_add(struct errand *e);
 /* Runs it soon, whatever its time (with a schedule of its own: asks that again). False: its setting is unset. */
 bool errand_now(struct errand *e);
+/* The clock was set: schedules are asked again. */
+void errand_look(void);
 /* Seconds until it is due: 0 while it runs. */
 uint32_t errand_due_in_s(const struct errand *e);
 

@@ -1,21 +1,24 @@
-"""The box gets its own certificate from pebble and renews it: the firmware whole, its challenges checked over the lab's network."""
+"""The box gets its own certificate and renews it: the firmware whole, with pebble, which checks its challenges over the lab's network, and with a
+scripted authority for what pebble lacks. RENEWAL_DAYS=731: also two years of renewals, ten minutes."""
 
 import datetime
 import itertools
+import os
 import re
-import ssl
 import socket
+import ssl
 import time
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from lab import ca, client, net, pki
+from lab import acme, ca, client, net
 
 _boxes = itertools.count(110)
 _hosts = itertools.count(1)
-LIFE_S = 45 * 86400
+DAY_S = 86400
+LIFE_S = 45 * DAY_S
 
 
 def now(shift_s=0):
@@ -25,7 +28,7 @@ def now(shift_s=0):
 @pytest.fixture(scope="module")
 def authority(names):
     """Pebble; its name leads to it."""
-    with ca.Pebble(life_s=LIFE_S, PEBBLE_VA_ALWAYS_VALID="1") as pebble:
+    with ca.Pebble(life_s=LIFE_S) as pebble:
         names.host(ca.NAME, pebble.ip, reverse=False)
         yield pebble
 
@@ -66,15 +69,36 @@ def names_of(certificate):
     return sorted(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName))
 
 
-def wait_issued(box, before=0, timeout=60):
-    """Until so many issues and one more are in the log."""
+def wait_issued(box, old=None, timeout=60):
+    """Until another certificate than old (or than a self-signed one) is in use."""
     end = time.time() + timeout
     while True:
-        text = box.log(400)
-        if len(re.findall(r"cert issued ", text)) > before:
-            return
-        assert time.time() < end, text
-        time.sleep(0.3)
+        info = box.json("cert info")
+        if info["origin"] == "acme" and info["sha256"] != old and not info["renewal"]["running"]:
+            return info
+        assert time.time() < end, box.log(100)
+        time.sleep(0.2)
+
+
+def renew(box, *words):
+    old = box.json("cert info")["sha256"]
+    assert "asked for" in box.console(" ".join(("cert renew", *words)))
+    return wait_issued(box, old)
+
+
+def wait_failed(box, pattern, timeout=60):
+    """The job's account of a try that failed."""
+    end = time.time() + timeout
+    while True:
+        renewal = box.json("cert info")["renewal"]
+        if not renewal["running"] and re.search(pattern, renewal["failure"] or ""):
+            return renewal
+        assert time.time() < end, box.log(100)
+        time.sleep(0.2)
+
+
+def unix(text):
+    return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc).timestamp()
 
 
 def verified(box, root, name=None):
@@ -90,12 +114,11 @@ def test_first_issue_and_renewal(board, start, authority):
     first = pin(shown(box))
     assert "(self-signed)" in box.console("cert info") and "acme.directory is not set" in box.console("cert info")
     box.set(acme__names="mta-sts.office.example", acme__directory=authority.url)
-    wait_issued(box, timeout=120)
+    info = wait_issued(box, timeout=120)
     leaf = shown(box)
     assert names_of(leaf) == sorted([box.name, "mta-sts.office.example"])
     assert pin(leaf) == first  # the key stays, and so does a TLSA record
     assert verified(box, authority.root()) and verified(box, authority.root(), "mta-sts.office.example")
-    info = box.json("cert info")
     assert (info["origin"], info["self_signed"], info["renewal"]["failures"], info["renewal"]["failure"]) == ("acme", False, 0, None)
     assert info["renewal"]["why"] == "a third of its life is left then" and info["account"].startswith("https://ca.example")
     assert info["next_spki_sha256"] and info["next_spki_sha256"] != first
@@ -104,8 +127,7 @@ def test_first_issue_and_renewal(board, start, authority):
     assert shown(box).serial_number == leaf.serial_number
     with socket.create_connection((box.ip, 25), 20) as session:  # a renewal disturbs nobody
         assert session.recv(500).startswith(b"220")
-        assert "asked for" in box.console("cert renew")
-        wait_issued(box, timeout=120)
+        renew(box)
         session.sendall(b"NOOP\r\n")
         assert session.recv(500).startswith(b"250")
     renewed = shown(box)
@@ -113,3 +135,152 @@ def test_first_issue_and_renewal(board, start, authority):
     text = box.log(400)
     assert "BEGIN" not in text and "account url=" not in text  # the account is known already
     box.stop()
+
+
+def test_a_choosy_authority(start, names):
+    """Half of the nonces are refused, checks take their time, and an account has to be bound to another: the error says so until it is."""
+    with ca.Pebble(name="bound.example", bind=True, PEBBLE_WFE_NONCEREJECT="50", PEBBLE_VA_NOSLEEP="0", PEBBLE_VA_SLEEPTIME="2") as pebble:
+        names.host(pebble.name, pebble.ip, reverse=False)
+        box = start()
+        box.set(acme__contact="admin@office.example", acme__directory=pebble.url)
+        renewal = wait_failed(box, "external account binding")
+        assert renewal["failures"] == 1 and renewal["put_off"] and unix(renewal["next"]) <= time.time() + 61
+        box.set(acme__eab_kid="kid-1", acme__eab_key=ca.MAC_KEY_TEXT)  # is tried at once
+        wait_issued(box)
+        assert "******" in box.console("show acme.eab_key") and ca.MAC_KEY_TEXT not in box.log(400)
+
+
+def test_an_account_that_the_authority_lost(start, names):
+    with ca.Pebble(name="forgetful.example") as pebble:
+        names.host(pebble.name, pebble.ip, reverse=False)
+        box = start()
+        box.set(acme__challenge="tls-alpn-01", acme__directory=pebble.url)
+        account = wait_issued(box)["account"]
+        pebble.stop()
+        pebble.start()
+        assert renew(box)["account"] != account
+
+
+def test_a_challenge_that_fails_says_why(start, authority, names):
+    box = start()
+    names.forget(f"{box.name}. A ")
+    names.host(box.name, net.address(f"{net.PREFIX}.54.1"), reverse=False)  # nobody answers there
+    box.set(acme__directory=authority.url)
+    renewal = wait_failed(box, "refused|connection")
+    assert "invalid" in renewal["failure"]
+    text = box.console("cert info")
+    assert "self-signed" in text and "failure " in text and "1 in a row" in text and "put off by the last failure" in text
+    names.forget(f"{box.name}. A ")
+    names.host(box.name, box.ip, reverse=False)
+    renew(box)
+    assert "failure " not in box.console("cert info")
+
+
+# --- what pebble lacks ---
+
+
+@pytest.fixture
+def scripted(names):
+    """An authority whose clock is that of the box."""
+    server = acme.Authority(net.address(f"{net.PREFIX}.53.{next(_hosts) + 100}"), "scripted.example", now=lambda: time.time() + server.shift)
+    server.shift, server.life_s = 0, LIFE_S
+    names.forget("scripted.example. ")
+    names.host("scripted.example", server.ip, reverse=False)
+    yield server
+    server.stop()
+
+
+def move(box, server, to_unix):
+    """The box's clock and the authority's jump."""
+    server.shift = to_unix - time.time()
+    box.console("time set " + datetime.datetime.utcfromtimestamp(to_unix).strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def first_issue(start, server):
+    box = start()
+    server.addresses[box.name] = box.ip
+    box.set(acme__directory=server.directory)
+    wait_issued(box)
+    return box
+
+
+def test_the_authoritys_window(start, scripted):
+    """It moves, it is shown with its page, and when it is past there is a renewal that names what it replaces; once that is refused, none that does."""
+    box = first_issue(start, scripted)
+    old = box.json("cert info")["sha256"]
+    begin = time.time() + 20 * DAY_S
+    scripted.window = lambda cert: (begin, begin + DAY_S)
+    move(box, scripted, time.time() + DAY_S + 3600)
+    box.wait_log("cert window ")
+    info = box.json("cert info")["renewal"]
+    assert info["why"] == "the authority's window" and begin - 1 <= unix(info["next"]) <= begin + DAY_S + 1
+    assert "https://status.example/renew" in box.console("cert info")
+    scripted.window = lambda cert: (time.time() - 9 * DAY_S, time.time() - 8 * DAY_S)
+    move(box, scripted, time.time() + 3 * DAY_S)
+    old = wait_issued(box, old)["sha256"]
+    assert scripted.orders[-1]["replaces"] == scripted.certificates[0]["id"]
+    scripted.faults["order"] = acme.once(acme.problem(409, "alreadyReplaced", "it has its successor"))
+    assert renew(box)["sha256"] != old
+    assert scripted.orders[-1]["replaces"] is None and box.json("cert info")["renewal"]["failures"] == 0
+
+
+def test_a_rate_limit_is_obeyed(start, scripted):
+    box = first_issue(start, scripted)
+    scripted.faults["order"] = acme.problem(429, "rateLimited", "too many certificates for these names", Retry_After=2 * DAY_S)
+    box.console("cert renew")
+    renewal = wait_failed(box, "too many certificates for these names")
+    assert "rateLimited" in renewal["failure"] and 2 * DAY_S - 60 < unix(renewal["next"]) - time.time() < 2 * DAY_S + 60
+    assert "as the server asked" in box.console("cert info")
+    asked = scripted.asked["order"]
+    box.restart()
+    box.console("cert renew")  # not even then
+    time.sleep(2)
+    assert scripted.asked["order"] == asked and not scripted.revoked
+    del scripted.faults["order"]
+    old = box.json("cert info")["sha256"]
+    move(box, scripted, time.time() + 2 * DAY_S + 60)
+    wait_issued(box, old)
+
+
+def test_another_key_and_a_revocation(start, scripted):
+    box = first_issue(start, scripted)
+    first = box.json("cert info")
+    assert renew(box, "new-key", "yes")["spki_sha256"] == first["next_spki_sha256"]
+    second = box.json("cert info")
+    serial = shown(box).serial_number
+    assert "asked for" in box.console("cert revoke stolen yes")
+    third = wait_issued(box, second["sha256"])
+    assert scripted.revoked == {serial: 1} and third["spki_sha256"] == second["next_spki_sha256"] != third["next_spki_sha256"]
+    assert "error" in box.console("cert import-ca extra words here") and not box.json("status")["alerts"]
+
+
+@pytest.mark.skipif("RENEWAL_DAYS" not in os.environ, reason="a long form")
+@pytest.mark.parametrize("life_s, outage_s", [(LIFE_S, 7 * DAY_S), (160 * 3600, 48 * 3600)])
+def test_years_of_renewals(start, scripted, life_s, outage_s):
+    """The clock jumps from one appointment to the next; now and then the authority is away. Nothing lapses, and there is no storm."""
+    days, scripted.life_s = int(os.environ["RENEWAL_DAYS"]), life_s
+    scripted.faults["renewal"] = acme.problem(404, "malformed", "no windows here")
+    box = first_issue(start, scripted)
+    begin = at = time.time()
+    tries, issues, away_until = [], 0, 0
+    while at < begin + days * DAY_S:
+        info = box.json("cert info")
+        at = max(unix(info["renewal"]["next"]), at) + 1
+        if not away_until and issues % 4 == 1:
+            away_until = at + outage_s
+        away = at < away_until
+        scripted.faults["order"] = acme.instead(503) if away else acme.changed(lambda answer: None)
+        asked = scripted.asked["order"]
+        move(box, scripted, at)
+        end = time.time() + 60
+        while scripted.asked["order"] == asked or box.json("cert info")["renewal"]["running"]:
+            assert time.time() < end, box.log(60)
+            time.sleep(0.1)
+        tries.append(at)
+        assert unix(info["not_after"]) > at  # it never lapses
+        if not away:
+            away_until, issues = 0, issues + 1
+            assert box.json("cert info")["sha256"] != info["sha256"], box.log(60)
+    most = max(sum(t <= other < t + 3 * 3600 for other in tries) for t in tries)
+    print(f"{days} days of {life_s // 3600} h: {issues} certificates, {len(tries)} tries, at most {most} in 3 h, {len(scripted.requests)} requests")
+    assert issues <= days * DAY_S / (life_s * 0.4) + 2 and most <= 10
