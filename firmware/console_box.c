@@ -318,10 +318,7 @@ static void status_json(void)
 
 void command_status(const struct command_line *c)
 {
-    if (c->json)
-        status_json();
-    else
-        status_text();
+    (c->json ? status_json : status_text)();
 }
 
 /* --- log and trace --- */

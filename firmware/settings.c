@@ -37,19 +37,20 @@ static bool is_family(const struct setting_def *d)
     return span_ends_nocase(span_of(d->key), ".*");
 }
 
-/* The table's entry for a key, or NULL; *member is the operator's part of a family's key. */
+/* The table's entry for a key, or NULL; *member is the operator's part of a family's key. The queue asks often: no lengths are taken. */
 static const struct setting_def *find_def(struct span key, struct span *member)
 {
     *member = (struct span){ "", 0 };
-    for (unsigned i = 0; i < settings_count; i++) {
-        const struct setting_def *d = &settings_table[i];
-        struct span name = span_of(d->key);
-        if (!is_family(d) && span_eq(name, key))
-            return d;
-        if (is_family(d) && key.len > name.len - 1 && span_eq(span_sub(key, 0, name.len - 1), span_sub(name, 0, name.len - 1))) {
-            *member = span_from(key, name.len - 1);
+    for (const struct setting_def *d = settings_table; d < settings_table + settings_count; d++) {
+        size_t n = 0;
+        while (n < key.len && d->key[n] == key.p[n] && d->key[n] != '*' && d->key[n] != '\0')
+            n++;
+        if (d->key[n] == '*' && n < key.len) {
+            *member = span_from(key, n);
             return d;
         }
+        if (d->key[n] == '\0' && n == key.len)
+            return d;
     }
     return NULL;
 }
