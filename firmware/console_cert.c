@@ -209,6 +209,9 @@ static void cert_import(bool ca)
             say_error("%s", words[0] ? words : rc_name(rc));
         else
             say(ca ? "the office's CA is in use" : "the certificate is in use");
+        for (unsigned i = 0; rc == RC_OK && !ca && i < IDENTITY_FAULTS; i++)
+            if (identity_fault((enum identity_fault)i, &why))
+                say("but %s", words);
         if (ca)
             delivery_try_all_now(); /* mail that waited for this goes at once */
     }

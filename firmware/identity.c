@@ -3,10 +3,12 @@
 #include "firmware/identity.h"
 
 #include "firmware/alerts.h"
+#include "firmware/list_store.h"
 #include "firmware/settings.h"
 #include "firmware/settings_log.h"
 #include "firmware/wallclock.h"
 #include "hal/base/bytes.h"
+#include "hal/base/datetime.h"
 #include "hal/base/log.h"
 #include "hal/base/pem.h"
 #include "hal/random.h"
@@ -251,6 +253,38 @@ bool identity_info(struct tls_leaf_info *out)
     if (current)
         tls_credentials_info(current, out);
     return current != NULL;
+}
+
+static void time_fault(struct strbuf *words)
+{
+    struct tls_leaf_info info;
+    int64_t now = wallclock_now();
+    tls_credentials_info(current, &info);
+    if (now && now >= info.not_after) {
+        strbuf_puts(words, "it expired at ");
+        rfc3339_format(words, info.not_after);
+    } else if (now && now < info.not_before) {
+        strbuf_puts(words, "it is not valid before ");
+        rfc3339_format(words, info.not_before);
+    }
+}
+
+bool identity_fault(enum identity_fault kind, struct strbuf *words)
+{
+    char memory[128];
+    struct strbuf issuer = STRBUF(memory);
+    const char *name = settings_get("host.name");
+    strbuf_clear(words);
+    if (!current)
+        return false;
+    if (kind == IDENTITY_FAULT_TIME)
+        time_fault(words);
+    else if (kind == IDENTITY_FAULT_NAME && name[0] && !identity_names(name))
+        strbuf_printf(words, "it does not name host.name %s", name);
+    else if (kind == IDENTITY_FAULT_ISSUER && list_store_roots() && tls_credentials_lack(current, list_store_trust(), &issuer))
+        strbuf_printf(words, "it was issued by %s, which is no root that this box knows: put in that intermediate certificate, too",
+                      memory);
+    return words->len > 0;
 }
 
 /* Narrows both texts to what is stored: from the first to the last certificate, and the key's block. */

@@ -20,6 +20,9 @@ struct tls_credentials *identity_select(void *ctx, const char *sni);
 bool identity_ready(void);
 /* Facts for `cert info`; false while there is none. */
 bool identity_info(struct tls_leaf_info *out);
+/* What others will hold against the certificate in use, in words that go on from "but"; false, and *words empty, if nothing of that kind. */
+enum identity_fault { IDENTITY_FAULT_TIME, IDENTITY_FAULT_NAME, IDENTITY_FAULT_ISSUER, IDENTITY_FAULTS };
+bool identity_fault(enum identity_fault kind, struct strbuf *words);
 /* Puts in an own pair: the certificates that chain_pem holds, leaf first, and the key in key_pem, which may be one text: checked whole, stored durably as one batch, then used by the next handshake.
  * RC_INVALID with words in why; RC_BUSY: another import. Yields. */
 enum rc identity_import(struct span chain_pem, struct span key_pem, struct strbuf *why) MUST_CHECK;

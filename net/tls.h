@@ -89,6 +89,9 @@ struct tls_leaf_info {
     char key_type[16];
 };
 void tls_credentials_info(const struct tls_credentials *c, struct tls_leaf_info *out);
+/* True if who holds trust's roots could not follow the chain: its last certificate is none's own and no root has signed it. That signer's
+ * name is appended to *issuer, printable. Reads flash (trust->find). */
+bool tls_credentials_lack(const struct tls_credentials *c, const struct tls_trust *trust, struct strbuf *issuer);
 
 enum tls_role { TLS_CLIENT, TLS_SERVER };
 

@@ -262,6 +262,24 @@ void tls_credentials_info(const struct tls_credentials *c, struct tls_leaf_info 
     strbuf_printf(&key_type, "%s-%u", rsa ? "RSA" : "ECDSA P", (unsigned)mbedtls_pk_get_bitlen(&c->key));
 }
 
+static bool take_any_root(void *ctx, struct span der)
+{
+    (void)ctx, (void)der;
+    return false; /* one is enough */
+}
+
+bool tls_credentials_lack(const struct tls_credentials *c, const struct tls_trust *trust, struct strbuf *issuer)
+{
+    const mbedtls_x509_crt *last = &c->chain;
+    while (last->next != NULL)
+        last = last->next;
+    if (x509_self_issued(last) ||
+        trust->find(trust->ctx, span_bytes(last->issuer_raw.p, last->issuer_raw.len), take_any_root, NULL) > 0)
+        return false;
+    x509_dn_text(issuer, &last->issuer);
+    return true;
+}
+
 mbedtls_x509_crt *tls_credentials_chain(struct tls_credentials *c)
 {
     return &c->chain;

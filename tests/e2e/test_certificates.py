@@ -1,5 +1,6 @@
 """Certificates put in over the console: the box's own, and the office's authority."""
 
+import datetime
 import socket
 import ssl
 import time
@@ -71,6 +72,27 @@ def test_what_is_no_pair_changes_nothing(box):
     assert paste(box, "cert import", chain[:-30] + key).startswith("error: ")
     assert paste(box, "cert import", (chain + key) * 10).startswith("error: it is longer than ")
     assert shown_chain(box) == before
+
+
+def test_what_others_will_hold_against_it(box):
+    """It is the operator's to judge, so it is put in; but not without a word."""
+    good, strange, year = pki.good_ca("ecdsa"), pki.strange_ca(), datetime.datetime(2026, 1, 1)
+    cases = [(good.issue("other.example"), ["does not name host.name mail.office.example"]),
+             (good.issue("mail.office.example", end=year), ["expired at 2026-01-01T00:00:00Z"]),
+             (good.issue("mail.office.example", start=year.replace(year=2027)), ["not valid before 2027-01-01T00:00:00Z"]),
+             (good.issue("mail.office.example", with_intermediate=False), ["issued by CN=Lab ecdsa Intermediate, O=Lab", "put in that intermediate"]),
+             (strange.issue("other.example", end=year), ["expired", "does not name", "issued by CN=Stranger Root"]),
+             (pki.self_signed("mail.office.example"), [])]
+    for (chain, key), words in cases:
+        said = paste(box, "cert import", chain + key).split("\n")
+        assert said[0] == "the certificate is in use" and all(line.startswith("but it ") for line in said[1:])
+        assert len(said) - 1 == len({w for w in words if not w.startswith("put in")}) and all(w in "\n".join(said) for w in words), said
+    chain, key = good.issue("mail.office.example")
+    extra = pki.good_ca("rsa").issue("mail.office.example")[0]
+    assert "certificate 3 of the chain is not the issuer of certificate 2" in paste(box, "cert import", chain + extra + key)
+    leaf, _, intermediate = chain.partition("-----END CERTIFICATE-----\n")
+    assert "error: " in paste(box, "cert import", intermediate + leaf + "-----END CERTIFICATE-----\n" + key)
+    assert paste(box, "cert import", chain + good.root_pem + key) == "the certificate is in use"  # a root too many does no harm
 
 
 def test_a_paste_that_is_given_up_leaves_the_memory_free(box):
