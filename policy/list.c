@@ -117,41 +117,36 @@ enum rc list_open(struct list *l, const struct reader *r)
 
 struct sought {
     const struct list_key *key;
-    struct list_bracket code;
+    const struct list_bracket *code;
+    struct list_range range; /* its first bits, so many as lines have */
 };
 
 /* The first name of a block against a key, symbol by symbol. */
-static __attribute__((noinline)) enum rc compare_head(const struct list *l, const struct list_place *p, const struct list_key *k,
+static __attribute__((noinline)) enum rc compare_head(const struct list *l, const struct list_place *p, const struct sought *s,
                                                       int *order)
 {
-    struct list_walk w;
-    struct list_context x = { .kind = 0 };
-    list_walk_start(&w, l, p);
-    for (size_t i = 0;; i++) {
-        int wanted = i < k->len ? k->symbol[i] : SYMBOL_END, symbol = list_code_symbol(&w.coder, &x, -1, -1);
+    struct list_coder c;
+    list_coder_read(&c, l->reader, p->from, p->len, p->prefix, l->names.bits);
+    size_t same = list_coder_skip(&c, s->code);
+    struct list_context x = list_context_at(s->key->symbol, same);
+    for (size_t i = same;; i++) {
+        int wanted = i < s->key->len ? s->key->symbol[i] : SYMBOL_END, symbol = list_code_symbol(&c, &x, -1, -1);
         *order = symbol - wanted;
         if (*order != 0 || symbol == SYMBOL_END)
-            return list_coder_check(&w.coder);
+            return list_coder_check(&c);
         list_context_add(&x, (unsigned)symbol);
     }
-}
-
-/* How a block that begins with these bits stands to what is sought; 0 where they cannot tell. */
-static int order_of_bits(const struct list *l, const struct sought *s, uint32_t prefix)
-{
-    unsigned unit = 63u - l->names.bits;
-    uint64_t low = s->code.low >> unit >> 1, high = s->code.high >> unit >> 1;
-    return prefix < low ? -1 : prefix > high;
 }
 
 static enum rc order_of_line(const struct list *l, const struct sought *s, uint32_t line, int *order)
 {
     struct list_place p;
     enum rc rc = list_line_prefix(l, &l->names, line, &p.prefix);
-    if (rc != RC_OK || (*order = order_of_bits(l, s, p.prefix)) != 0)
+    *order = p.prefix < s->range.low ? -1 : p.prefix > s->range.high;
+    if (rc != RC_OK || *order != 0)
         return rc;
     rc = list_find_place(l, &l->names, line * LIST_LINE_BLOCKS, &p);
-    return rc == RC_OK ? compare_head(l, &p, s->key, order) : rc;
+    return rc == RC_OK ? compare_head(l, &p, s, order) : rc;
 }
 
 /* The last line that does not begin after what is sought, and the place of its first block. */
@@ -173,37 +168,19 @@ static enum rc find_line(const struct list *l, const struct sought *s, uint32_t 
     return low > 0 ? RC_OK : RC_NOT_FOUND;
 }
 
-/* Goes through a line until a block begins after what is sought: the one before it into *place. The first *n blocks are known not to, and
- * *n grows with those whose bits say so. RC_BUSY: bits cannot tell of the next one, which is *next. */
-static __attribute__((noinline)) enum rc find_in_line(const struct list *l, const struct sought *s, uint32_t number, uint32_t *n,
-                                                      struct list_place *place, struct list_place *next)
+enum rc list_find_block(const struct list *l, const struct list_key *wanted, struct list_bracket *code, uint32_t *block,
+                        struct list_place *place)
 {
-    struct list_line line;
-    enum rc rc = list_line_start(&line, l, &l->names, number);
-    for (uint32_t i = 0; rc == RC_OK && (rc = list_line_next(&line)) == RC_OK; i++) {
-        int order = i < *n ? -1 : order_of_bits(l, s, line.place.prefix);
-        if (order > 0)
-            return RC_OK;
-        if (order == 0) {
-            *next = line.place;
-            return RC_BUSY;
-        }
-        *place = line.place;
-        *n = i < *n ? *n : i + 1;
-    }
-    return rc == RC_NOT_FOUND ? RC_OK : rc;
-}
-
-enum rc list_find_block(const struct list *l, const struct list_key *wanted, uint32_t *block, struct list_place *place)
-{
-    struct sought s = { .key = wanted };
+    struct sought s = { .key = wanted, .code = code };
+    unsigned unit = 63u - l->names.bits;
     struct list_place next;
     uint32_t line = 0, n = 1; /* the line's first block is told by the table */
     int order = 0;
-    list_bracket(&s.code, wanted->symbol, wanted->len);
+    list_bracket(code, wanted->symbol, wanted->len);
+    s.range = (struct list_range){ (uint32_t)(code->low >> unit >> 1), (uint32_t)(code->high >> unit >> 1) };
     enum rc rc = find_line(l, &s, &line);
-    while (rc == RC_OK && (rc = find_in_line(l, &s, line, &n, place, &next)) == RC_BUSY) {
-        rc = compare_head(l, &next, wanted, &order);
+    while (rc == RC_OK && (rc = list_line_find(l, &l->names, line, s.range, &n, place, &next)) == RC_BUSY) {
+        rc = compare_head(l, &next, &s, &order);
         if (order > 0)
             break;
         n++;
@@ -218,64 +195,66 @@ uint32_t list_names_in_block(const struct list *l, uint32_t block)
     return left < l->names_a_block ? left : l->names_a_block;
 }
 
-/* Whether a key, which has its first `matched` symbols in common with *wanted, stands behind it, as far as it is known. */
-static bool is_past(const struct list_key *k, const struct list_key *wanted, size_t matched)
+/* Whether the name, which has its first `matched` symbols in common with *wanted, stands behind it, as far as it is known. */
+static bool is_past(const struct list_walk *w, const struct list_key *wanted, size_t matched)
 {
-    return matched < k->len && (matched == wanted->len || k->symbol[matched] > wanted->symbol[matched]);
+    return matched < w->len && (matched == wanted->len || w->symbol[matched] > wanted->symbol[matched]);
 }
 
-/* Reads a block until *wanted, the *index-th, or past where it would stand. */
-static __attribute__((noinline)) enum rc find_in_block(const struct list *l, const struct list_place *place, uint32_t count,
-                                                       const struct list_key *wanted, uint32_t *index)
+struct found {
+    struct list_place place;
+    uint32_t index, count; /* of the names of the block */
+};
+
+/* Reads a block until *wanted, or past where it would stand. */
+static __attribute__((noinline)) enum rc find_in_block(const struct list *l, const struct list_key *wanted,
+                                                       const struct list_bracket *code, struct found *f, uint8_t *memory)
 {
     struct list_walk w;
-    struct list_key name;
-    size_t matched = 0; /* symbols that the name, which stands before *wanted, has in common with it */
-    name.len = 0;
-    list_walk_start(&w, l, place);
-    for (*index = 0; *index < count; ++*index) {
+    list_walk_start(&w, l, &f->place, memory);
+    size_t matched = w.len = list_coder_skip(&w.coder,
+                                             code); /* symbols in common with the name at hand, which stands before *wanted */
+    memcpy(memory, wanted->symbol, matched);
+    for (f->index = 0; f->index < f->count; f->index++) {
         size_t shared;
-        enum rc rc = list_walk_next(&w, &name, &shared);
-        if (rc == RC_OK && (shared < matched || (shared == matched && is_past(&name, wanted, matched))))
+        enum rc rc = list_walk_next(&w, &shared);
+        if (rc == RC_OK && (shared < matched || (shared == matched && is_past(&w, wanted, matched))))
             return RC_NOT_FOUND;
         if (rc == RC_OK)
-            rc = list_walk_rest(&w, &name);
+            rc = list_walk_rest(&w);
         if (rc != RC_OK)
             return rc;
         if (shared > matched)
             continue;
-        while (matched < name.len && matched < wanted->len && name.symbol[matched] == wanted->symbol[matched])
+        while (matched < w.len && matched < wanted->len && w.symbol[matched] == wanted->symbol[matched])
             matched++;
-        if (matched == wanted->len && name.len == matched)
+        if (matched == wanted->len && w.len == matched)
             return RC_OK;
-        if (is_past(&name, wanted, matched))
+        if (is_past(&w, wanted, matched))
             return RC_NOT_FOUND;
     }
     return RC_NOT_FOUND;
 }
 
-struct found {
-    struct list_place place;
-    uint32_t index, count;
-};
-
-static __attribute__((noinline)) enum rc find_name(const struct list *l, struct span domain, struct found *f)
+/* memory: LIST_KEY_BYTES. */
+static __attribute__((noinline)) enum rc find_name(const struct list *l, struct span domain, struct found *f, uint8_t *memory)
 {
     struct list_key wanted;
+    struct list_bracket code;
     uint32_t block;
     if (!list_key_of_domain(&wanted, domain))
         return RC_NOT_FOUND;
-    enum rc rc = list_find_block(l, &wanted, &block, &f->place);
+    enum rc rc = list_find_block(l, &wanted, &code, &block, &f->place);
     if (rc != RC_OK)
         return rc;
     f->count = list_names_in_block(l, block);
-    return find_in_block(l, &f->place, f->count, &wanted, &f->index);
+    return find_in_block(l, &wanted, &code, f, memory);
 }
 
 enum rc list_find(const struct list *l, struct span domain, struct list_entry *out)
 {
     struct found f;
-    enum rc rc = find_name(l, domain, &f);
+    enum rc rc = find_name(l, domain, &f, (uint8_t *)out->text);
     return rc == RC_OK ? list_get_entry(l, &f.place, f.index, f.count, domain, out) : rc;
 }
 

@@ -45,17 +45,17 @@ bool list_key_of_domain(struct list_key *k, struct span domain)
     }
 }
 
-void list_key_to_domain(char *out, const struct list_key *k)
+void list_key_to_domain(char *out, const uint8_t *symbol, size_t len)
 {
-    size_t label = 0, end = k->len;
+    size_t label = 0, end = len;
     out[end] = '\0';
-    for (size_t i = 0; i <= k->len; i++) {
-        if (i < k->len && k->symbol[i] != SYMBOL_DOT)
+    for (size_t i = 0; i <= len; i++) {
+        if (i < len && symbol[i] != SYMBOL_DOT)
             continue;
         end -= i - label;
         for (size_t n = label; n < i; n++)
-            out[end + n - label] = alphabet[k->symbol[n]];
-        if (i < k->len)
+            out[end + n - label] = alphabet[symbol[n]];
+        if (i < len)
             out[--end] = '.';
         label = i + 1;
     }
@@ -88,117 +88,147 @@ enum rc list_line_prefix(const struct list *l, const struct list_directory *d, u
     return rc;
 }
 
-/* 32 bits from where the line is at; zeros where its bytes end. */
-static inline uint32_t peek(const struct list_line *line)
-{
-    if (line->bit >= line->bits)
-        return 0;
-    uint64_t five = (uint64_t)get_be32(line->bytes + line->bit / 8) << 8 | line->bytes[line->bit / 8 + 4];
-    return (uint32_t)(five >> (8 - line->bit % 8));
-}
+struct line {
+    uint32_t from, end, prefix; /* offsets behind the table: of the line, and of the next one */
+    uint8_t bytes[LIST_LINE_MAX + 4];
+};
 
-static uint32_t take_bits(struct list_line *line, unsigned count)
-{
-    uint32_t bits = count > 0 ? peek(line) >> (32 - count) : 0;
-    line->bit += count;
-    return bits;
-}
-
-/* A number in the exponential Golomb code with so many low bits as they are. */
-static uint32_t take_number(struct list_line *line, unsigned low_bits)
-{
-    uint32_t ahead = peek(line);
-    unsigned ones = ~ahead != 0 ? (unsigned)__builtin_clz(~ahead) : 31, bits = ones + low_bits;
-    line->bit += ones + 1;
-    if (ones + 1 + bits > 32 || bits == 0) {
-        uint32_t high = take_bits(line, ones) + (1u << ones) - 1;
-        return high << low_bits | take_bits(line, low_bits);
-    }
-    line->bit += bits;
-    return (ahead << (ones + 1) >> (32 - bits)) + (((1u << ones) - 1) << low_bits);
-}
-
-enum rc list_line_start(struct list_line *line, const struct list *l, const struct list_directory *d, uint32_t number)
+static enum rc read_line(struct line *line, const struct list *l, const struct list_directory *d, uint32_t number)
 {
     uint8_t b[LIST_TABLE_BYTES + LIST_TABLE_BYTES];
     bool last = number + 1 >= lines_of(d);
     enum rc rc = list_get(l, d->at + (uint64_t)number * LIST_TABLE_BYTES, b, last ? LIST_TABLE_BYTES : sizeof b);
     if (rc != RC_OK)
         return rc;
-    uint32_t from = get_le32(b + 4), end = last ? d->data_bytes : get_le32(b + 12);
-    if (end > d->data_bytes || end < from || end - from < LIST_LINE_LEAST)
+    line->prefix = get_le32(b);
+    line->from = get_le32(b + 4);
+    line->end = last ? d->data_bytes : get_le32(b + 12);
+    if (line->end > d->data_bytes || line->end < line->from || line->prefix >> d->bits != 0)
         return RC_CORRUPT;
-    uint32_t left = d->count - number * LIST_LINE_BLOCKS, take = end - from < LIST_LINE_MAX ? end - from : LIST_LINE_MAX;
-    rc = list_get(l, d->data + from, line->bytes, take);
-    uint8_t own = line->bytes[0];
-    if (rc != RC_OK || own < LIST_LINE_LEAST || own > take)
-        return rc == RC_OK ? RC_CORRUPT : rc;
-    line->end = d->data + end;
-    line->place = (struct list_place){ d->data + from + own, 0, get_le32(b) };
-    line->left = left < LIST_LINE_BLOCKS ? left : LIST_LINE_BLOCKS;
-    line->bit = 8;
-    line->bits = 8u * own;
-    memset(line->bytes + own, 0, 4);
-    line->gap_bits = take_bits(line, 5);
-    line->len_bits = take_bits(line, 4);
-    line->least = take_bits(line, 8);
-    line->first = true;
-    line->prefixed = d->bits > 0;
-    return line->place.prefix >> d->bits == 0 ? RC_OK : RC_CORRUPT;
+    uint32_t left = line->end - line->from, take = left < LIST_LINE_MAX ? left : LIST_LINE_MAX;
+    rc = list_get(l, d->data + line->from, line->bytes, take);
+    if (rc != RC_OK)
+        return rc;
+    if (take < LIST_LINE_LEAST || line->bytes[0] < LIST_LINE_LEAST || line->bytes[0] > take)
+        return RC_CORRUPT;
+    memset(line->bytes + line->bytes[0], 0, 4);
+    return RC_OK;
 }
 
-enum rc list_line_next(struct list_line *line)
+struct line_bits {
+    uint64_t window; /* the next bits, high ones first */
+    const uint8_t *next, *end;
+    unsigned have;
+};
+
+/* At least 32 bits into the window; zeros behind the end. */
+static inline __attribute__((always_inline)) void look(struct line_bits *b)
 {
-    struct list_place *p = &line->place;
-    if (line->left-- == 0)
-        return RC_NOT_FOUND;
-    p->prefix += line->first || !line->prefixed ? 0 : take_number(line, line->gap_bits);
-    p->from += p->len;
-    p->len = line->least + take_number(line, line->len_bits);
-    line->first = false;
-    return p->from + p->len > line->end ? RC_CORRUPT : RC_OK;
+    if (b->have >= 32)
+        return;
+    if (b->next < b->end) {
+        b->window |= (uint64_t)get_be32(b->next) << (32 - b->have);
+        b->next += 4;
+    }
+    b->have += 32;
+}
+
+static uint32_t take_bits(struct line_bits *b, unsigned count)
+{
+    look(b);
+    uint32_t bits = (uint32_t)(b->window >> 32) >> 1 >> (31 - count);
+    b->window <<= count;
+    b->have -= count;
+    return bits;
+}
+
+/* A number in the exponential Golomb code with so many low bits as they are. */
+static inline __attribute__((always_inline)) uint32_t take_number(struct line_bits *b, unsigned low_bits)
+{
+    look(b);
+    uint32_t ahead = (uint32_t)(b->window >> 32);
+    unsigned ones = ~ahead != 0 ? (unsigned)__builtin_clz(~ahead) : 31, rest = ones + low_bits, all = ones + 1 + rest;
+    if (all > 32) { /* seldom */
+        (void)take_bits(b, ones + 1);
+        uint32_t high = take_bits(b, ones) + (1u << ones) - 1;
+        return high << low_bits | take_bits(b, low_bits);
+    }
+    b->window <<= all;
+    b->have -= all;
+    return (ahead << (ones + 1) >> 1 >> (31 - rest)) + (((1u << ones) - 1) << low_bits);
+}
+
+enum rc list_line_find(const struct list *l, const struct list_directory *d, uint32_t number, struct list_range wanted, uint32_t *n,
+                       struct list_place *place, struct list_place *next)
+{
+    struct line line;
+    enum rc rc = read_line(&line, l, d, number);
+    if (rc != RC_OK)
+        return rc;
+    struct line_bits b = { 0, line.bytes + 1, line.bytes + line.bytes[0], 0 };
+    unsigned gap_bits = take_bits(&b, 5), len_bits = take_bits(&b, 4), least = take_bits(&b, 8);
+    uint32_t left = d->count - number * LIST_LINE_BLOCKS, known = *n, i;
+    uint64_t from = (uint64_t)line.from + line.bytes[0], before = from, end = line.end;
+    uint32_t prefix = line.prefix, prefix_before = prefix, len = 0, len_before = 0;
+    left = left < LIST_LINE_BLOCKS ? left : LIST_LINE_BLOCKS;
+    for (i = 0; i < left; i++) {
+        prefix += i == 0 || d->bits == 0 ? 0 : take_number(&b, gap_bits);
+        from += len;
+        len = least + take_number(&b, len_bits);
+        if (from + len > end)
+            return RC_CORRUPT;
+        if (i >= known && prefix >= wanted.low)
+            break;
+        before = from;
+        len_before = len;
+        prefix_before = prefix;
+    }
+    *place = (struct list_place){ d->data + before, len_before, prefix_before };
+    *next = (struct list_place){ d->data + from, len, prefix };
+    *n = i;
+    return i < left && prefix <= wanted.high ? RC_BUSY : i < known ? RC_CORRUPT : RC_OK;
 }
 
 enum rc list_find_place(const struct list *l, const struct list_directory *d, uint32_t block, struct list_place *out)
 {
-    struct list_line line;
-    enum rc rc = list_line_start(&line, l, d, block / LIST_LINE_BLOCKS);
-    for (uint32_t i = 0; rc == RC_OK && i <= block % LIST_LINE_BLOCKS; i++)
-        rc = list_line_next(&line);
-    *out = line.place;
-    return rc == RC_NOT_FOUND ? RC_CORRUPT : rc;
+    struct list_place next;
+    uint32_t n = block % LIST_LINE_BLOCKS + 1;
+    enum rc rc = list_line_find(l, d, block / LIST_LINE_BLOCKS, (struct list_range){ 0, 0 }, &n, out, &next);
+    return rc == RC_BUSY ? RC_OK : rc;
 }
 
 /* --- reading one block --- */
 
-void list_walk_start(struct list_walk *w, const struct list *l, const struct list_place *p)
+void list_walk_start(struct list_walk *w, const struct list *l, const struct list_place *p, uint8_t *memory)
 {
     list_coder_read(&w->coder, l->reader, p->from, p->len, p->prefix, l->names.bits);
     w->shared = (struct list_shared){ 0, 0 };
     w->first = true;
+    w->symbol = memory;
+    w->len = 0;
 }
 
-enum rc list_walk_next(struct list_walk *w, struct list_key *k, size_t *shared)
+enum rc list_walk_next(struct list_walk *w, size_t *shared)
 {
-    *shared = 0;
+    *shared = w->len;
     if (w->first) {
         w->first = false;
-        k->len = 0;
         return RC_OK;
     }
-    *shared = list_code_shared(&w->coder, k->symbol, k->len, &w->shared, 0);
-    list_shared_add(&w->shared, *shared);
-    enum rc rc = list_read_first(&w->coder, k->symbol, *shared, *shared < k->len ? k->symbol[*shared] : SYMBOL_END);
-    k->len = *shared + 1;
+    size_t same = list_code_shared(&w->coder, w->symbol, w->len, &w->shared, 0);
+    enum rc rc = list_read_first(&w->coder, w->symbol, same, same < w->len ? w->symbol[same] : SYMBOL_END);
+    list_shared_add(&w->shared, same);
+    w->len = same + 1;
+    *shared = same;
     return rc;
 }
 
-enum rc list_walk_rest(struct list_walk *w, struct list_key *k)
+enum rc list_walk_rest(struct list_walk *w)
 {
-    enum rc rc = list_read_rest(&w->coder, k->symbol, &k->len);
+    enum rc rc = list_read_rest(&w->coder, w->symbol, &w->len);
     if (rc == RC_OK)
         rc = list_coder_check(&w->coder);
-    return rc == RC_OK && k->len == 0 ? RC_CORRUPT : rc;
+    return rc == RC_OK && w->len == 0 ? RC_CORRUPT : rc;
 }
 
 void list_choice_start(struct list_choice *c, const struct list *l, const struct list_place *p)

@@ -17,12 +17,12 @@ enum rc list_get(const struct list *l, uint64_t offset, void *out, size_t len) M
 /* A name's labels from the TLD down, in symbols; that of the dot between them sorts below every character of a label. */
 struct list_key {
     size_t len;
-    uint8_t symbol[DOMAIN_MAX + 1]; /* room for one more, which list_read_rest takes to see that a name is too long */
+    uint8_t symbol[DOMAIN_MAX];
 };
 /* False: no name of a list. */
 bool list_key_of_domain(struct list_key *k, struct span domain);
 /* Into DOMAIN_TEXT_MAX bytes. */
-void list_key_to_domain(char *out, const struct list_key *k);
+void list_key_to_domain(char *out, const uint8_t *symbol, size_t len);
 int list_key_cmp(const struct list_key *a, const struct list_key *b);
 
 /* A block: where it lies, and the bits that its code begins with. */
@@ -37,39 +37,39 @@ enum rc list_find_place(const struct list *l, const struct list_directory *d, ui
 /* The prefix of the first block of a line. RC_CORRUPT, RC_IO. */
 enum rc list_line_prefix(const struct list *l, const struct list_directory *d, uint32_t line, uint32_t *prefix) MUST_CHECK;
 
-/* The way through the blocks of a line. */
-struct list_line {
-    uint64_t end; /* of what the line leads to */
-    struct list_place place;
-    uint32_t left; /* blocks behind the one at place */
-    unsigned bit, bits, gap_bits, len_bits, least;
-    bool first, prefixed;
-    uint8_t bytes[LIST_LINE_MAX + 4];
+/* Goes through a line until a block's prefix is over `high`, and gives the block before it. The first *n blocks are taken whatever their
+ * prefixes are; *n grows with those whose prefixes are below `low`. RC_BUSY: the prefix of the next one, *next, lies between the two.
+ * RC_CORRUPT, RC_IO. */
+struct list_range {
+    uint32_t low, high;
 };
-enum rc list_line_start(struct list_line *line, const struct list *l, const struct list_directory *d, uint32_t number) MUST_CHECK;
-/* The next block into line->place, the first one first. RC_NOT_FOUND: there is none. RC_CORRUPT. */
-enum rc list_line_next(struct list_line *line) MUST_CHECK;
+enum rc list_line_find(const struct list *l, const struct list_directory *d, uint32_t line, struct list_range wanted, uint32_t *n,
+                       struct list_place *place, struct list_place *next) MUST_CHECK;
 
 uint32_t list_names_in_block(const struct list *l, uint32_t block);
-/* The last block whose first name is not after *wanted; RC_NOT_FOUND when all are. RC_CORRUPT, RC_IO. */
-enum rc list_find_block(const struct list *l, const struct list_key *wanted, uint32_t *block, struct list_place *place) MUST_CHECK;
+/* The last block whose first name is not after *wanted, whose bracket goes into *code; RC_NOT_FOUND when all are. RC_CORRUPT, RC_IO. */
+enum rc list_find_block(const struct list *l, const struct list_key *wanted, struct list_bracket *code, uint32_t *block,
+                        struct list_place *place) MUST_CHECK;
 
 /* The way through the names of one block. */
 struct list_walk {
     struct list_coder coder;
     struct list_shared shared;
     bool first;
+    uint8_t *symbol; /* the name's key, in the caller's LIST_KEY_BYTES */
+    size_t len;
 };
-void list_walk_start(struct list_walk *w, const struct list *l, const struct list_place *p);
-/* The next name in two steps: how much it shares with *k, the one before, and, unless it is the block's first, one symbol more, into *k, whose
- * length is then that of both; the rest of it. RC_CORRUPT. */
-enum rc list_walk_next(struct list_walk *w, struct list_key *k, size_t *shared) MUST_CHECK;
-enum rc list_walk_rest(struct list_walk *w, struct list_key *k) MUST_CHECK;
-static inline enum rc list_walk_name(struct list_walk *w, struct list_key *k)
+#define LIST_KEY_BYTES (DOMAIN_MAX + 1) /* one more than a key can have, to see that it is too long */
+void list_walk_start(struct list_walk *w, const struct list *l, const struct list_place *p, uint8_t *memory);
+/* The next name in two steps: how much it shares with the one before, and one symbol more; the rest of it. Of the first name of a block the
+ * first step reads nothing: what is there by then are symbols that list_coder_skip has gone behind. RC_CORRUPT. */
+enum rc list_walk_next(struct list_walk *w, size_t *shared) MUST_CHECK;
+enum rc list_walk_rest(struct list_walk *w) MUST_CHECK;
+static inline enum rc list_walk_name(struct list_walk *w)
 {
     size_t shared;
-    enum rc rc = list_walk_next(w, k, &shared);
-    return rc == RC_OK ? list_walk_rest(w, k) : rc;
+    enum rc rc = list_walk_next(w, &shared);
+    return rc == RC_OK ? list_walk_rest(w) : rc;
 }
 
 /* The way through the policies of a block's names, which stand behind the names, backwards. */

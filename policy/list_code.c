@@ -289,6 +289,7 @@ void list_bracket(struct list_bracket *b, const uint8_t *key, size_t len)
     uint64_t low = 0;
     uint32_t range = UINT32_MAX;
     unsigned left = 32; /* bits of `low` below the range */
+    b->count = 0;
     for (size_t i = 0; i <= len; i++) {
         int symbol = i < len ? key[i] : SYMBOL_END, node = 0;
         struct list_rows rows = rows_of(&t);
@@ -299,16 +300,34 @@ void list_bracket(struct list_bracket *b, const uint8_t *key, size_t len)
             low += (uint64_t)(bound & rest) << left;
             range = bound + ((range - bound - bound) & rest);
             node = n->below ^ ((n->below ^ n->rest) & (int)rest);
-            for (; range < LIST_CODER_LEAST && left > 0; left -= 8)
-                range <<= 8;
-            if (range < LIST_CODER_LEAST)
+            unsigned shift = (unsigned)__builtin_clz(range) & 24;
+            if (shift > left)
                 goto narrow;
+            range <<= shift;
+            left -= shift;
         } while (node >= 0);
         trail_add(&t, (unsigned)symbol, false);
+        if (left >= 8 && b->count < LIST_STEPS && i < len)
+            b->steps[b->count++] = (struct list_step){ low, range, (uint8_t)left };
     }
 narrow:
     b->low = low;
     b->high = low + ((uint64_t)range << left) - 1;
+}
+
+size_t list_coder_skip(struct list_coder *c, const struct list_bracket *b)
+{
+    for (unsigned i = b->count; i > 0; i--) {
+        const struct list_step *s = &b->steps[i - 1];
+        if (c->code - s->low >= (uint64_t)s->range << s->left)
+            continue;
+        struct window w = refill(c, (c->code - s->low) << (32 - s->left), c->ahead + s->left - 32u);
+        c->range = s->range;
+        c->code = w.code;
+        c->ahead = (uint8_t)w.ahead;
+        return i;
+    }
+    return 0;
 }
 
 size_t list_code_shared(struct list_coder *c, const uint8_t *key, size_t len, const struct list_shared *s, size_t shared)

@@ -68,10 +68,19 @@ enum rc list_read_first(struct list_coder *c, uint8_t *key, size_t len, int abov
 enum rc list_read_rest(struct list_coder *c, uint8_t *key, size_t *len) MUST_CHECK;
 /* The first 64 bits of the least and of the greatest code that begins with a key, or with so much of it as it takes to tell most others from
  * it: codes outside are those of other keys, and in the same order. */
+#define LIST_STEPS 8
 struct list_bracket {
     uint64_t low, high;
+    unsigned count;
+    struct list_step { /* the interval of the key's first symbols: 1, 2, ... */
+        uint64_t low;
+        uint32_t range;
+        uint8_t left; /* bits of `low` below the range */
+    } steps[LIST_STEPS];
 };
 void list_bracket(struct list_bracket *b, const uint8_t *key, size_t len);
+/* A coder that has been started anew on a code whose first symbols are those of the bracket's key goes behind them. How many. */
+size_t list_coder_skip(struct list_coder *c, const struct list_bracket *b);
 /* list_walk.h's, as functions. */
 int list_code_symbol(struct list_coder *c, const struct list_context *x, int above, int symbol);
 size_t list_code_shared(struct list_coder *c, const uint8_t *key, size_t len, const struct list_shared *s, size_t shared);

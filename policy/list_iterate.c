@@ -26,8 +26,9 @@ static void keep(struct list_iterator *it, const struct list_walk *w)
     s[S_LEN] = c->len;
 }
 
-static void resume(const struct list_iterator *it, struct list_walk *w)
+static __attribute__((noinline)) enum rc resume(const struct list_iterator *it, struct list_walk *w, uint8_t *memory)
 {
+    struct list_key before;
     const uint32_t *s = it->private_words;
     w->coder = (struct list_coder){ .range = s[S_RANGE],
                                     .ahead = (uint8_t)(s[S_AHEAD] >> 8),
@@ -39,6 +40,12 @@ static void resume(const struct list_iterator *it, struct list_walk *w)
                                     .overrun = (uint8_t)s[S_AHEAD] };
     w->shared = (struct list_shared){ s[S_SHARED], s[S_TREND] };
     w->first = false;
+    w->symbol = memory;
+    if (!list_key_of_domain(&before, span_of(it->name)))
+        return RC_CORRUPT;
+    memcpy(memory, before.symbol, before.len);
+    w->len = before.len;
+    return RC_OK;
 }
 
 /* The next name into it->name, and the place of its block. */
@@ -46,26 +53,23 @@ static enum rc next_name(struct list_iterator *it, struct list_place *place)
 {
     const struct list *l = it->list;
     struct list_walk w;
-    struct list_key name;
+    uint8_t memory[LIST_KEY_BYTES];
     enum rc rc = RC_OK;
-    name.len = 0;
     if (it->position >= l->info.domains)
         return RC_NOT_FOUND;
     if (it->position % l->names_a_block == 0) {
         rc = list_find_place(l, &l->names, it->position / l->names_a_block, place);
         if (rc == RC_OK)
-            list_walk_start(&w, l, place);
+            list_walk_start(&w, l, place, memory);
     } else {
-        resume(it, &w);
+        rc = resume(it, &w, memory);
         *place = (struct list_place){ w.coder.from, w.coder.len, 0 };
-        if (!list_key_of_domain(&name, span_of(it->name)))
-            rc = RC_CORRUPT;
     }
     if (rc == RC_OK)
-        rc = list_walk_name(&w, &name);
+        rc = list_walk_name(&w);
     if (rc != RC_OK)
         return rc;
-    list_key_to_domain(it->name, &name);
+    list_key_to_domain(it->name, w.symbol, w.len);
     keep(it, &w);
     it->position++;
     return RC_OK;
@@ -95,9 +99,10 @@ static char lower(char c)
 /* Places the walk so that the next name is the first of the block where *wanted would stand. */
 static enum rc walk_from(struct list_iterator *it, const struct list_key *wanted)
 {
+    struct list_bracket code;
     struct list_place place;
     uint32_t block;
-    enum rc rc = list_find_block(it->list, wanted, &block, &place);
+    enum rc rc = list_find_block(it->list, wanted, &code, &block, &place);
     if (rc == RC_NOT_FOUND)
         return RC_OK;
     if (rc == RC_OK)

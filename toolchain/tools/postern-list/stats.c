@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "policy/list_block.h"
+#include "toolchain/tools/common/list_encoder.h"
 #include "toolchain/tools/postern-list/commands.h"
 #include "toolchain/tools/postern-list/list_file.h"
 
@@ -12,15 +12,6 @@ struct parts { /* in bits, but for the counts */
     double names, numbers, own_policies, name_text;
     size_t own;
 };
-
-/* What the bits of its code take that stand in the line. */
-static unsigned gap_bits(uint32_t gap, unsigned low_bits)
-{
-    unsigned ones = 0;
-    for (uint32_t high = (gap >> low_bits) + 1; high > 1; high /= 2)
-        ones++;
-    return 2 * ones + 1 + low_bits;
-}
 
 /* Bits that a coder has read so far: those of the bytes it has taken, less what its interval still holds. */
 static double bits_read(const struct list_coder *c)
@@ -30,14 +21,14 @@ static double bits_read(const struct list_coder *c)
 
 static enum rc measure_names(const struct list *l, const struct list_place *place, uint32_t count, struct parts *p)
 {
-    struct list_key name = { .len = 0 };
+    uint8_t memory[LIST_KEY_BYTES];
     struct list_walk w;
     enum rc rc = RC_OK;
-    list_walk_start(&w, l, place);
+    list_walk_start(&w, l, place, memory);
     double start = bits_read(&w.coder);
     for (uint32_t i = 0; rc == RC_OK && i < count; i++) {
-        rc = list_walk_name(&w, &name);
-        p->name_text += 8.0 * (double)name.len;
+        rc = list_walk_name(&w);
+        p->name_text += 8.0 * (double)w.len;
     }
     p->names += bits_read(&w.coder) - start - l->names.bits;
     return rc;
@@ -62,28 +53,35 @@ static enum rc measure_policies(const struct list *l, const struct list_place *p
     return rc;
 }
 
-static enum rc measure_line(const struct list *l, uint32_t number, struct parts *p)
+/* What the bits of their codes take that stand in the line: a number for each block but the first, whose bits are in the table. */
+static void measure_prefixes(const uint32_t *gaps, size_t count, struct parts *p)
 {
-    struct list_line line;
-    uint32_t block = number * LIST_LINE_BLOCKS, before = 0;
-    enum rc rc = list_line_start(&line, l, &l->names, number);
-    for (; rc == RC_OK && (rc = list_line_next(&line)) == RC_OK; block++) {
-        uint32_t count = list_names_in_block(l, block);
-        p->names += block % LIST_LINE_BLOCKS == 0 ? 32 : gap_bits(line.place.prefix - before, line.gap_bits);
-        before = line.place.prefix;
-        rc = measure_names(l, &line.place, count, p);
-        if (rc == RC_OK)
-            rc = measure_policies(l, &line.place, count, p);
-    }
-    return rc == RC_NOT_FOUND ? RC_OK : rc;
+    struct bit_buffer bits = { .used = 0 };
+    unsigned low_bits = golomb_best(gaps, count, LIST_BITS_MAX);
+    for (size_t i = 0; i < count; i++)
+        bit_buffer_golomb(&bits, gaps[i], low_bits);
+    p->names += 32 + 8.0 * (double)bits.bytes.len - (8 - bits.used) % 8;
+    byte_buffer_free(&bits.bytes);
 }
 
 static enum rc measure(const struct list *l, struct parts *p)
 {
+    uint32_t gaps[LIST_LINE_BLOCKS], before = 0;
     enum rc rc = RC_OK;
     memset(p, 0, sizeof *p);
-    for (uint32_t line = 0; rc == RC_OK && line < list_directory_bytes(&l->names) / LIST_TABLE_BYTES; line++)
-        rc = measure_line(l, line, p);
+    for (uint32_t block = 0; rc == RC_OK && block < l->names.count; block++) {
+        struct list_place place;
+        uint32_t count = list_names_in_block(l, block), at = block % LIST_LINE_BLOCKS;
+        rc = list_find_place(l, &l->names, block, &place);
+        gaps[at] = place.prefix - before;
+        before = place.prefix;
+        if (at == LIST_LINE_BLOCKS - 1 || block + 1 == l->names.count)
+            measure_prefixes(gaps + 1, at, p);
+        if (rc == RC_OK)
+            rc = measure_names(l, &place, count, p);
+        if (rc == RC_OK)
+            rc = measure_policies(l, &place, count, p);
+    }
     return rc;
 }
 
