@@ -27,16 +27,11 @@ enum rc acme_keep_location(struct acme *a, enum acme_url i)
 
 static enum rc read_directory(struct acme *a, const struct json_view *v)
 {
-    static const struct {
-        const char *name;
-        bool required;
-    } entries[] = { [ACME_NEW_NONCE] = { "newNonce", true },        [ACME_NEW_ACCOUNT] = { "newAccount", true },
-                    [ACME_NEW_ORDER] = { "newOrder", true },        [ACME_REVOKE_CERT] = { "revokeCert", false },
-                    [ACME_RENEWAL_INFO] = { "renewalInfo", false }, [ACME_KEY_CHANGE] = { "keyChange", false } };
+    static const char *const names[] = { "newNonce", "newAccount", "newOrder", "revokeCert", "renewalInfo", "keyChange" };
     struct json_view meta, flag;
     enum rc rc = RC_OK;
-    for (enum acme_url i = 0; rc == RC_OK && i < sizeof entries / sizeof entries[0]; i++)
-        rc = acme_take_url(a, v, entries[i].name, entries[i].required, i);
+    for (enum acme_url i = 0; rc == RC_OK && i < sizeof names / sizeof names[0]; i++)
+        rc = acme_take_url(a, v, names[i], i <= ACME_NEW_ORDER, i);
     a->binding_required = json_view_member(v, "meta", &meta) == RC_OK &&
                           json_view_member(&meta, "externalAccountRequired", &flag) == RC_OK && json_view_true(&flag);
     return rc;
@@ -59,6 +54,14 @@ enum rc acme_open(struct acme *a, struct http_client *http, struct span director
 
 /* --- orders --- */
 
+static void add_text(struct strbuf *payload, const char *name, struct span value)
+{
+    if (!value.len)
+        return;
+    strbuf_puts(payload, name);
+    strbuf_add_json(payload, value);
+}
+
 static struct strbuf order_payload(struct acme *a, const struct acme_wish *w)
 {
     struct strbuf payload = acme_payload(a);
@@ -71,14 +74,8 @@ static struct strbuf order_payload(struct acme *a, const struct acme_wish *w)
         strbuf_putc(&payload, '}');
     }
     strbuf_putc(&payload, ']');
-    if (w->profile.len && !(a->dropped & ACME_DROPPED_PROFILE)) {
-        strbuf_puts(&payload, ",\"profile\":");
-        strbuf_add_json(&payload, w->profile);
-    }
-    if (w->replaces.len && !(a->dropped & ACME_DROPPED_REPLACES)) {
-        strbuf_puts(&payload, ",\"replaces\":");
-        strbuf_add_json(&payload, w->replaces);
-    }
+    add_text(&payload, ",\"profile\":", a->dropped & ACME_DROPPED_PROFILE ? SPAN("") : w->profile);
+    add_text(&payload, ",\"replaces\":", a->dropped & ACME_DROPPED_REPLACES ? SPAN("") : w->replaces);
     strbuf_putc(&payload, '}');
     return payload;
 }

@@ -73,19 +73,15 @@ static void take_location(struct acme *a, struct span reference)
 /* Link (RFC 8288): <reference>;rel="alternate", and more behind commas. */
 static void take_links(struct acme *a, struct span value)
 {
-    size_t open;
-    while ((open = span_find(value, 0, '<')) != SIZE_MAX) {
-        value = span_from(value, open + 1);
+    struct span one, reference;
+    bool more = true;
+    while (span_split(&value, &more, '<', &one) && more) {
         size_t close = span_find(value, 0, '>');
-        struct span reference = span_sub(value, 0, close);
-        value = span_from(value, close == SIZE_MAX ? value.len : close + 1);
-        struct span parameters = span_sub(value, 0, span_find(value, 0, '<'));
-        size_t rel = span_find(parameters, 0, '=');
-        struct span name = span_trim(span_from(span_sub(parameters, 0, rel), 1));
-        struct span type = span_from(parameters, rel == SIZE_MAX ? parameters.len : rel + 1);
-        if (type.len > 0 && type.p[0] == '"')
-            type = span_from(type, 1);
-        if (span_is_nocase(name, "rel") && span_starts_nocase(type, "alternate") && ++a->links == a->alternate)
+        reference = span_sub(value, 0, close);
+        struct span rel = span_trim(span_from(span_sub(value, 0, span_find(value, 0, '<')), close == SIZE_MAX ? close : close + 1));
+        bool alternate = span_starts_nocase(rel, ";rel=\"alternate\"") || span_starts_nocase(rel, "; rel=\"alternate\"") ||
+                         span_starts_nocase(rel, ";rel=alternate");
+        if (alternate && ++a->links == a->alternate)
             take_location(a, reference);
     }
 }

@@ -77,11 +77,34 @@ static void add_parts(struct strbuf *out, struct span header, struct span payloa
     strbuf_puts(out, "\",\"signature\":\"");
 }
 
-static enum rc end(struct strbuf *out, const uint8_t *signature, size_t len)
+/* The header, and the hash of both parts; *out waits for the signature. */
+static enum rc begin(const char *alg, const struct jws_header *h, struct span jwk, struct span payload, struct sha256 *hash,
+                     struct strbuf *scratch, struct strbuf *out)
 {
-    base64url_encode(out, span_bytes(signature, len));
-    strbuf_puts(out, "\"}");
-    return out->overflow ? give_up(out, RC_FULL) : RC_OK;
+    strbuf_clear(out);
+    strbuf_clear(scratch);
+    if (!is_plain(h->kid) || !is_plain(h->nonce) || !is_plain(h->url))
+        return RC_INVALID;
+    strbuf_printf(scratch, "{\"alg\":\"%s\"", alg);
+    if (jwk.len)
+        strbuf_printf(scratch, ",\"jwk\":%.*s", (int)jwk.len, jwk.p);
+    add_member(scratch, "kid", h->kid);
+    add_member(scratch, "nonce", h->nonce);
+    add_member(scratch, "url", h->url);
+    strbuf_putc(scratch, '}');
+    add_parts(out, strbuf_span(scratch), payload, hash);
+    return scratch->overflow || out->overflow ? RC_FULL : RC_OK;
+}
+
+static enum rc end(struct strbuf *out, enum rc rc, const uint8_t *signature, size_t len)
+{
+    if (rc == RC_OK) {
+        base64url_encode(out, span_bytes(signature, len));
+        strbuf_puts(out, "\"}");
+    }
+    if (rc == RC_OK && out->overflow)
+        rc = RC_FULL;
+    return rc == RC_OK ? RC_OK : give_up(out, rc);
 }
 
 enum rc jws_sign(const struct jws_header *h, struct span key_pem, struct span payload, struct strbuf *scratch, struct strbuf *out)
@@ -90,28 +113,14 @@ enum rc jws_sign(const struct jws_header *h, struct span key_pem, struct span pa
     uint8_t digest[SHA256_BYTES], signature[64];
     struct strbuf jwk = STRBUF(memory);
     struct sha256 hash;
-    strbuf_clear(out);
-    strbuf_clear(scratch);
-    if (!is_plain(h->kid) || !is_plain(h->nonce) || !is_plain(h->url))
-        return RC_INVALID;
-    enum rc rc = h->kid.len ? RC_OK : jwk_write(key_pem, &jwk);
-    if (rc != RC_OK)
-        return rc;
-    strbuf_puts(scratch, "{\"alg\":\"ES256\"");
-    if (h->kid.len)
-        add_member(scratch, "kid", h->kid);
-    else
-        strbuf_printf(scratch, ",\"jwk\":%s", memory);
-    add_member(scratch, "nonce", h->nonce);
-    add_member(scratch, "url", h->url);
-    strbuf_putc(scratch, '}');
     sha256_init(&hash);
-    add_parts(out, strbuf_span(scratch), payload, &hash);
-    if (scratch->overflow || out->overflow)
-        return give_up(out, RC_FULL);
+    enum rc rc = h->kid.len ? RC_OK : jwk_write(key_pem, &jwk);
+    if (rc == RC_OK)
+        rc = begin("ES256", h, strbuf_span(&jwk), payload, &hash, scratch, out);
     sha256_final(&hash, digest);
-    rc = x509_key_sign(key_pem, digest, signature);
-    return rc == RC_OK ? end(out, signature, sizeof signature) : give_up(out, rc);
+    if (rc == RC_OK)
+        rc = x509_key_sign(key_pem, digest, signature);
+    return end(out, rc, signature, sizeof signature);
 }
 
 /* HMAC (RFC 2104) in its two passes, because what it is over is written in pieces. */
@@ -130,23 +139,16 @@ static void hmac_begin(struct sha256 *h, struct span key, uint8_t fill)
 
 enum rc jws_bind(struct span kid, struct span mac_key, struct span url, struct span jwk, struct strbuf *scratch, struct strbuf *out)
 {
+    const struct jws_header h = { .kid = kid, .url = url };
     struct sha256 inner, outer;
     uint8_t digest[SHA256_BYTES];
-    strbuf_clear(out);
-    strbuf_clear(scratch);
-    if (!is_plain(kid) || !is_plain(url) || !mac_key.len)
-        return RC_INVALID;
-    strbuf_puts(scratch, "{\"alg\":\"HS256\"");
-    add_member(scratch, "kid", kid);
-    add_member(scratch, "url", url);
-    strbuf_putc(scratch, '}');
     hmac_begin(&inner, mac_key, 0x36);
-    add_parts(out, strbuf_span(scratch), jwk, &inner);
-    if (scratch->overflow || out->overflow)
-        return give_up(out, RC_FULL);
+    enum rc rc = begin("HS256", &h, SPAN(""), jwk, &inner, scratch, out);
+    if (!mac_key.len)
+        rc = RC_INVALID;
     sha256_final(&inner, digest);
     hmac_begin(&outer, mac_key, 0x5c);
     sha256_update(&outer, span_bytes(digest, sizeof digest));
     sha256_final(&outer, digest);
-    return end(out, digest, sizeof digest);
+    return end(out, rc, digest, sizeof digest);
 }
