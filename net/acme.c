@@ -117,7 +117,7 @@ enum rc acme_order(struct acme *a, const struct acme_wish *w)
         drop = rc == RC_REFUSED ? to_drop(a, w) : 0;
     } while (drop != 0);
     if (rc == RC_OK && !acme_url(a, ACME_LOCATION)[0])
-        rc = acme_say(a, RC_PROTOCOL, "the server names no order");
+        rc = acme_lacks(a, "order");
     if (rc == RC_OK && w->profile.len && !has_profile(&v, w->profile))
         a->dropped |= ACME_DROPPED_PROFILE;
     return rc == RC_OK ? acme_keep_location(a, ACME_ORDER) : rc;
@@ -133,7 +133,7 @@ struct span acme_order_url(const struct acme *a)
 static enum rc take_status(struct acme *a, const struct json_view *v, struct strbuf *status)
 {
     enum rc rc = json_view_member_text(v, "status", status);
-    return rc == RC_OK ? RC_OK : acme_say(a, RC_PROTOCOL, "the server's answer has no status");
+    return rc == RC_OK ? RC_OK : acme_lacks(a, "status");
 }
 
 /* The words of an "error" inside an order, authorization or challenge. */
@@ -222,7 +222,7 @@ static enum rc write_persistent(struct acme *a, const struct json_view *one, str
     size_t cursor = 0;
     if (json_view_member(one, "issuer-domain-names", &list) != RC_OK || !json_view_each(&list, &cursor, &first) ||
         !json_view_text(&first, &issuer) || issuer.overflow || !domain_is_hostname(strbuf_span(&issuer)))
-        return acme_say(a, RC_PROTOCOL, "a challenge without an issuer's name");
+        return acme_lacks(a, "issuer-domain-names");
     strbuf_printf(record, "%s; accounturi=%s", memory, acme_url(a, ACME_ACCOUNT));
     return RC_OK;
 }
@@ -234,9 +234,9 @@ static enum rc write_proof(struct acme *a, const struct json_view *one, bool dns
     uint8_t hash[SHA256_BYTES];
     struct strbuf t = STRBUF(thumb), token = STRBUF(a->token);
     if (json_view_member_text(one, "token", &token) != RC_OK || !is_token(strbuf_span(&token)))
-        return acme_say(a, RC_PROTOCOL, "a challenge without a usable token");
+        return acme_lacks(a, "token");
     if (jwk_thumbprint(a->account_key, &t) != RC_OK)
-        return acme_say(a, RC_INVALID, "the account key cannot be used");
+        return acme_say(a, RC_INVALID, "the request could not be signed");
     strbuf_printf(record, "%s.%s", a->token, thumb);
     if (dns) {
         sha256_of(strbuf_span(record), hash);
@@ -326,7 +326,7 @@ static enum rc next_authorization(struct acme *a, const uint32_t *done, unsigned
     size_t cursor = 0;
     enum rc rc = acme_fetch(a, ACME_ORDER, &order);
     if (rc == RC_OK && json_view_member(&order, "authorizations", &list) != RC_OK)
-        rc = acme_say(a, RC_PROTOCOL, "an order without authorizations");
+        rc = acme_lacks(a, "authorizations");
     while (rc == RC_OK && json_view_each(&list, &cursor, &one)) {
         rc = acme_take_url_text(a, &one, "authorizations", ACME_AUTHORIZATION);
         unsigned i = 0;

@@ -13,7 +13,7 @@ static enum rc add_binding(struct acme *a, const struct acme_binding *binding, s
     if (rc == RC_OK)
         rc = jws_bind(binding->kid, binding->mac_key, span_of(acme_url(a, ACME_NEW_ACCOUNT)), strbuf_span(&jwk), &scratch, &jws);
     if (rc != RC_OK)
-        return acme_say(a, rc, "the account binding could not be made");
+        return acme_say(a, rc, "the request could not be signed");
     strbuf_puts(payload, ",\"externalAccountBinding\":");
     strbuf_add(payload, strbuf_span(&jws));
     return RC_OK;
@@ -36,7 +36,7 @@ enum rc acme_account(struct acme *a, struct span contact, const struct acme_bind
     if (rc == RC_OK)
         rc = acme_post(a, ACME_NEW_ACCOUNT, &payload, a->account_key, &v);
     if (rc == RC_OK && !acme_url(a, ACME_LOCATION)[0])
-        rc = acme_say(a, RC_PROTOCOL, "the server names no account");
+        rc = acme_lacks(a, "account");
     return rc == RC_OK ? acme_keep_location(a, ACME_ACCOUNT) : rc;
 }
 

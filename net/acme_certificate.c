@@ -59,7 +59,7 @@ static enum rc fetch_chain(struct acme *a, enum acme_url i, unsigned alternate, 
     enum rc rc = acme_post(a, i, NULL, SPAN(""), NULL);
     a->alternate = 0;
     if (rc == RC_OK && !is_chain(strbuf_span(&a->answer), &last))
-        rc = acme_say(a, RC_PROTOCOL, "the server's certificate is no PEM text");
+        rc = acme_lacks(a, "certificate");
     return rc == RC_OK && issuer.len && !leads_to(a, last, issuer) ? RC_NOT_FOUND : rc;
 }
 
@@ -190,7 +190,7 @@ enum rc acme_renewal_info(struct acme *a, struct span id, struct acme_renewal *o
     enum rc rc = acme_get(a, strbuf_span(&url), &v);
     if (rc == RC_OK && (json_view_member(&v, "suggestedWindow", &window) != RC_OK || !take_time(&window, "start", &out->start) ||
                         !take_time(&window, "end", &out->end) || out->end <= out->start))
-        rc = acme_say(a, RC_PROTOCOL, "the server suggests no sound time to renew");
+        rc = acme_lacks(a, "suggestedWindow");
     int64_t s = a->retry_after_s < 0 ? RENEWAL_USUAL_S : a->retry_after_s;
     out->again_s = (uint32_t)(s < RENEWAL_LEAST_S ? RENEWAL_LEAST_S : s > RENEWAL_MOST_S ? RENEWAL_MOST_S : s);
     if (rc == RC_OK && (json_view_member_text(&v, "explanationURL", &url) != RC_OK ||

@@ -30,6 +30,7 @@ enum rc acme_take_url_text(struct acme *a, const struct json_view *v, const char
 enum rc acme_take_url(struct acme *a, const struct json_view *object, const char *name, bool required, enum acme_url i) MUST_CHECK;
 
 enum rc acme_say(struct acme *a, enum rc rc, const char *words);
+enum rc acme_lacks(struct acme *a, const char *what); /* RC_PROTOCOL */
 /* Adds the words of a problem document (RFC 9457, RFC 8555 6.7) to a->why, and takes its type. */
 void acme_add_problem(struct acme *a, const struct json_view *problem);
 /* The last refusal says nothing about what was asked: no answer, too many requests, or a fault of the server's. */

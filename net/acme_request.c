@@ -14,6 +14,13 @@ enum rc acme_say(struct acme *a, enum rc rc, const char *words)
     return rc;
 }
 
+enum rc acme_lacks(struct acme *a, const char *what)
+{
+    struct strbuf why = STRBUF(a->why);
+    strbuf_printf(&why, "the server's answer has no usable \"%s\"", what);
+    return RC_PROTOCOL;
+}
+
 /* --- URLs --- */
 
 const char *acme_url(const struct acme *a, enum acme_url i)
@@ -43,12 +50,10 @@ static enum rc set_checked(struct acme *a, enum acme_url i, enum rc rc, const st
 enum rc acme_take_url_text(struct acme *a, const struct json_view *v, const char *name, enum acme_url i)
 {
     char memory[ACME_URL_MAX + 1], canonical[ACME_URL_MAX + 1];
-    struct strbuf text = STRBUF(memory), url = STRBUF(canonical), why = STRBUF(a->why);
+    struct strbuf text = STRBUF(memory), url = STRBUF(canonical);
     bool good = json_view_text(v, &text) && !text.overflow;
     enum rc rc = good ? set_checked(a, i, url_canonical(strbuf_span(&text), &url), &url) : RC_PROTOCOL;
-    if (rc == RC_PROTOCOL)
-        strbuf_printf(&why, "the server's answer has no usable address \"%s\"", name);
-    return rc;
+    return rc == RC_PROTOCOL ? acme_lacks(a, name) : rc;
 }
 
 enum rc acme_take_url(struct acme *a, const struct json_view *object, const char *name, bool required, enum acme_url i)
@@ -213,7 +218,7 @@ static enum rc fresh_nonce(struct acme *a)
     struct http_request r = { .method = HTTP_HEAD, .url = span_of(acme_url(a, ACME_NEW_NONCE)) };
     enum rc rc = request(a, &r);
     if (rc == RC_OK && !a->nonce[0])
-        rc = acme_say(a, RC_PROTOCOL, "the server gives no nonce");
+        rc = acme_lacks(a, "nonce");
     return rc;
 }
 
