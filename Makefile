@@ -151,9 +151,10 @@ $(BUILD)/$1/postern.elf: $$($1_BOARD_OBJ) $$($1_KEYRING) $$($1_LIBS) $$(wildcard
 	@echo "$1: $$@"
 	$(Q)$$($1_CROSS)gcc -o $$@ $$($1_BOARD_OBJ) $$($1_KEYRING) -Wl,--start-group $$($1_LIBS) -Wl,--end-group \
 		$$($1_LDFLAGS) -Wl,-Map=$$(@:.elf=.map)
-$(BUILD)/$1/selftest.elf: $$($1_BOARD_OBJ) $(SELFTEST_SRC:%.c=$(BUILD)/$1/obj/%.o) $(BUILD)/$1/lib/libhal.a $$(wildcard boards/$1/*.ld)
+$(BUILD)/$1/selftest.elf: $$($1_BOARD_OBJ) $(SELFTEST_SRC:%.c=$(BUILD)/$1/obj/%.o) $(BUILD)/$1/lib/libpolicy.a $(BUILD)/$1/lib/libhal.a $$(wildcard boards/$1/*.ld)
 	@echo "$1: $$@"
 	$(Q)$$($1_CROSS)gcc -o $$@ $$(filter %.o %.a,$$^) $$($1_LDFLAGS)
+$(BUILD)/$1/obj/tests/board/selftest_list.o: tests/vectors/list/small.list
 -include $(SELFTEST_SRC:%.c=$(BUILD)/$1/obj/%.d)
 selftest: $$(if $$(wildcard boards/$1/*.ld),$(BUILD)/$1/selftest.$$(if $$(BOARD_CODE_IMAGE_BYTES),img,elf))
 $(BUILD)/$1/selftest.img: $(BUILD)/$1/selftest.elf
@@ -190,7 +191,8 @@ $(eval $(call posix_variant,posix-asan,gcc,$(ASAN),$(UBSAN),posix-asan))
 $(eval $(call posix_variant,posix-fuzz,clang,$(ASAN) -fsanitize=fuzzer-no-link,$(UBSAN),posix))
 
 # On posix too: the board's own objects with the self-test in the appliance's place.
-$(BUILD)/posix/selftest: $(posix_BOARD_OBJ) $(SELFTEST_SRC:%.c=$(BUILD)/posix/obj/%.o) $(BUILD)/posix/lib/libhal.a
+$(BUILD)/posix/obj/tests/board/selftest_list.o: tests/vectors/list/small.list
+$(BUILD)/posix/selftest: $(posix_BOARD_OBJ) $(SELFTEST_SRC:%.c=$(BUILD)/posix/obj/%.o) $(BUILD)/posix/lib/libpolicy.a $(BUILD)/posix/lib/libhal.a
 	@echo "posix: $@"
 	$(Q)gcc -o $@ $^ $(posix_LDFLAGS)
 selftest: $(if $(wildcard boards/posix/*.c),$(BUILD)/posix/selftest)

@@ -68,7 +68,7 @@ enum rc list_read_first(struct list_coder *c, uint8_t *key, size_t len, int abov
 enum rc list_read_rest(struct list_coder *c, uint8_t *key, size_t *len) MUST_CHECK;
 /* The first 64 bits of the least and of the greatest code that begins with a key, or with so much of it as it takes to tell most others from
  * it: codes outside are those of other keys, and in the same order. */
-#define LIST_STEPS 8
+#define LIST_STEPS 6
 struct list_bracket {
     uint64_t low, high;
     unsigned count;

@@ -116,6 +116,7 @@ static void check_all(void)
     check_unaligned();
     check_errno();
     selftest_flash();
+    selftest_list();
     selftest_ethernet();
     say("task: stack %u of %u bytes used", (unsigned)task_stack_used(&check_task), TASK_STACK_BYTES);
 }

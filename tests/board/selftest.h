@@ -13,6 +13,8 @@ bool check(const char *name, bool good, const char *why);
 void selftest_flash(void);
 /* hal/ethernet.h against a host 10.0.2.2 that answers ARP and ping to 10.0.2.15. Yields. */
 void selftest_ethernet(void);
+/* policy/list.h: a lookup's stack. Yields. */
+void selftest_list(void);
 /* Takes and drops what was received. */
 void selftest_ethernet_drop(void);
 

@@ -18,7 +18,7 @@ QEMU = ["-nodefaults", "-display", "none", "-serial", "stdio"]
 START_S = 60
 
 # What each board must have checked: a check that is never reached must not count as passed.
-CHECKS = """board-init clock-forward clock-sleep rtc-read entropy unaligned-access errno flash-geometry flash-boots
+CHECKS = """board-init clock-forward clock-sleep rtc-read entropy unaligned-access errno list-open list-find list-stack flash-geometry flash-boots
 flash-erase flash-program flash-program-alone flash-read-unaligned flash-no-reprogram flash-refusal-changes-nothing
 flash-zeros flash-bounds flash-erase-alignment flash-program-alignment flash-busy flash-order flash-order-data flash-idle
 flash-read-while-busy flash-whole-after-reads ethernet-init ethernet-mac ethernet-link ethernet-arp ethernet-ping
