@@ -3,6 +3,7 @@
 #include "firmware/identity.h"
 
 #include "firmware/alerts.h"
+#include "firmware/cert_dialogue.h"
 #include "firmware/list_store.h"
 #include "firmware/settings.h"
 #include "firmware/settings_log.h"
@@ -43,6 +44,23 @@ void identity_pem_give(void)
     pem_taken = false;
 }
 
+/* What is made here names only the box. */
+static void judge_names(void)
+{
+    char memory[DOMAIN_TEXT_MAX];
+    struct strbuf name = STRBUF(memory);
+    if (!tls_credentials_names(current, settings_get("host.name"))) {
+        alert_raise(ALERT_CERT, "the certificate does not name this box's host.name");
+        return;
+    }
+    for (unsigned n = 1; origin != IDENTITY_SELF_MADE && cert_wanted_name(n, &name); n++)
+        if (!tls_credentials_names(current, memory)) {
+            alert_raise(ALERT_CERT, "the certificate does not name %.120s", memory);
+            return;
+        }
+    alert_clear(ALERT_CERT);
+}
+
 static void use(struct tls_credentials *c)
 {
     struct tls_leaf_info info;
@@ -55,10 +73,7 @@ static void use(struct tls_credentials *c)
         alert_raise(ALERT_CERT_SELF_SIGNED, "the certificate is self-signed: mail servers that check will not accept it");
     else
         alert_clear(ALERT_CERT_SELF_SIGNED);
-    if (!tls_credentials_names(c, settings_get("host.name")))
-        alert_raise(ALERT_CERT, "the certificate does not name this box's host.name");
-    else
-        alert_clear(ALERT_CERT);
+    judge_names();
 }
 
 static enum rc load_stored(struct tls_credentials **out)
@@ -191,10 +206,8 @@ static void follow_host_name(void)
         return;
     if (stored_is_self_made() && !tls_credentials_names(current, own_name()))
         make_self_signed(true);
-    else if (settings_get("host.name")[0] && !tls_credentials_names(current, own_name()))
-        alert_raise(ALERT_CERT, "the certificate does not name this box's host.name");
     else
-        alert_clear(ALERT_CERT);
+        judge_names();
 }
 
 static bool may_pass(enum rc rc)
@@ -219,9 +232,9 @@ void identity_init(void)
         return;
     }
     enum rc rc = load_patiently(&stored);
+    load_origin();
     if (rc == RC_OK)
         use(stored);
-    load_origin();
     bool self_made = stored_is_self_made();
     bool replace = rc == RC_NOT_FOUND || (self_made && rc != RC_OK && !may_pass(rc));
     if (replace || (rc == RC_OK && self_made && !tls_credentials_names(current, own_name()))) {

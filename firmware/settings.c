@@ -45,7 +45,7 @@ static const struct setting_def *find_def(struct span key, struct span *member)
         size_t n = 0;
         while (n < key.len && d->key[n] == key.p[n] && d->key[n] != '*' && d->key[n] != '\0')
             n++;
-        if (d->key[n] == '*' && n < key.len) {
+        if (n < key.len && d->key[n] == '*') {
             *member = span_from(key, n);
             return d;
         }

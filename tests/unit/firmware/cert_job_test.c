@@ -264,6 +264,23 @@ static void life_that_ends_is_an_alert(void **ctx)
     assert_non_null(strstr(alert_text(ALERT_CERT_LIFE), "has expired"));
 }
 
+/* A name more is asked for at once, and missed until it is there. */
+static void a_name_that_is_not_covered(void **ctx)
+{
+    (void)ctx;
+    char words[120];
+    struct strbuf why = STRBUF(words);
+    turn();
+    assert_null(alert_text(ALERT_CERT));
+    assert_int_equal(settings_stage(SPAN("acme.names"), SPAN("www.office.example"), &why), RC_OK);
+    assert_int_equal(settings_commit(&why), RC_OK);
+    assert_non_null(strstr(alert_text(ALERT_CERT), "does not name www.office.example"));
+    assert_int_equal(plan().reason, RENEWAL_CHANGED);
+    assert_true(until_order() < 60);
+    assert_string_equal(state()->why, "it does not name www.office.example"); /* nor does this authority's */
+    assert_int_equal(authority_in_use(), 1);
+}
+
 static int start_tls(void **ctx)
 {
     (void)ctx;
@@ -288,6 +305,7 @@ int main(void)
         CASE(a_revoked_one_is_replaced_with_another_key),
         CASE(nothing_is_tried_that_could_not_be_counted),
         CASE(life_that_ends_is_an_alert),
+        CASE(a_name_that_is_not_covered),
     };
     return cmocka_run_group_tests(tests, start_tls, NULL);
 }
