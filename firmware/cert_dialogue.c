@@ -250,8 +250,7 @@ static void keep_urls(enum rc rc, uint32_t order_for)
 static enum rc put_in(const struct cert_state *fresh, bool new_key, struct span chain, struct span key, uint32_t wanted,
                       struct strbuf *why)
 {
-    uint8_t record[CERT_STATE_BYTES];
-    const struct identity_record more[] = { { CERT_STATE_KEY, cert_store_record(fresh, record) },
+    const struct identity_record more[] = { { CERT_STATE_KEY, cert_store_record(fresh) },
                                             { CERT_PAGE, { NULL, 0 } },
                                             { CERT_NEXT_KEY, { NULL, 0 } } };
     const struct identity_issued issued = { .chain_pem = chain,

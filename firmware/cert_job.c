@@ -94,7 +94,6 @@ static uint32_t due_in_s(void)
 /* The log's line of what was decided, when that is news. */
 static void announce(void)
 {
-    static const char *const holds[] = { "", ", after a failure", ", as the server asks", ", as one was just issued" };
     struct renewal_plan p;
     char text[TEXT_TIME_MAX];
     struct strbuf next = STRBUF(text);
@@ -111,7 +110,7 @@ static void announce(void)
         return;
     announced = p;
     rfc3339_format(&next, p.at > now ? p.at : now);
-    log_event(LOG_CERT, "wait", "until=%s why=\"%s%s\" failures=%u", text, renewal_reason_text(p.reason), holds[p.hold],
+    log_event(LOG_CERT, "wait", "until=%s why=\"%s%s\" failures=%u", text, renewal_reason_text(p.reason), renewal_hold_text(p.hold),
               state.failures);
 }
 
@@ -161,7 +160,7 @@ static void look_again_in(uint32_t seconds)
 
 static enum rc issue(struct strbuf *why)
 {
-    struct cert_state fresh = { .jitter = random_u32(), .hold = RENEWAL_HOLD_FRESH };
+    struct cert_state fresh = { .version = CERT_STATE_VERSION, .jitter = random_u32(), .hold = RENEWAL_HOLD_FRESH };
     int64_t now = wallclock_now();
     bool new_key = state.flags & CERT_NEW_KEY;
     fresh.hold_until = now + renewal_fresh_s(0);

@@ -11,51 +11,33 @@
 
 #define ACCOUNT_KEY "acme/key"
 #define CURRENT_KEY "tls/key.0"
-#define VERSION 1
-#define HEAD_BYTES 48
+#define HEAD_BYTES offsetof(struct cert_state, why)
 #define URL_BYTES (4 + CERT_ACCOUNT_MAX - 1)
 
 /* --- state --- */
 
+_Static_assert(HEAD_BYTES == 48 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "struct cert_state is the format");
+
 void cert_store_load(struct cert_state *s)
 {
-    uint8_t raw[CERT_STATE_BYTES];
     size_t len = 0;
-    *s = (struct cert_state){ .jitter = random_u32() };
-    if (settings_log_get(SPAN(CERT_STATE_KEY), raw, sizeof raw, &len) != RC_OK || len < HEAD_BYTES || raw[0] != VERSION)
+    memset(s, 0, sizeof *s);
+    if (settings_log_get(SPAN(CERT_STATE_KEY), s, sizeof *s - 1, &len) == RC_OK && len >= HEAD_BYTES &&
+        s->version == CERT_STATE_VERSION && s->hold <= RENEWAL_HOLD_FRESH)
         return;
-    struct strbuf why = STRBUF(s->why);
-    s->failures = raw[1];
-    s->hold = raw[2] <= RENEWAL_HOLD_FRESH ? raw[2] : RENEWAL_HOLD_NONE;
-    s->flags = raw[3];
-    s->jitter = get_le32(raw + 4);
-    s->hold_until = (int64_t)get_le64(raw + 8);
-    s->window_start = (int64_t)get_le64(raw + 16);
-    s->window_end = (int64_t)get_le64(raw + 24);
-    s->look_at = (int64_t)get_le64(raw + 32);
-    s->failed_at = (int64_t)get_le64(raw + 40);
-    strbuf_add(&why, span_bytes(raw + HEAD_BYTES, len - HEAD_BYTES));
+    memset(s, 0, sizeof *s);
+    s->version = CERT_STATE_VERSION;
+    s->jitter = random_u32();
 }
 
-struct span cert_store_record(const struct cert_state *s, uint8_t memory[CERT_STATE_BYTES])
+struct span cert_store_record(const struct cert_state *s)
 {
-    struct span why = span_of(s->why);
-    memory[0] = VERSION;
-    memory[1] = s->failures;
-    memory[2] = s->hold;
-    memory[3] = s->flags;
-    put_le32(memory + 4, s->jitter);
-    const int64_t times[] = { s->hold_until, s->window_start, s->window_end, s->look_at, s->failed_at };
-    for (unsigned i = 0; i < 5; i++)
-        put_le64(memory + 8 + 8 * i, (uint64_t)times[i]);
-    memcpy(memory + HEAD_BYTES, why.p, why.len);
-    return span_bytes(memory, HEAD_BYTES + why.len);
+    return span_bytes(s, HEAD_BYTES + strlen(s->why));
 }
 
 enum rc cert_store_save(const struct cert_state *s)
 {
-    uint8_t memory[CERT_STATE_BYTES];
-    return settings_log_put(SPAN(CERT_STATE_KEY), cert_store_record(s, memory));
+    return settings_log_put(SPAN(CERT_STATE_KEY), cert_store_record(s));
 }
 
 /* --- keys --- */

@@ -26,21 +26,21 @@
 #define CERT_REVOKE 4u  /* ... after the one in use has been revoked */
 #define CERT_STOLEN 8u  /* ... because somebody else may have its key */
 
+/* As it lies on flash: every board is little-endian. */
 struct cert_state {
-    uint8_t failures, hold, flags;
+    uint8_t version, failures, hold, flags;
     uint32_t jitter;
     int64_t hold_until, window_start, window_end;
     int64_t look_at; /* when the authority is asked for its window again */
     int64_t failed_at;
     char why[CERT_WHY_MAX];
 };
+#define CERT_STATE_VERSION 1
 
 /* Zeroes and a fresh jitter when there is none, or none that can be read. */
 void cert_store_load(struct cert_state *s);
 enum rc cert_store_save(const struct cert_state *s) MUST_CHECK; /* Yields. */
-/* Its record, for a batch; a view into memory. */
-#define CERT_STATE_BYTES (48 + CERT_WHY_MAX)
-struct span cert_store_record(const struct cert_state *s, uint8_t memory[CERT_STATE_BYTES]);
+struct span cert_store_record(const struct cert_state *s);      /* a view of *s: what is stored of it */
 
 /* A key of the box by its name in the log, in PEM in the place of what *pem held; made and stored when there is none or it is damaged. Errors
  * of settings_log_put and x509_key_make. Yields. */

@@ -12,8 +12,6 @@
 #define TIME_TEXT_MAX 24
 
 static const char *const origins[] = { "none", "self-signed", "acme", "imported" };
-static const char *const holds[] = { "", ", put off by the last failure", ", put off as the server asked",
-                                     ", one was just issued" };
 
 /* --- info --- */
 
@@ -85,7 +83,7 @@ static void say_renewal(const struct cert_job_view *v, const char *account)
     if (v->running)
         say("renewal  under way: %s", renewal_reason_text(v->plan.reason));
     else
-        say("renewal  %s (%s): %s%s", at, when, renewal_reason_text(v->plan.reason), holds[v->plan.hold]);
+        say("renewal  %s (%s): %s%s", at, when, renewal_reason_text(v->plan.reason), renewal_hold_text(v->plan.hold));
     if (v->state->window_start) {
         strbuf_clear(&a);
         rfc3339_format(&a, v->state->window_start);
@@ -142,9 +140,9 @@ static void cert_renew(const struct command_line *c)
         return;
     }
     if (identity_origin(NULL) == IDENTITY_IMPORTED && settings_get("acme.directory")[0] &&
-        !confirm(c, "the certificate that you have put in, and its key, will be replaced: go on?"))
+        !confirm(c, "your own certificate will be replaced: go on?"))
         return;
-    if (new_key && !confirm(c, "the next key will be used: is its TLSA record published, wherever the current one's is?"))
+    if (new_key && !confirm(c, "is the next key's TLSA record published?"))
         return;
     if (cert_job_ask(CERT_ASKED | (new_key ? CERT_NEW_KEY : 0), &why) != RC_OK)
         say_error("%s", words);
@@ -161,13 +159,13 @@ static void cert_revoke(const struct command_line *c)
         say_usage(c->command);
     else if (identity_origin(NULL) != IDENTITY_ISSUED)
         say_error("the certificate in use is none that this box was issued");
-    else if (!confirm(c, "the certificate and its key will not be trusted any more, and another, with the next key, takes their "
+    else if (!confirm(c, "nobody will trust this certificate and its key any more, the next key takes their "
                          "place: go on?"))
         return;
     else if (cert_job_ask(CERT_ASKED | CERT_NEW_KEY | CERT_REVOKE | (stolen ? CERT_STOLEN : 0), &why) != RC_OK)
         say_error("%s", words);
     else
-        say("asked for; 'log' and 'cert info' say what comes of it");
+        say("asked for; 'cert info' says what comes of it");
 }
 
 /* --- import --- */

@@ -18,6 +18,12 @@ static const char *const reasons[RENEWAL_REASONS] = {
     [RENEWAL_NO_CLOCK] = "the time has to be learnt first",
 };
 
+const char *renewal_hold_text(enum renewal_hold h)
+{
+    static const char *const holds[] = { "", ", put off after a failure", ", put off as the server asks", ", one was just issued" };
+    return holds[h];
+}
+
 const char *renewal_reason_text(enum renewal_reason r)
 {
     return reasons[r];

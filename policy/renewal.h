@@ -18,6 +18,7 @@ enum renewal_hold {
     RENEWAL_HOLD_SERVER, /* its Retry-After */
     RENEWAL_HOLD_FRESH   /* one was just issued: whatever the clock says, no certificate is asked for twice in a row */
 };
+const char *renewal_hold_text(enum renewal_hold h); /* ", ...", to stand behind the reason; empty for NONE */
 
 /* Why the time is what it is; renewal_reason_text has the words. */
 enum renewal_reason {
