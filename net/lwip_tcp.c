@@ -249,12 +249,23 @@ static size_t ring_take(struct tcp_conn *c, void *buf, size_t cap)
     return n;
 }
 
+/* Who waits has nothing to say that an acknowledgement could travel with; a peer that gathers small segments (Nagle) would hold its next
+ * one back until lwIP's timer sends it: 200 ms a connection where a TLS server's tickets come before its reply. */
+static void acknowledge(struct tcp_pcb *pcb)
+{
+    if (!(pcb->flags & TF_ACK_DELAY))
+        return;
+    tcp_ack_now(pcb);
+    tcp_output(pcb);
+}
+
 static enum rc conn_read(void *ctx, void *buf, size_t cap, size_t *got, struct deadline d)
 {
     struct tcp_conn *c = ctx;
     while (!has_input(c)) {
         if (c->pcb == NULL)
             return RC_RESET;
+        acknowledge(c->pcb);
         enum rc rc = task_wait(&c->event, d);
         if (rc != RC_OK)
             return rc;
