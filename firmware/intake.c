@@ -274,6 +274,7 @@ static struct slot *find_slot(void)
 {
     struct slot *slot;
     struct deadline patience = deadline_in_ms(BUSY_WAIT_MS);
+    event_reset(&slot_free); /* of long ago: it would push out a second session before the first had time to end */
     while (!(slot = free_slot())) {
         struct slot *victim = idlest(false);
         if (!victim)
