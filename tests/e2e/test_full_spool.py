@@ -15,6 +15,9 @@ BIG = 9 * 1024 * 1024
 _lines = ["".join(chr(65 + (i * 7 + k * k) % 26) for k in range(70)) + "\r\n" for i in range(64)]
 
 
+NO_ROOM = ((452, "MAIL"), (452, "RCPT"))  # at RCPT where the office's server was asked first: with it the spool's room would not matter
+
+
 def message(name, size):
     """A mail of about size bytes; no two of them have a line in the same place."""
     head = client.mail(name, text="").rstrip("\r\n") + "\r\n\r\n"
@@ -120,7 +123,7 @@ def test_a_full_spool_says_452_and_loses_nothing(make_box, names, board):
     box.wait_log(rf"waits id={failing}")
 
     declared, undeclared = fill(box, office)
-    assert declared == (452, "MAIL") and undeclared == (452, "END")
+    assert declared in NO_ROOM and undeclared == (452, "END")
     assert bdat(box, office, BIG) == 452
     assert "room" in alerts(box)["spool-full"]
     assert "ATTENTION" in box.console("status")
@@ -133,7 +136,7 @@ def test_a_full_spool_says_452_and_loses_nothing(make_box, names, board):
     assert refused(lambda: client.send(box, "someone@sender.example", "anna@office.example", message("x", BIG), tls=False))[0] == 452
 
     box.restart()
-    assert office.offer(box, BIG, declare=True) == (452, "MAIL")
+    assert office.offer(box, BIG, declare=True) in NO_ROOM
     assert "room" in alerts(box)["spool-full"]
 
     office.open()

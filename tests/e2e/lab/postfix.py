@@ -32,7 +32,7 @@ class Postfix:
             "smtputf8_enable": "yes", "smtpd_tls_security_level": "none", "smtp_tls_security_level": "may",
             "smtpd_client_connection_rate_limit": "0", "smtpd_client_connection_count_limit": "0", "default_database_type": "hash",
             "alias_maps": "", "alias_database": "", "smtp_host_lookup": "native", "disable_dns_lookups": "yes",
-            "smtpd_peername_lookup": "no", "smtpd_discard_ehlo_keywords": "", "biff": "no", "always_add_missing_headers": "no",
+            "smtpd_peername_lookup": "no", "smtpd_discard_ehlo_keywords": "", "biff": "no", "hopcount_limit": "200", "always_add_missing_headers": "no",
             "relayhost": f"[{relay_through}]" if relay_through else "", "smtp_bind_address": "" if ":" in ip else ip,
         }
         if cert:
