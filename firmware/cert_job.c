@@ -276,6 +276,7 @@ static void make_next_key(char *memory)
 static enum rc run(struct http_client *http, uint32_t *next_s, struct strbuf *why)
 {
     char *memory = identity_pem_take();
+    struct renewal_plan p;
     enum rc rc = RC_BUSY;
     *next_s = 0;
     quiet = deadline_in_ms(REST_S * 1000);
@@ -284,7 +285,8 @@ static enum rc run(struct http_client *http, uint32_t *next_s, struct strbuf *wh
     rc = converse(http, memory, why);
     make_next_key(memory);
     identity_pem_give();
-    clockless = wallclock_now() ? 0 : clockless + 1;
+    plan_at(wallclock_now(), &p);
+    clockless = p.reason == RENEWAL_NO_CLOCK ? clockless + 1 : 0;
     quiet = deadline_in_ms((clockless ? renewal_back_off_s(clockless, 0, random_u32()) : REST_S) * 1000ull);
     cert_job_watch();
     announce();

@@ -211,6 +211,22 @@ static void a_clock_that_is_wrong_orders_nothing(void **ctx)
     assert_int_equal(authority.obtained, obtained);
 }
 
+/* A clock before the certificate's time, which nobody puts right, is asked about less and less often. */
+static void a_clock_that_stays_behind_makes_no_storm(void **ctx)
+{
+    (void)ctx;
+    turn();
+    assert_int_equal(wallclock_set(PAIR_NOW - 30 * AUTHORITY_DAY), RC_OK);
+    assert_int_equal(plan().reason, RENEWAL_NO_CLOCK);
+    turn();
+    static const uint32_t least[] = { 45, 450, 4500, 64800 };
+    for (unsigned i = 0; i < 4; i++)
+        assert_true(turn() >= least[i]);
+    assert_int_equal(authority.obtained, 1);
+    assert_int_equal(wallclock_set(PAIR_NOW + AUTHORITY_DAY), RC_OK);
+    assert_int_equal(plan().reason, RENEWAL_THIRD);
+}
+
 static void what_was_imported_stays_until_asked(void **ctx)
 {
     (void)ctx;
@@ -301,6 +317,7 @@ int main(void)
         CASE(a_window_that_is_past),
         CASE(a_failing_look_costs_nothing),
         CASE(a_clock_that_is_wrong_orders_nothing),
+        CASE(a_clock_that_stays_behind_makes_no_storm),
         CASE(what_was_imported_stays_until_asked),
         CASE(a_revoked_one_is_replaced_with_another_key),
         CASE(nothing_is_tried_that_could_not_be_counted),
