@@ -49,7 +49,7 @@ static const struct setting_def *find_def(struct span key, struct span *member)
             *member = span_from(key, n);
             return d;
         }
-        if (d->key[n] == '\0' && n == key.len)
+        if (n == key.len && d->key[n] == '\0')
             return d;
     }
     return NULL;
