@@ -204,10 +204,7 @@ static void fall_back(struct cut_through *c, uint32_t id, enum rc rc)
         give_back(c);
     c->state = CUT_OFF;
     count(COUNT_cut_through_spooled);
-    log_event(LOG_INTAKE, "spooled", "id=%08X rc=%s why=%s", (unsigned)id, rc_name(rc),
-              rc == RC_UNSUPPORTED ? "another-server-or-extension"
-              : rc == RC_BUSY      ? "no-session-free"
-                                   : "no-answer-inside");
+    log_event(LOG_INTAKE, "spooled", "id=%08X rc=%s", (unsigned)id, rc_name(rc)); /* unsupported: another server, or an extension */
 }
 
 void cut_through_begin(struct cut_through *c, bool from_outside)
