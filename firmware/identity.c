@@ -295,8 +295,7 @@ bool identity_fault(enum identity_fault kind, struct strbuf *words)
     else if (kind == IDENTITY_FAULT_NAME && name[0] && !identity_names(name))
         strbuf_printf(words, "it does not name host.name %s", name);
     else if (kind == IDENTITY_FAULT_ISSUER && list_store_roots() && tls_credentials_lack(current, list_store_trust(), &issuer))
-        strbuf_printf(words, "it was issued by %s, which is no root that this box knows: put in that intermediate certificate, too",
-                      memory);
+        strbuf_printf(words, "it was issued by %s, no root that this box knows: put in that intermediate, too", memory);
     return words->len > 0;
 }
 

@@ -26,13 +26,15 @@ struct answer {
 
 static void say(struct stream *s, const struct answer *a, const struct http_request_head *h)
 {
-    char memory[200];
+    char memory[240];
     struct strbuf head = STRBUF(memory);
     struct deadline d = deadline_in_ms(ANSWER_MS);
     struct span body = a->body.len ? a->body : span_of(a->phrase);
     bool v6 = span_find(a->host, 0, ':') != SIZE_MAX;
-    strbuf_printf(&head, "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %u\r\nConnection: close\r\n%s", a->status,
-                  a->phrase, a->type ? a->type : "text/plain", (unsigned)body.len, a->host.len ? "Location: https://" : "\r\n");
+    strbuf_printf(
+        &head,
+        "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %u\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n%s",
+        a->status, a->phrase, a->type ? a->type : "text/plain", (unsigned)body.len, a->host.len ? "Location: https://" : "\r\n");
     enum rc rc = stream_write(s, strbuf_span(&head), d);
     if (rc == RC_OK && a->host.len) {
         const struct span parts[] = { span_of(v6 ? "[" : ""), a->host, span_of(v6 ? "]" : ""), a->target, SPAN("\r\n\r\n") };
@@ -51,9 +53,9 @@ static void say_refusal(struct stream *s, enum rc rc, const struct http_request_
 {
     struct answer a = { .status = h->status, .phrase = h->why };
     if (rc == RC_TIMEOUT)
-        a = (struct answer){ .status = 408, .phrase = "the request did not come in time" };
+        a = (struct answer){ .status = 408, .phrase = "too slow" };
     else if (rc == RC_FULL)
-        a = (struct answer){ .status = 431, .phrase = "the request's head is too long" };
+        a = (struct answer){ .status = 431, .phrase = "the head is too long" };
     else if (rc != RC_PROTOCOL) {
         stream_abort(s);
         return;
@@ -102,16 +104,16 @@ static void serve_plain(struct web_session *w)
     bool challenge = reads && span_starts(h.target, CHALLENGE_PATH);
     struct span shown = challenge ? challenges_http(h.host, span_from(h.target, sizeof CHALLENGE_PATH - 1)) : span_of("");
     const char *where = shown.len ? NULL : forward_of(h.host);
-    struct answer a = { .status = reads ? 301 : 308, .phrase = "this is over TLS only", .host = h.host, .target = h.target };
+    struct answer a = { .status = reads ? 301 : 308, .phrase = "over TLS only", .host = h.host, .target = h.target };
     if (shown.len) {
         a = (struct answer){ .status = 200, .phrase = "OK", .type = "application/octet-stream", .body = shown };
         log_event(LOG_CERT, "challenge-shown", "type=http-01 name=%.*s", (int)h.host.len, h.host.p);
     } else if (where) {
         if (web_forward(w, where, 80) != RC_UNREACHABLE)
             return;
-        a = (struct answer){ .status = 502, .phrase = "the server behind this one does not answer" };
+        a = (struct answer){ .status = 502, .phrase = "the server behind does not answer" };
     } else if (challenge)
-        a = (struct answer){ .status = 404, .phrase = "no such challenge is under way" };
+        a = (struct answer){ .status = 404, .phrase = "no such challenge" };
     say(w->stream, &a, &h);
 }
 
@@ -173,7 +175,7 @@ static __attribute__((noinline)) void answer_secure(struct stream *s)
 {
     char memory[SECURE_HEAD_BYTES_MAX];
     struct http_request_head h;
-    const struct answer a = { .status = 404, .phrase = "there is nothing here" };
+    const struct answer a = { .status = 404, .phrase = "nothing here" };
     enum rc rc = read_head(s, memory, &h);
     if (rc == RC_OK)
         say(s, &a, &h);
@@ -185,7 +187,6 @@ static void serve_secure(struct web_session *w)
 {
     w->tls->alpn[0] = "http/1.1";
     if (!identity_ready() || stream_starttls(w->stream, w->tls, deadline_in_ms(HANDSHAKE_MS)) != RC_OK) {
-        count(COUNT_web_tls_failed);
         stream_close(w->stream, deadline_in_ms(ANSWER_MS));
         return;
     }

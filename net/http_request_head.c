@@ -7,6 +7,9 @@
 #include "hal/base/ipaddr.h"
 #include "net/http_message.h"
 
+static const char not_http[] = "that is no HTTP/1.1 request", bad_line[] = "a line of the head is none",
+                  not_one_host[] = "there must be one Host";
+
 static enum rc refuse(struct http_request_head *h, uint16_t status, const char *why)
 {
     h->status = status;
@@ -100,12 +103,12 @@ static enum rc take_request_line(struct http_request_head *h, struct span line)
 {
     size_t first = span_find(line, 0, ' '), last = span_find_last(line, ' ');
     if (first == SIZE_MAX || first == last || !is_version(span_from(line, last + 1)))
-        return refuse(h, 400, "the request line is no METHOD TARGET HTTP/1.1");
+        return refuse(h, 400, not_http);
     h->method = span_sub(line, 0, first);
     if (line.p[last + 6] != '1')
-        return refuse(h, 505, "this server speaks HTTP/1.1");
+        return refuse(h, 505, not_http);
     if (!http_is_token(h->method) || !take_target(h, span_sub(line, first + 1, last - first - 1)))
-        return refuse(h, 400, "the request is for nothing that this server knows");
+        return refuse(h, 400, not_http);
     return RC_OK;
 }
 
@@ -114,14 +117,14 @@ static enum rc take_field(struct http_request_head *h, struct span line, bool *h
     struct span host;
     size_t colon = span_find(line, 0, ':');
     if (colon == SIZE_MAX || !http_is_token(span_sub(line, 0, colon)))
-        return refuse(h, 400, "a header line is none");
+        return refuse(h, 400, bad_line);
     if (!span_is_nocase(span_sub(line, 0, colon), "Host"))
         return RC_OK;
     if (*has_host)
-        return refuse(h, 400, "there are two Hosts");
+        return refuse(h, 400, not_one_host);
     *has_host = true;
     if (!take_host(span_trim(span_from(line, colon + 1)), &host))
-        return refuse(h, 400, "Host is no host");
+        return refuse(h, 400, not_one_host);
     if (h->host.len == 0)
         h->host = host; /* an absolute target's own goes first */
     return RC_OK;
@@ -135,17 +138,17 @@ enum rc http_request_head_look(struct span bytes, struct http_request_head *h)
     for (unsigned lines = 0;; lines++) {
         enum rc rc = next_line(&rest, &line);
         if (rc != RC_OK)
-            return rc == RC_NOT_FOUND ? rc : refuse(h, 400, "a line ends or holds what no line may");
+            return rc == RC_NOT_FOUND ? rc : refuse(h, 400, bad_line);
         if (lines > 0 && line.len == 0)
             break;
         if (lines > HTTP_REQUEST_FIELDS_MAX)
-            return refuse(h, 431, "there are too many header lines");
+            return refuse(h, 431, bad_line);
         rc = lines == 0 ? take_request_line(h, line) : take_field(h, line, &has_host);
         if (rc != RC_OK)
             return rc;
     }
     if (!has_host)
-        return refuse(h, 400, "there is no Host");
+        return refuse(h, 400, not_one_host);
     h->bytes = bytes.len - rest.len;
     return RC_OK;
 }

@@ -74,7 +74,7 @@ def split(answer):
     first, *lines = head.decode().split("\r\n")
     assert first.startswith("HTTP/1.1 "), answer
     fields = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
-    assert fields["connection"] == "close"
+    assert (fields["connection"], fields["x-content-type-options"]) == ("close", "nosniff")
     return int(first.split()[1]), fields, body
 
 
