@@ -94,7 +94,7 @@
 #define TCP_SND_QUEUELEN (4 * (TCP_SND_BUF) / (TCP_MSS))
 #define TCP_QUEUE_OOSEQ 1
 #define TCP_OOSEQ_MAX_PBUFS (LWIP_TCP_WINDOW_BYTES < 6 * TCP_MSS ? 4 : 8) /* a peer's holes must not eat the receive pool */
-#define LWIP_TCP_SACK_OUT (LWIP_TCP_WINDOW_BYTES >= 6 * TCP_MSS) /* of two frames, a duplicate ACK says it all */
+#define LWIP_TCP_SACK_OUT (LWIP_TCP_WINDOW_BYTES >= 6 * TCP_MSS)          /* of two frames, a duplicate ACK says it all */
 #define LWIP_TCP_KEEPALIVE 1
 #define TCP_LISTEN_BACKLOG 1
 #define TCP_DEFAULT_LISTEN_BACKLOG 8
