@@ -376,10 +376,10 @@ static void quiet_day(void)
             struct mail *m = mail_of_id(e.id);
             m->settle_begun = true;
             for (unsigned i = 0; i < m->recipients; i++) {
+                m->outcome_begun[i] = true;
                 enum rc rc = spool_outcome(e.id, i, SPOOL_DROPPED, 0, (const uint8_t[3]){ 0 }, span_of(""), 7);
                 if (rc != RC_OK && rc != RC_INVALID)
                     must(rc, "outcome");
-                m->outcome_begun[i] = true;
             }
             must(spool_settle(e.id), "settle");
             m->settled = true;
