@@ -355,6 +355,8 @@ enum rc cert_job_ask(unsigned flags, struct strbuf *why)
         strbuf_puts(why, idle);
         return RC_INVALID;
     }
+    if (state.hold == RENEWAL_HOLD_FAILED)
+        state.hold = RENEWAL_HOLD_NONE; /* this once: its failure holds again */
     save();
     quiet = deadline_in_ms(0);
     announce();

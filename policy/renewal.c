@@ -63,7 +63,7 @@ static bool holds(const struct renewal_facts *f, int64_t now)
     int64_t longest = f->hold == RENEWAL_HOLD_SERVER ? RENEWAL_RETRY_AFTER_MAX_S : RENEWAL_DAY_S;
     if (f->hold == RENEWAL_HOLD_NONE || now <= 0 || f->hold_until <= now || f->hold_until - now > longest)
         return false;
-    return f->hold == RENEWAL_HOLD_SERVER || !(f->asked || (f->hold == RENEWAL_HOLD_FRESH && f->changed));
+    return f->hold != RENEWAL_HOLD_FRESH || !(f->asked || f->changed);
 }
 
 void renewal_plan(const struct renewal_facts *f, int64_t now, struct renewal_plan *out)

@@ -50,8 +50,8 @@ struct renewal_plan {
     enum renewal_hold hold; /* what puts it off until at; NONE: nothing does */
 };
 
-/* A hold longer than any can be means that the clock has been set back: it is over. Those but the server's give way to the operator, and FRESH
- * to changed names, too. */
+/* A hold longer than any can be means that the clock has been set back: it is over. FRESH gives way to the operator and to changed names; the
+ * others hold also what was asked for, or it would be tried without a pause until it succeeds: who asks anew takes FAILED away himself. */
 void renewal_plan(const struct renewal_facts *f, int64_t now, struct renewal_plan *out);
 
 /* Seconds until the next try after failures (>= 1) in a row: 1, 10, 100 minutes, then a day, or a sixteenth of the life (life_s; 0: unknown) if

@@ -110,7 +110,7 @@ static void what_holds_and_what_overrules_it(void **state)
     static const struct {
         enum renewal_hold hold;
         bool asked, changed, holds;
-    } cases[] = { { RENEWAL_HOLD_FAILED, false, false, true }, { RENEWAL_HOLD_FAILED, true, false, false },
+    } cases[] = { { RENEWAL_HOLD_FAILED, false, false, true }, { RENEWAL_HOLD_FAILED, true, false, true },
                   { RENEWAL_HOLD_FAILED, false, true, true },  { RENEWAL_HOLD_FRESH, false, false, true },
                   { RENEWAL_HOLD_FRESH, true, false, false },  { RENEWAL_HOLD_FRESH, false, true, false },
                   { RENEWAL_HOLD_SERVER, true, true, true },   { RENEWAL_HOLD_NONE, false, false, false } };
