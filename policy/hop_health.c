@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#define FAILURES_MAX 127
 #define FAILURES_FREE 1 /* a single failure may be a hiccup: the next mail tries at once */
 
 uint16_t hop_health_hash(const char *name, size_t len)
@@ -79,10 +80,21 @@ void hop_health_end(struct hop_health *h, uint16_t hop, bool reached, const stru
         e->not_before = 0;
         return;
     }
-    if (e->failures < INT8_MAX)
+    if (e->failures < FAILURES_MAX)
         e->failures++;
     if (e->failures > FAILURES_FREE)
-        e->not_before = now + retry_delay_s(rules, e->failures - FAILURES_FREE, jitter);
+        e->not_before = (uint32_t)now + retry_delay_s(rules, e->failures - FAILURES_FREE, jitter);
+}
+
+void hop_health_leave(struct hop_health *h, uint16_t hop, int64_t until)
+{
+    struct hop_health_entry *e = get(h, hop);
+    if (e == NULL)
+        return;
+    if (e->active > 0)
+        e->active--;
+    if (until != 0)
+        e->not_before = (uint32_t)until;
 }
 
 void hop_health_forgive(struct hop_health *h)

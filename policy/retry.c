@@ -20,8 +20,8 @@ uint32_t retry_delay_s(const struct retry_rules *r, unsigned attempts, uint32_t 
     uint64_t delay = r->first_s < r->longest_s ? r->first_s : r->longest_s;
     for (unsigned i = 1; i < attempts && delay > 1 && delay < r->longest_s; i++)
         delay = grown(r, delay);
-    uint64_t spread = delay * 2 / 5; /* the whole width of +-20 % */
-    uint64_t jittered = delay - spread / 2 + ((spread + 1) * jitter >> 32);
+    uint64_t fifth = delay / 5, spread = attempts > 1 ? 2 * fifth : fifth;
+    uint64_t jittered = delay - (spread - fifth) + ((spread + 1) * jitter >> 32);
     return jittered > UINT32_MAX ? UINT32_MAX : (uint32_t)jittered;
 }
 

@@ -12,7 +12,8 @@ struct retry_rules {
 };
 extern const struct retry_rules retry_default; /* 5 min, growing by half to 4 h, 5 days */
 
-/* Seconds from now to the next try after attempts (>= 1) failed ones; jitter: any 32 random bits, +-20 % of what is at most longest_s. */
+/* Seconds from now to the next try after attempts (>= 1) failed ones; jitter: any 32 random bits, +-20 % of what is at most longest_s. The
+ * first is never early, but up to 20 % late: a greylisting host that wants just that time to pass is content with it. */
 uint32_t retry_delay_s(const struct retry_rules *r, unsigned attempts, uint32_t jitter);
 /* How many tries the rules make within that time: a measure of how long a mail has waited that no clock can falsify. */
 unsigned retry_tries_within(const struct retry_rules *r, uint32_t seconds);

@@ -41,13 +41,15 @@ static void one_failure_is_forgiven_then_it_backs_off(void **state)
         assert_false(hop_health_fit(&h, hop, SESSIONS, until - 1));
         assert_true(hop_health_fit(&h, hop, SESSIONS, until));
         assert_true(hop_health_fit(&h, hop_of(2), SESSIONS, now)); /* others don't wait */
+        assert_true(i > 0 || wait == 66);                          /* the first one, as for a mail's first retry */
         last_wait = wait;
         now = until;
     }
     assert_int_equal(last_wait, 600);
     hop_health_begin(&h, hop);
-    hop_health_end(&h, hop, true, &rules, now, NO_JITTER);
-    assert_true(hop_health_fit(&h, hop, SESSIONS, now));
+    hop_health_end(&h, hop, true, &rules, last_wait, NO_JITTER);
+    assert_int_equal(hop_health_not_before(&h, hop), 0); /* one success ends it all */
+    assert_true(hop_health_fit(&h, hop, SESSIONS, last_wait));
     fail_at(&h, hop, now);
     assert_true(hop_health_fit(&h, hop, SESSIONS, now)); /* it begins anew */
 }
@@ -112,6 +114,104 @@ static void a_full_table_forgets_the_good(void **state)
         hop_health_end(&h, hop_of(i), true, &rules, 100, NO_JITTER);
 }
 
+static void a_session_may_end_without_news(void **state)
+{
+    (void)state;
+    struct hop_health h = { 0 };
+    uint16_t hop = hop_of(1);
+    hop_health_begin(&h, hop);
+    hop_health_leave(&h, hop, 0);
+    assert_true(hop_health_fit(&h, hop, SESSIONS, 1000)); /* its place is free again, and it has not failed */
+    assert_false(hop_health_failed(&h, hop));
+    hop_health_begin(&h, hop);
+    hop_health_leave(&h, hop, 1500);
+    assert_int_equal(hop_health_not_before(&h, hop), 1500);
+    assert_false(hop_health_fit(&h, hop, SESSIONS, 1499));
+    assert_true(hop_health_fit(&h, hop, SESSIONS, 1500));
+    assert_false(hop_health_failed(&h, hop));
+    hop_health_begin(&h, hop);
+    hop_health_leave(&h, hop, 0);
+    assert_int_equal(hop_health_not_before(&h, hop), 1500); /* nothing new: it stays */
+    hop_health_leave(&h, hop, 0);                           /* more ends than beginnings: counted from none */
+    assert_true(hop_health_fit(&h, hop, SESSIONS, 1500));
+    hop_health_end(&h, hop, true, &rules, 1500, NO_JITTER);
+    assert_true(hop_health_fit(&h, hop, 1, 1500)); /* a box with one session, and a hop that answers */
+    for (unsigned i = 0; i < 256; i++)
+        hop_health_begin(&h, hop);
+    assert_false(hop_health_fit(&h, hop, SESSIONS, 1500)); /* the count saturates */
+}
+
+/* A hop that answered and then fails loses its sessions at once, and its failures are counted to the end. */
+static void what_failed_last_is_not_proven(void **state)
+{
+    (void)state;
+    struct hop_health h = { 0 };
+    uint16_t hop = hop_of(1);
+    hop_health_begin(&h, hop);
+    hop_health_end(&h, hop, true, &rules, 1, NO_JITTER);
+    hop_health_begin(&h, hop);
+    hop_health_begin(&h, hop);
+    assert_true(hop_health_fit(&h, hop, SESSIONS, 1));
+    hop_health_end(&h, hop, false, &rules, 1, NO_JITTER);
+    assert_false(hop_health_fit(&h, hop, SESSIONS, 1)); /* one is still at work, and no more than one may be */
+    assert_true(hop_health_failed(&h, hop));
+    for (unsigned i = 0; i < 300; i++) {
+        hop_health_begin(&h, hop);
+        hop_health_end(&h, hop, false, &rules, 1, NO_JITTER);
+        assert_true(hop_health_failed(&h, hop)); /* the count saturates */
+        assert_true(hop_health_not_before(&h, hop) > 1);
+    }
+    hop_health_forgive(&h);
+    assert_int_equal(hop_health_not_before(&h, hop), 0);
+    assert_true(hop_health_failed(&h, hop)); /* forgiven, not forgotten */
+    fail_at(&h, hop, 5000);
+    assert_int_equal(hop_health_not_before(&h, hop), 5600);
+}
+
+static void two_sessions_leave_one_for_others(void **state)
+{
+    (void)state;
+    struct hop_health h = { 0 };
+    uint16_t hop = hop_of(1);
+    hop_health_begin(&h, hop);
+    hop_health_end(&h, hop, true, &rules, 1, NO_JITTER);
+    hop_health_begin(&h, hop);
+    assert_false(hop_health_fit(&h, hop, 2, 1));
+    assert_true(hop_health_fit(&h, hop, 3, 1));
+}
+
+/* In a full table one that failed goes before one that failed more often, and before any that is at work. */
+static void a_full_table_keeps_the_worst(void **state)
+{
+    (void)state;
+    struct hop_health h = { 0 };
+    for (unsigned i = 0; i < HOP_HEALTH_ENTRIES; i++)
+        for (unsigned n = 0; n < (i == 7 ? 2 : 3); n++)
+            fail_at(&h, hop_of(i), i == 50 ? 90 : 100);
+    fail_at(&h, hop_of(500), 100);
+    assert_false(hop_health_failed(&h, hop_of(7)));
+    assert_true(hop_health_failed(&h, hop_of(500)));
+    for (unsigned n = 0; n < 3; n++)
+        fail_at(&h, hop_of(500), 100);
+    fail_at(&h, hop_of(501), 100); /* all have failed as often: the one whose wait ends first */
+    for (unsigned i = 0; i < HOP_HEALTH_ENTRIES; i++)
+        assert_true(i == 7 || i == 50 || hop_health_not_before(&h, hop_of(i)) > 100);
+    assert_false(hop_health_failed(&h, hop_of(50)));
+}
+
+static void names_and_hashes(void **state)
+{
+    (void)state;
+    assert_int_equal(hop_health_hash("example.org", 11), hop_health_hash("example.orgx", 11));
+    assert_int_not_equal(hop_health_hash("example.org", 11), hop_health_hash("example.com", 11));
+    struct hop_health h = { 0 };
+    hop_health_begin(&h, hop_of(1));
+    assert_true(hop_health_fit(&h, 0, SESSIONS, 1)); /* 0 is no hop: it never finds an unused entry */
+    assert_false(hop_health_failed(&h, 0));
+    for (unsigned i = 0; i < 200000; i++)
+        assert_int_not_equal(hop_of(i), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +219,11 @@ int main(void)
         cmocka_unit_test(sessions_are_shared),
         cmocka_unit_test(the_operator_ends_all_back_offs),
         cmocka_unit_test(a_full_table_forgets_the_good),
+        cmocka_unit_test(a_session_may_end_without_news),
+        cmocka_unit_test(what_failed_last_is_not_proven),
+        cmocka_unit_test(two_sessions_leave_one_for_others),
+        cmocka_unit_test(a_full_table_keeps_the_worst),
+        cmocka_unit_test(names_and_hashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,18 +12,20 @@ static const uint32_t middle = UINT32_MAX / 2;
 static void steps_grow_by_half_up_to_the_longest(void **state)
 {
     (void)state;
-    static const uint32_t expected[] = { 300, 450, 675, 1012, 1518, 2277, 3415, 5122, 7683, 11524, 14400, 14400, 14400 };
+    static const uint32_t expected[] = { 330, 450, 675, 1012, 1518, 2277, 3415, 5122, 7683, 11524, 14400, 14400, 14400 };
     for (unsigned i = 0; i < sizeof expected / sizeof expected[0]; i++)
         assert_int_equal(retry_delay_s(&retry_default, i + 1, middle), expected[i]);
     assert_int_equal(retry_delay_s(&retry_default, UINT32_MAX, middle), 14400);
-    assert_int_equal(retry_delay_s(&retry_default, 0, middle), 300);
+    assert_int_equal(retry_delay_s(&retry_default, 0, middle), 330);
 }
 
 static void jitter_spreads_by_a_fifth_each_way(void **state)
 {
     (void)state;
-    assert_int_equal(retry_delay_s(&retry_default, 1, 0), 240);
+    assert_int_equal(retry_delay_s(&retry_default, 1, 0), 300); /* greylisting: never early */
     assert_int_equal(retry_delay_s(&retry_default, 1, UINT32_MAX), 360);
+    assert_int_equal(retry_delay_s(&retry_default, 2, 0), 360);
+    assert_int_equal(retry_delay_s(&retry_default, 2, UINT32_MAX), 540);
     assert_int_equal(retry_delay_s(&retry_default, 99, 0), 14400 - 2880);
     assert_int_equal(retry_delay_s(&retry_default, 99, UINT32_MAX), 14400 + 2880);
     uint32_t before = 0;
