@@ -16,6 +16,9 @@
 #define CREDENTIAL_MAX 256
 #define HANDSHAKE_MS 60000
 #define LENT_STEP_MS 10000 /* a sender waits for it */
+#define NAME_SHOWN 100
+#define SESSION_MAILS 50 /* in one session, and how long it may take to begin the last one: others want a turn */
+#define SESSION_MS 60000
 
 enum try_result { TRY_DONE /* recipients have their status */, TRY_NEXT, TRY_PLAINTEXT, TRY_CANCELLED };
 
@@ -113,6 +116,16 @@ static void log_verdict(struct delivery_slot *s, const struct next_hop_host *hos
 
 /* --- statuses --- */
 
+static bool any_open(const struct delivery_slot *s)
+{
+    if (s->lent)
+        return !s->line_open;
+    for (unsigned i = 0; i < s->count; i++)
+        if (s->batch[i].open)
+            return true;
+    return false;
+}
+
 static void set_all(struct delivery_slot *s, const struct delivery_status *status)
 {
     for (unsigned i = 0; i < s->count; i++)
@@ -129,6 +142,17 @@ static void set_policy_status(struct delivery_slot *s, const struct next_hop_hos
     delivery_status_set(&s->client.status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.7.5", "held back, nothing was sent to %s: %.*s",
                         host->name, (int)first.len, first.p);
     set_all(s, &s->client.status);
+}
+
+/* Says which server it was: a text stands alone in queue, log and report. dsn.c takes it apart again. */
+static void name_server(struct delivery_status *status, const struct next_hop_host *host)
+{
+    size_t name = strlen(host->name) < NAME_SHOWN ? strlen(host->name) : NAME_SHOWN;
+    char *text = status->text;
+    memmove(text + name + 2, text, sizeof status->text - name - 2);
+    memcpy(text, host->name, name);
+    memcpy(text + name, ": ", 2);
+    text[sizeof status->text - 1] = '\0';
 }
 
 /* --- the transaction --- */
@@ -175,7 +199,8 @@ static unsigned gather_open(struct delivery_slot *s, unsigned where[PLAN_DELIVER
     return n;
 }
 
-static void transact(struct delivery_slot *s)
+/* True if the session is good for another one. */
+static bool transact(struct delivery_slot *s, const struct next_hop_host *host)
 {
     unsigned where[PLAN_DELIVERY_BATCH], n = gather_open(s, where);
     struct delivery_status *failed = &s->client.status;
@@ -186,16 +211,18 @@ static void transact(struct delivery_slot *s)
         set_all(s, failed);
         for (unsigned i = 0; i < s->count; i++)
             s->batch[i].open = false;
-        return;
+        return true;
     }
     rc = smtp_client_send(&s->client, &s->message, s->wire, n, s->scratch, sizeof s->scratch);
     for (unsigned i = 0; i < n; i++) {
-        const struct delivery_status *got = &s->wire[i].status;
+        struct delivery_status *got = &s->wire[i].status;
+        name_server(got, host);
         s->status[where[i]] = *got;
         s->batch[where[i]].open = got->result == DELIVERY_WAIT && got->scope == SCOPE_HOST;
     }
     log_event(LOG_DELIVERY, "transaction", "id=%08X domain=%s rc=%s recipients=%u code=%u text=\"%s\"", (unsigned)s->entry.id,
               s->domain, rc_name(rc), n, s->wire[0].status.code, s->wire[0].status.text);
+    return rc == RC_OK;
 }
 
 static enum rc authenticate(struct delivery_slot *s)
@@ -252,9 +279,56 @@ static enum rc say_xclient(struct delivery_slot *s, const struct next_hop_host *
 
 /* --- one connection --- */
 
-static enum try_result fail_host(struct delivery_slot *s, enum rc rc)
+/* What is off the way to the handshake must not widen the frames on it. */
+#define OFF_THE_WAY __attribute__((noinline))
+
+static OFF_THE_WAY void host_hash(const struct delivery_slot *s, const struct next_hop_host *host, uint8_t out[SHA256_BYTES])
+{
+    const uint8_t more[] = { (uint8_t)host->port, (uint8_t)(host->port >> 8), (uint8_t)s->hop.kind };
+    struct sha256 h;
+    sha256_init(&h);
+    sha256_update(&h, span_of(host->name));
+    sha256_update(&h, span_bytes(more, sizeof more));
+    sha256_final(&h, out);
+}
+
+void attempt_end(struct delivery_slot *s)
+{
+    if (s->session.up)
+        smtp_client_quit(&s->client);
+    s->session.up = false;
+}
+
+/* After a transaction: the session stays, or ends. What the office's server was told of one mail's sender holds for that mail alone. */
+static void keep_session(struct delivery_slot *s, const struct next_hop_host *host, bool good, enum verdict_tls_result tls)
+{
+    bool told = s->hop.kind == HOP_INSIDE && !span_is(span_of(settings_get("mail.inside_client")), "none");
+    if (!s->session.up) {
+        s->session.mails = 0;
+        s->session.tls = tls;
+        s->session.end = deadline_in_ms(SESSION_MS);
+        host_hash(s, host, s->session.host);
+    }
+    s->session.up = true;
+    if (!good || told || ++s->session.mails == SESSION_MAILS || deadline_passed(s->session.end) ||
+        (tls != TLS_UP && tls != TLS_NOT_OFFERED))
+        attempt_end(s);
+}
+
+/* Whether the session is this host's and sound: a server that has something to say between two mails says 421, or has gone. */
+static OFF_THE_WAY bool session_fits(struct delivery_slot *s, const struct next_hop_host *host)
+{
+    uint8_t hash[SHA256_BYTES];
+    if (!s->session.up || deadline_passed(s->session.end) || stream_readable(&s->stream))
+        return false;
+    host_hash(s, host, hash);
+    return memcmp(hash, s->session.host, sizeof hash) == 0;
+}
+
+static enum try_result fail_host(struct delivery_slot *s, const struct next_hop_host *host, enum rc rc)
 {
     s->client.status.scope = SCOPE_HOST;
+    name_server(&s->client.status, host);
     set_all(s, &s->client.status);
     smtp_client_quit(&s->client);
     return rc == RC_CANCELLED ? TRY_CANCELLED : TRY_NEXT;
@@ -264,6 +338,19 @@ static enum try_result fail_host(struct delivery_slot *s, enum rc rc)
 static bool own_fault(const struct tls_facts *f)
 {
     return f->cause == TLS_CAUSE_NO_MEMORY || f->cause == TLS_CAUSE_INTERNAL;
+}
+
+/* The mail goes in the session that is up if that shows what this mail's domain demands; what it did not decide stays open. */
+static OFF_THE_WAY void go_on(struct delivery_slot *s, const struct next_hop_host *host)
+{
+    struct verdict_attempt a = { .tls = s->session.tls };
+    fill_attempt(&a, s, host);
+    verdict_after(&s->outcome, &s->verdict, &a);
+    if (s->outcome.action != VERDICT_SEND)
+        return;
+    log_verdict(s, host, "verdict");
+    count_report(s);
+    keep_session(s, host, transact(s, host), s->session.tls);
 }
 
 static enum try_result judge(struct delivery_slot *s, const struct next_hop_host *host, struct verdict_attempt *a)
@@ -304,16 +391,17 @@ static enum try_result talk(struct delivery_slot *s, const struct next_hop_host 
         if (rc == RC_OK)
             rc = smtp_client_greet(&s->client, &s->stream, s->host_name);
         if (rc != RC_OK)
-            return fail_host(s, rc);
+            return fail_host(s, host, rc);
+        s->silent = false;
         s->client.tls = s->client.tls || implicit;
         a.tls = implicit ? TLS_UP : plaintext ? TLS_NOT_OFFERED : start_tls(s, &rc);
     }
     if (rc == RC_CANCELLED)
-        return fail_host(s, rc);
+        return fail_host(s, host, rc);
     if (own_fault(&s->facts)) {
-        delivery_status_set(&s->client.status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.3.0", "this box could not do TLS with %s now: %s",
-                            host->name, tls_cause_text(s->facts.cause));
-        return fail_host(s, RC_TLS);
+        delivery_status_set(&s->client.status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.3.0", "this box could not do TLS with it now: %s",
+                            tls_cause_text(s->facts.cause));
+        return fail_host(s, host, RC_TLS);
     }
     enum try_result result = judge(s, host, &a);
     /* A server that answered STARTTLS with 4yz or 5yz left the session usable in plaintext; any other failure did not. */
@@ -321,13 +409,14 @@ static enum try_result talk(struct delivery_slot *s, const struct next_hop_host 
     if (result == TRY_DONE && !usable)
         result = TRY_PLAINTEXT;
     if (result == TRY_DONE && ((rc = authenticate(s)) != RC_OK || (rc = say_xclient(s, host)) != RC_OK))
-        return fail_host(s, rc);
+        return fail_host(s, host, rc);
     s->line_open = result == TRY_DONE && s->lent;
     if (s->line_open)
         return result;
     if (result == TRY_DONE)
-        transact(s);
-    smtp_client_quit(&s->client);
+        keep_session(s, host, transact(s, host), plaintext ? TLS_HANDSHAKE_FAILED : a.tls);
+    else
+        smtp_client_quit(&s->client);
     return result;
 }
 
@@ -338,6 +427,7 @@ static enum try_result try_address(struct delivery_slot *s, const struct next_ho
     struct delivery_status *status = &s->client.status;
     char memory[IP_ENDPOINT_TEXT_MAX];
     struct strbuf text = STRBUF(memory);
+    s->silent = true;
     enum rc rc = tcp_stream_connect(&s->stream, &s->conn, s->ring, &peer, deadline_in_ms(s->lent ? LENT_STEP_MS : CONNECT_MS));
     if (rc != RC_OK) {
         ip_endpoint_format(&text, &peer);
@@ -353,21 +443,12 @@ static enum try_result try_address(struct delivery_slot *s, const struct next_ho
     return result;
 }
 
-static bool any_open(const struct delivery_slot *s)
-{
-    if (s->lent)
-        return !s->line_open;
-    for (unsigned i = 0; i < s->count; i++)
-        if (s->batch[i].open)
-            return true;
-    return false;
-}
-
 enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host)
 {
     struct delivery_status *status = &s->client.status;
     unsigned addresses = 0;
     struct span name = span_of(host->name);
+    s->silent = false;
     attempt_known(&s->known, &s->list_entry, span_of(s->domain), &s->hop);
     if (s->known.local.present)
         s->known.local.host = name; /* each host that the operator named is as good as the first */
@@ -381,6 +462,11 @@ enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host)
         log_event(LOG_DELIVERY, "mx-not-in-policy", "id=%08X domain=%s mx=%s", (unsigned)s->entry.id, s->domain, host->name);
         return RC_OK;
     }
+    if (session_fits(s, host))
+        go_on(s, host);
+    if (!any_open(s))
+        return RC_OK;
+    attempt_end(s);
     enum rc rc = next_hop_addresses(&s->hop, host, s->address, &addresses, &s->dns, status, deadline_in_ms(RESOLVE_MS));
     if (rc != RC_OK) {
         set_all(s, status);

@@ -6,6 +6,7 @@
 #include "firmware/next_hop.h"
 #include "firmware/slot_use.h"
 #include "firmware/spool.h"
+#include "hal/crypto/sha256.h"
 #include "net/smtp_client.h"
 #include "net/tcp.h"
 #include "policy/verdict.h"
@@ -50,6 +51,15 @@ struct delivery_slot {
     char domain[DOMAIN_TEXT_MAX];    /* the batch's */
     unsigned count;
     struct batch_recipient batch[PLAN_DELIVERY_BATCH];
+    bool silent; /* the host tried last did not answer as a mail server does */
+    struct {
+        bool up;
+        uint8_t mails;
+        uint16_t hop; /* delivery.c's */
+        enum verdict_tls_result tls;
+        uint8_t host[SHA256_BYTES]; /* whose it is: of name, port and kind of next hop */
+        struct deadline end;
+    } session;                                       /* kept after a transaction, for a next mail to the same host */
     struct smtp_recipient wire[PLAN_DELIVERY_BATCH]; /* those of the batch that are open, while a session runs */
     struct delivery_status status[PLAN_DELIVERY_BATCH];
     struct next_hop hop;
@@ -59,12 +69,12 @@ struct delivery_slot {
     struct verdict verdict;
     struct verdict_outcome outcome;
     union {
-        struct dns_answer dns;                      /* before a connection */
+        struct dns_answer dns;                      /* before a transaction */
         uint8_t scratch[SMTP_CLIENT_SCRATCH_BYTES]; /* during one */
     };
     union {
-        uint8_t ring[TCP_RING_BYTES];                                  /* while a connection is up */
-        uint8_t chunk[SPOOL_CHUNK_BYTES] __attribute__((aligned(16))); /* of a report, after it */
+        uint8_t ring[TCP_RING_BYTES];                                  /* while a session is up */
+        uint8_t chunk[SPOOL_CHUNK_BYTES] __attribute__((aligned(16))); /* of a report, after attempt_end */
     };
     uint8_t stack[PLAN_SESSION_STACK_BYTES] __attribute__((aligned(16)));
     uint8_t tls_memory[PLAN_DELIVERY_ARENA_BYTES] __attribute__((aligned(16)));
@@ -72,11 +82,14 @@ struct delivery_slot {
 
 extern struct slot_use delivery_memory; /* defined in delivery.c */
 
-/* Tries the slot's batch at one host, all its addresses. Fills status[] of every recipient that is still open and clears `open` of those that
+/* Tries the slot's batch at one host, all its addresses; first in the session that is up, if it is this host's, shows what the verdict on
+ * this mail demands, and has not had its share of mails. One that ended meanwhile is no failure: a new one is opened. Fills status[] of every recipient that is still open and clears `open` of those that
  * are decided (done, bounced, or waiting for a reason that another host would not change). RC_CANCELLED, else RC_OK. Yields. */
 enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host) MUST_CHECK;
 /* For a lent slot: the same up to the transaction, which is the caller's; s->line_open says whether a connection stands. */
 enum rc attempt_open(struct delivery_slot *s) MUST_CHECK;
+/* Ends the session that attempt_host may have left up. Yields. */
+void attempt_end(struct delivery_slot *s);
 /* What is known of a domain, for the verdict: exceptions, list, the operator's next hop. hop may be NULL (no DNS asked yet). */
 void attempt_known(struct verdict_domain *v, struct list_entry *entry, struct span domain, const struct next_hop *hop);
 

@@ -235,16 +235,18 @@ static void retry(const struct command_line *c)
     if (c->count > 2) {
         if (!named_entry(c, 2, &e))
             return;
+        delivery_try_all_now(); /* first, or what is due is put off again at once */
         rc = make_due(&e);
         n = 1;
     } else {
+        delivery_try_all_now();
         struct spool_entry last = { .id = 0 }; /* mail that comes in meanwhile must not keep the walk going for ever */
         while (spool_next(last.id, &e))
             last = e;
         for (e.id = 0; rc == RC_OK && spool_next(e.id, &e) && e.id <= last.id; n++)
             rc = make_due(&e);
     }
-    delivery_try_all_now();
+    event_signal(&spool_changed);
     if (rc != RC_OK)
         say_error("the flash refused it (%s)", rc_name(rc));
     else

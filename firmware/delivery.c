@@ -22,6 +22,8 @@
 #define CLOCK_SLACK_S 60
 #define CROWDED_WAIT_S 30
 #define LENT_LOOK_MS 1000
+#define LINGER_MS 1000 /* a session waits so long for another mail */
+#define LOOK_MAILS 8
 
 static struct delivery_slot slots[PLAN_DELIVERY_SESSIONS];
 static struct hop_health health;
@@ -91,18 +93,6 @@ static enum rc next_batch(struct delivery_slot *s, uint8_t *done)
     return s->count ? RC_OK : RC_NOT_FOUND;
 }
 
-static enum rc try_hosts(struct delivery_slot *s)
-{
-    struct delivery_status *status = &s->client.status;
-    delivery_status_set(status, DELIVERY_WAIT, SCOPE_DOMAIN, 0, "4.4.0", "no mail server of %s was tried", s->domain);
-    enum rc rc = next_hop_find(&s->hop, span_of(s->domain), &s->dns, status, deadline_in_ms(FIND_HOP_MS));
-    for (unsigned i = 0; i < s->count; i++)
-        s->status[i] = *status;
-    for (unsigned h = 0; rc == RC_OK && h < s->hop.count; h++)
-        rc = attempt_host(s, &s->hop.host[h]);
-    return rc == RC_CANCELLED ? rc : RC_OK;
-}
-
 /* --- which next hops are worth a try --- */
 
 /* The office's server and a smart host are one hop, whatever the domain. */
@@ -126,10 +116,19 @@ static bool too_old(const struct spool_entry *e)
     return retry_life_over(&rules, e->received, wallclock_for_giving_up(), e->attempts + 1u);
 }
 
-/* What is too old is taken although its hop is dead: it goes back. */
+/* One that may be had at a time, and one for others. */
+static bool has_session(uint16_t hop)
+{
+    uint64_t most = settings_get_number("mail.sessions_per_hop");
+    unsigned sessions = most && most < PLAN_DELIVERY_SESSIONS ? (unsigned)most + 1 : PLAN_DELIVERY_SESSIONS;
+    return hop_health_fit(&health, hop, sessions, delivery_now());
+}
+
+/* What is too old is taken although its hop is dead: it goes back. What is due while its hop backs off is taken to be put off: so it grows
+ * old, and the others of the window have their turn. */
 static bool is_fit(const struct spool_entry *e)
 {
-    return e->hop == 0 || hop_health_fit(&health, e->hop, PLAN_DELIVERY_SESSIONS, delivery_now()) || too_old(e);
+    return e->hop == 0 || has_session(e->hop) || hop_health_not_before(&health, e->hop) > delivery_now() || too_old(e);
 }
 
 int64_t delivery_not_before(struct span domain)
@@ -142,6 +141,8 @@ int64_t delivery_not_before(struct span domain)
 
 void delivery_try_all_now(void)
 {
+    for (unsigned i = 0; i < PLAN_DELIVERY_SESSIONS; i++)
+        slots[i].session.end = deadline_in_ms(0);
     hop_health_forgive(&health);
     cut_through_try_now();
     event_signal(&spool_changed);
@@ -186,16 +187,84 @@ static struct retry_rules hop_rules(const struct delivery_slot *s)
     return rules;
 }
 
+/* --- one batch to its next hop --- */
+
+static uint16_t key_of_host(const struct next_hop_host *host)
+{
+    uint16_t key = hop_health_hash(host->name, strlen(host->name)) ^ host->port; /* not that of a domain of this name */
+    return key ? key : 1;
+}
+
+static void note_host(const struct delivery_slot *s, uint16_t key)
+{
+    const struct retry_rules rules = hop_rules(s);
+    if (s->silent || hop_health_failed(&health, key))
+        hop_health_end(&health, key, !s->silent, &rules, delivery_now(), random_u32());
+}
+
+/* The hosts of the hop that did not fail to answer lately. RC_BUSY: there is none, *until says when there is. */
+static enum rc try_hosts(struct delivery_slot *s, int64_t *until)
+{
+    bool tried = false;
+    *until = INT64_MAX;
+    for (unsigned h = 0; h < s->hop.count; h++) {
+        uint16_t key = key_of_host(&s->hop.host[h]);
+        int64_t not_before = hop_health_not_before(&health, key);
+        if (not_before > delivery_now()) {
+            *until = not_before < *until ? not_before : *until;
+            continue;
+        }
+        tried = true;
+        enum rc rc = attempt_host(s, &s->hop.host[h]);
+        if (rc != RC_OK)
+            return rc;
+        note_host(s, key);
+    }
+    return tried ? RC_OK : RC_BUSY;
+}
+
+/* While a session is up it counts as one to the hop that it was opened for: so nobody takes its place between two mails. */
+static void let_go(struct delivery_slot *s)
+{
+    if (s->session.hop)
+        hop_health_leave(&health, s->session.hop, 0);
+    s->session.hop = 0;
+}
+
+static void end_session(struct delivery_slot *s)
+{
+    attempt_end(s);
+    let_go(s);
+}
+
+/* RC_BUSY: nothing was tried, for all its hosts back off on account of other mail; so does the hop now. */
 static enum rc try_hop(struct delivery_slot *s, uint16_t hop)
 {
+    struct delivery_status *status = &s->client.status;
     bool failed_before = hop_health_failed(&health, hop);
-    hop_health_begin(&health, hop);
-    enum rc rc = try_hosts(s);
+    int64_t until;
+    if (s->session.hop != hop) {
+        let_go(s);
+        hop_health_begin(&health, hop);
+    }
+    s->session.hop = 0;
+    delivery_status_set(status, DELIVERY_WAIT, SCOPE_DOMAIN, 0, "4.4.0", "no mail server of %s was tried", s->domain);
+    enum rc rc = next_hop_find(&s->hop, span_of(s->domain), &s->dns, status, deadline_in_ms(FIND_HOP_MS));
+    for (unsigned i = 0; i < s->count; i++)
+        s->status[i] = *status;
+    rc = rc == RC_OK ? try_hosts(s, &until) : rc == RC_CANCELLED ? rc : RC_OK;
     const struct retry_rules rules = hop_rules(s);
     bool reached = rc != RC_OK || was_reached(s);
-    hop_health_end(&health, hop, reached, &rules, delivery_now(), random_u32());
+    if (rc == RC_BUSY)
+        hop_health_leave(&health, hop, until);
+    else
+        hop_health_end(&health, hop, reached, &rules, delivery_now(), random_u32());
     spool_note_hop(s->entry.id, hop);
-    if (failed_before && reached)
+    if (s->session.up) {
+        hop_health_begin(&health, hop);
+        s->session.hop = hop;
+    }
+    if (failed_before && reached && rc == RC_OK)
         spool_hop_is_back(hop);
     if (s->hop.kind == HOP_INSIDE && rc == RC_OK && reached)
         cut_through_try_now();
@@ -211,6 +280,7 @@ static enum rc put_off(struct delivery_slot *s, uint16_t hop)
 {
     int64_t now = delivery_now(), until = hop_health_not_before(&health, hop);
     spool_note_hop(s->entry.id, hop);
+    event_signal(&spool_changed); /* whoever has a session for it may look again */
     if (until <= now)
         return spool_is_crowded() ? spool_defer(s->entry.id, now + CROWDED_WAIT_S + random_below(CROWDED_WAIT_S), s->entry.attempts)
                                   : RC_OK; /* it stays due, and goes when there is a session for it */
@@ -230,21 +300,56 @@ static void keep_last_results(struct delivery_slot *s)
         const char *last = s->batch[i].to.text;
         delivery_status_set(&s->status[i], DELIVERY_WAIT, SCOPE_DOMAIN, s->batch[i].to.code, "4.4.1", "%.200s",
                             last[0] ? last : "no mail server of the domain could be reached");
+        if (last[0])
+            memcpy(s->status[i].enhanced, s->batch[i].to.enhanced, sizeof s->status[i].enhanced);
     }
 }
 
 /* --- outcomes --- */
 
-static bool reports(struct delivery_slot *s, enum dsn_action action, const char *postmaster)
+/* A recipient's delay is told once: by the first result past the time. That of an earlier one stands in the queue. */
+static bool warning_due(const struct delivery_slot *s, unsigned i)
 {
-    struct dsn_recipient list[PLAN_DELIVERY_BATCH];
-    unsigned n = 0;
-    enum delivery_result about = action == DSN_FAILED ? DELIVERY_BOUNCE : DELIVERY_DONE;
+    struct retry_rules rules = retry_rules();
+    int64_t now = wallclock_for_giving_up(), since = s->entry.received;
+    rules.life_s = (uint32_t)settings_get_number("mail.delay_warning") * 3600;
+    return rules.life_s && since > 0 && now >= since + rules.life_s && s->batch[i].to.at < since + rules.life_s &&
+           retry_life_over(&rules, since, now, s->entry.attempts + 1u);
+}
+
+static bool any_warning_due(const struct delivery_slot *s)
+{
     for (unsigned i = 0; i < s->count; i++)
-        if (s->status[i].result == about && dsn_wanted(action, &s->envelope, &s->batch[i].to, postmaster))
+        if (warning_due(s, i) && dsn_wanted(DSN_DELAYED, &s->envelope, &s->batch[i].to, ""))
+            return true;
+    return false;
+}
+
+static bool is_about(const struct delivery_slot *s, unsigned i, enum dsn_action action)
+{
+    static const enum delivery_result about[] = {
+        [DSN_FAILED] = DELIVERY_BOUNCE, [DSN_RELAYED] = DELIVERY_DONE, [DSN_DELAYED] = DELIVERY_WAIT
+    };
+    return s->status[i].result == about[action] && (action != DSN_DELAYED || warning_due(s, i));
+}
+
+static bool reports(struct delivery_slot *s, enum dsn_action action)
+{
+    static const char *const names[] = { [DSN_FAILED] = "failed", [DSN_RELAYED] = "relayed", [DSN_DELAYED] = "delayed" };
+    struct dsn_recipient list[PLAN_DELIVERY_BATCH];
+    const char *postmaster = settings_get("mail.postmaster");
+    unsigned n = 0;
+    for (unsigned i = 0; i < s->count; i++) {
+        if (!is_about(s, i, action))
+            continue;
+        if (action == DSN_FAILED && !s->envelope.sender[0])
+            count(COUNT_double_bounces);
+        if (dsn_wanted(action, &s->envelope, &s->batch[i].to, postmaster))
             list[n++] = (struct dsn_recipient){ &s->batch[i].to, &s->status[i] };
+    }
     if (!n)
         return true;
+    end_session(s); /* its memory is wanted */
     const struct dsn d = { .action = action,
                            .id = s->entry.id,
                            .envelope = &s->envelope,
@@ -252,13 +357,13 @@ static bool reports(struct delivery_slot *s, enum dsn_action action, const char 
                            .count = n,
                            .host_name = s->host_name,
                            .postmaster = postmaster,
-                           .remote_host = "",
                            .chunk = s->chunk,
-                           .now = wallclock_now() };
+                           .now = wallclock_now(),
+                           .until = s->entry.received + retry_rules().life_s };
     uint32_t id = 0;
     enum rc rc = dsn_write(&d, &id);
     log_event(LOG_DELIVERY, "report", "id=%08X about=%08X action=%s recipients=%u rc=%s", (unsigned)id, (unsigned)s->entry.id,
-              action == DSN_FAILED ? "failed" : "relayed", n, rc_name(rc));
+              names[action], n, rc_name(rc));
     return rc == RC_OK || rc == RC_INVALID; /* an address that cannot be written to will not get better */
 }
 
@@ -277,7 +382,8 @@ static void give_up_old(struct delivery_slot *s)
             continue;
         char last[DELIVERY_TEXT_MAX];
         copy_text(last, sizeof last, s->status[i].text);
-        delivery_status_set(&s->status[i], DELIVERY_BOUNCE, SCOPE_RECIPIENT, s->status[i].code, "5.4.7",
+        bool policy = s->status[i].enhanced[1] == 7 && s->status[i].enhanced[2] == 5;
+        delivery_status_set(&s->status[i], DELIVERY_BOUNCE, SCOPE_RECIPIENT, s->status[i].code, policy ? "5.7.5" : "5.4.7",
                             "given up after %llu days; last: %.190s", (unsigned long long)settings_get_number("mail.life_days"),
                             last);
     }
@@ -286,15 +392,16 @@ static void give_up_old(struct delivery_slot *s)
 static enum rc write_outcomes(struct delivery_slot *s)
 {
     enum rc rc = RC_OK;
-    bool told = reports(s, DSN_FAILED, settings_get("mail.postmaster"));
-    bool relayed_told = s->client.extensions & SMTP_DSN ? true : reports(s, DSN_RELAYED, "");
+    bool told = reports(s, DSN_FAILED);
+    bool relayed_told = s->client.extensions & SMTP_DSN ? true : reports(s, DSN_RELAYED);
+    bool delay_told = reports(s, DSN_DELAYED);
     for (unsigned i = 0; i < s->count && rc == RC_OK; i++) {
         struct delivery_status *st = &s->status[i];
         enum spool_state state = state_of(st->result);
         if (state == SPOOL_BOUNCED && !told)
             state = SPOOL_WAITING; /* the report could not be stored: the recipient stays and it is tried again */
-        if (!relayed_told)
-            log_event_at(LOG_WARN, LOG_DELIVERY, "no-relayed-report", "id=%08X", (unsigned)s->entry.id);
+        if (!relayed_told || !delay_told)
+            log_event_at(LOG_WARN, LOG_DELIVERY, "no-report", "id=%08X", (unsigned)s->entry.id);
         rc = spool_outcome(s->entry.id, s->batch[i].index, state, st->code, st->enhanced, span_of(st->text), wallclock_now());
         count(state == SPOOL_DELIVERED ? COUNT_delivered : state == SPOOL_BOUNCED ? COUNT_bounced : COUNT_deferred);
         log_event(LOG_DELIVERY,
@@ -342,22 +449,21 @@ static enum rc deliver(struct delivery_slot *s)
     uint16_t blocked = 0;
     enum rc rc = spool_read_envelope(s->entry.id, &s->envelope);
     while (rc == RC_OK && (rc = next_batch(s, done)) == RC_OK) {
-        memset(&s->client, 0, sizeof s->client);
         uint16_t hop = hop_of(s->domain);
-        bool worth_it = hop_health_fit(&health, hop, PLAN_DELIVERY_SESSIONS, delivery_now());
-        if (!worth_it && !too_old(&s->entry)) {
+        rc = s->session.hop == hop || has_session(hop) ? try_hop(s, hop) : RC_BUSY;
+        if (rc == RC_BUSY && !too_old(&s->entry) && !any_warning_due(s)) {
+            rc = RC_OK;
             blocked = hop;
             continue;
         }
         tried = true;
-        if (worth_it)
-            rc = try_hop(s, hop);
-        else
+        if (rc == RC_BUSY)
             keep_last_results(s);
-        if (rc != RC_OK)
+        else if (rc != RC_OK)
             return rc;
+        else
+            watch_inside(s);
         give_up_old(s);
-        watch_inside(s);
         rc = write_outcomes(s);
     }
     return rc != RC_NOT_FOUND ? rc : tried || !blocked ? finish(s) : put_off(s, blocked);
@@ -378,25 +484,70 @@ static void follow_clock_back(void)
         }
 }
 
+/* --- which mail next --- */
+
+static uint16_t wanted_hop; /* for has_wanted_hop alone: nothing yields between */
+
+static bool has_wanted_hop(const struct spool_entry *e)
+{
+    return e->hop == wanted_hop;
+}
+
+static bool is_unread(const struct spool_entry *e)
+{
+    return e->hop == 0 && e->recipients == 1;
+}
+
+/* With a session up: a mail that goes the same way, out of its turn; a session has an end. What is not known yet is looked at, a few. */
+static bool take_for_session(struct delivery_slot *s)
+{
+    s->working = true; /* nobody borrows the slot meanwhile */
+    for (unsigned i = 0; i < LOOK_MAILS && spool_take_due_if(delivery_now(), is_unread, &s->entry); i++) {
+        if (spool_read_recipient(s->entry.id, 0, &s->batch[0].to) != RC_OK)
+            return true; /* deliver finds out, and says why */
+        spool_note_hop(s->entry.id, hop_of(s->batch[0].to.domain));
+        spool_release(s->entry.id);
+        event_signal(&spool_changed); /* others may have passed over it meanwhile */
+    }
+    wanted_hop = s->session.hop;
+    s->working = spool_take_due_if(delivery_now(), has_wanted_hop, &s->entry);
+    return s->working;
+}
+
+/* RC_OK: s->entry is taken; RC_TIMEOUT: nothing is due yet. */
+static enum rc take_next(struct delivery_slot *s)
+{
+    if ((s->session.up && take_for_session(s)) || spool_take_due_if(delivery_now(), is_fit, &s->entry))
+        return RC_OK;
+    int64_t due = spool_next_due(), now = delivery_now();
+    uint64_t wait_ms = due <= now ? 1000 : due - now > IDLE_CHECK_MS / 1000 ? IDLE_CHECK_MS : (uint64_t)(due - now) * 1000;
+    if (s->session.up && wait_ms > LINGER_MS)
+        wait_ms = LINGER_MS;
+    enum rc rc = task_wait(&spool_changed, deadline_in_ms(wait_ms));
+    if (rc == RC_TIMEOUT || deadline_passed(s->session.end))
+        end_session(s);
+    return rc == RC_CANCELLED ? rc : RC_TIMEOUT;
+}
+
 static void worker_main(void *arg)
 {
     struct delivery_slot *s = arg;
     for (;;) {
         follow_clock_back();
+        if (s->lent && s->session.up)
+            end_session(s);
         if (cut_through_serve(s)) {
             if (task_wait(&spool_changed, deadline_in_ms(LENT_LOOK_MS)) == RC_CANCELLED)
                 return;
             continue;
         }
-        if (!spool_take_due_if(delivery_now(), is_fit, &s->entry)) {
-            int64_t due = spool_next_due(), now = delivery_now();
-            uint64_t wait_ms = due <= now ? 1000 : due - now > IDLE_CHECK_MS / 1000 ? IDLE_CHECK_MS : (uint64_t)(due - now) * 1000;
-            if (task_wait(&spool_changed, deadline_in_ms(wait_ms)) == RC_CANCELLED)
-                return;
+        enum rc rc = take_next(s);
+        if (rc == RC_CANCELLED)
+            return;
+        if (rc != RC_OK)
             continue;
-        }
         s->working = true;
-        enum rc rc = deliver(s);
+        rc = deliver(s);
         if (rc != RC_OK) {
             log_event_at(LOG_WARN, LOG_DELIVERY, "fault", "id=%08X rc=%s", (unsigned)s->entry.id, rc_name(rc));
             if (spool_defer(s->entry.id, delivery_now() + 300, s->entry.attempts) != RC_OK && task_sleep_ms(FAULT_WAIT_MS) != RC_OK)

@@ -16,10 +16,11 @@ enum next_hop_kind delivery_policy(struct span domain, struct next_hop *hop, str
 int64_t delivery_now(void);
 /* Until when mail for a domain waits because its servers could not be reached lately (policy/hop_health); 0: it does not. */
 int64_t delivery_not_before(struct span domain);
+/* Ends all such waits, and sessions that wait for a next mail: the operator says so, or has changed what they rest upon. */
+void delivery_try_all_now(void);
 /* The office's server was reached by an inbound session: what waits for it goes now. */
 void delivery_inside_answers(void);
 struct delivery_slot *delivery_slot(unsigned i); /* below PLAN_DELIVERY_SESSIONS; for cut_through, which borrows idle ones */
-void delivery_try_all_now(void);                 /* ends all such waits: the operator says so */
-const struct slot_use *delivery_use(void);       /* of the sessions' memory */
+const struct slot_use *delivery_use(void); /* of the sessions' memory */
 
 #endif

@@ -3,15 +3,51 @@
 #include "firmware/dsn.h"
 
 #include "hal/base/datetime.h"
+#include "hal/random.h"
+#include "net/smtp_address.h"
 #include "net/smtp_client.h"
 
 #define FULL_MAX_BYTES (256u * 1024)
 #define HEADER_MAX_BYTES (32u * 1024)
 #define LINE_MAX_BYTES 700
 
-static enum rc put(struct spool_writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct report {
+    struct spool_writer w;
+    const struct dsn *d;
+    enum rc rc; /* the first failure: nothing is written after it */
+    bool full;  /* the whole mail goes back, not its header alone */
+    uint32_t mark[2];
+};
 
-static enum rc put(struct spool_writer *w, const char *format, ...)
+static const struct {
+    const char *action, *subject, *words;
+    uint8_t class;
+} kinds[] = {
+    [DSN_FAILED] = { "failed", "Your mail could not be delivered", "Your mail could not be delivered to:", 5 },
+    [DSN_RELAYED] = { "relayed", "Your mail was passed on",
+                      "Your mail was passed on to a server that gives no further notice, for:", 2 },
+    [DSN_DELAYED] = { "delayed", "Your mail is delayed", "Your mail could not be delivered yet to:", 4 },
+};
+
+/* What a person can do about a status; the first that fits. detail 255: any. */
+static const struct {
+    uint8_t subject, detail;
+    const char *words;
+} advices[] = {
+    { 1, 255, "Please check the address for typing errors." },
+    { 2, 2, "The mailbox is full: tell its owner by other means." },
+    { 3, 4, "The mail is too big for that server: send less at a time." },
+    { 4, 7, "Its servers could not take the mail in all that time: ask the recipient by other means." },
+    { 7, 5,
+      "That domain has promised encryption that its server did not show, so nothing was sent to it unprotected. Its postmaster has "
+      "to "
+      "mend that; who runs this gateway may make an exception." },
+    { 7, 255, "That server refuses the mail by rules of its own; its words say why." },
+};
+
+static void put(struct report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void put(struct report *r, const char *format, ...)
 {
     char memory[LINE_MAX_BYTES];
     struct strbuf line = STRBUF(memory);
@@ -21,7 +57,31 @@ static enum rc put(struct spool_writer *w, const char *format, ...)
     va_end(ap);
     strbuf_truncate(&line, LINE_MAX_BYTES - 3);
     strbuf_puts(&line, "\r\n");
-    return spool_write(w, strbuf_span(&line));
+    if (r->rc == RC_OK)
+        r->rc = spool_write(&r->w, strbuf_span(&line));
+}
+
+static void put_date(struct report *r, const char *name, int64_t at)
+{
+    char memory[48];
+    struct strbuf date = STRBUF(memory);
+    rfc5322_date_format(&date, at);
+    if (at > 0)
+        put(r, "%s: %s", name, memory);
+}
+
+static void put_boundary(struct report *r, const char *end)
+{
+    put(r, "--=_%08X%08X%s", (unsigned)r->mark[0], (unsigned)r->mark[1], end);
+}
+
+/* A field that came as xtext; what does not decode is left out. */
+static void put_decoded(struct report *r, const char *name, const char *xtext)
+{
+    char memory[324];
+    struct strbuf text = STRBUF(memory);
+    if (xtext[0] && xtext_decode(span_of(xtext), &text) == RC_OK)
+        put(r, "%s: %s", name, memory);
 }
 
 bool dsn_wanted(enum dsn_action action, const struct spool_envelope *e, const struct spool_recipient *to, const char *postmaster)
@@ -32,6 +92,8 @@ bool dsn_wanted(enum dsn_action action, const struct spool_envelope *e, const st
         return false;
     if (action == DSN_RELAYED)
         return (to->notify & DSN_NOTIFY_SUCCESS) != 0;
+    if (action == DSN_DELAYED)
+        return to->notify ? (to->notify & DSN_NOTIFY_DELAY) != 0 : e->origin == SPOOL_FROM_INSIDE;
     return !to->notify || (to->notify & DSN_NOTIFY_FAILURE) != 0;
 }
 
@@ -40,16 +102,18 @@ static const char *addressee(const struct dsn *d)
     return d->envelope->sender[0] ? d->envelope->sender : d->postmaster;
 }
 
-static enum rc open_report(struct spool_writer *w, const struct dsn *d)
+static enum rc open_report(struct report *r)
 {
+    const struct dsn *d = r->d;
     struct spool_envelope e;
-    struct spool_recipient r;
+    struct spool_recipient to;
     memset(&e, 0, sizeof e);
-    memset(&r, 0, sizeof r);
+    memset(&to, 0, sizeof to);
     e.received = d->now;
     e.origin = SPOOL_OWN;
     e.utf8 = d->envelope->utf8;
-    struct strbuf address = STRBUF(r.address), domain = STRBUF(r.domain);
+    e.body_8bit = e.utf8 || (r->full && d->envelope->body_8bit);
+    struct strbuf address = STRBUF(to.address), domain = STRBUF(to.domain);
     strbuf_puts(&address, addressee(d));
     size_t at = span_find_last(strbuf_span(&address), '@');
     struct span text = at == SIZE_MAX ? span_of("") : span_from(strbuf_span(&address), at + 1);
@@ -57,85 +121,86 @@ static enum rc open_report(struct spool_writer *w, const struct dsn *d)
         strbuf_add(&domain, text);
     else if (domain_canonical(text, &domain) != RC_OK)
         return RC_INVALID;
-    enum rc rc = spool_begin(w, d->chunk, &e, 0);
-    return rc == RC_OK ? spool_add_recipient(w, &r) : rc;
+    enum rc rc = spool_begin(&r->w, d->chunk, &e, 0);
+    return rc == RC_OK ? spool_add_recipient(&r->w, &to) : rc;
 }
 
-static enum rc write_head(struct spool_writer *w, const struct dsn *d)
+static void write_head(struct report *r)
 {
-    char memory[48];
-    struct strbuf date = STRBUF(memory);
-    rfc5322_date_format(&date, d->now);
-    enum rc rc = put(w, "From: Mail gateway <postmaster@%s>", d->host_name);
-    if (rc == RC_OK)
-        rc = put(w, "To: <%s>", addressee(d));
-    if (rc == RC_OK)
-        rc = put(w, "Date: %s", memory);
-    if (rc == RC_OK)
-        rc = put(w, "Message-ID: <%08X.%08X.%lld@%s>", (unsigned)w->id, (unsigned)d->id, (long long)d->now, d->host_name);
-    if (rc == RC_OK)
-        rc = put(w, "Subject: %s", d->action == DSN_FAILED ? "Your mail could not be delivered" : "Your mail was passed on");
-    if (rc == RC_OK)
-        rc = put(w,
-                 "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
-                 "Content-Type: multipart/report; report-type=delivery-status; boundary=\"=_%08X\"\r\n",
-                 (unsigned)w->id);
-    return rc;
+    const struct dsn *d = r->d;
+    put(r, "From: Mail gateway <postmaster@%s>\r\nTo: <%s>", d->host_name, addressee(d));
+    put_date(r, "Date", d->now);
+    put(r, "Message-ID: <%08X.%08X.%lld@%s>", (unsigned)r->w.id, (unsigned)d->id, (long long)d->now, d->host_name);
+    put(r, "Subject: %s\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0", kinds[d->action].subject);
+    put(r, "Content-Type: multipart/report; report-type=%sdelivery-status;\r\n boundary=\"=_%08X%08X\"\r\n",
+        d->envelope->utf8 ? "global-" : "", (unsigned)r->mark[0], (unsigned)r->mark[1]);
 }
 
-static enum rc write_words(struct spool_writer *w, const struct dsn *d)
+static const char *advice(const uint8_t enhanced[3])
 {
-    enum rc rc = put(w,
-                     "--=_%08X\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
-                     "This is the mail gateway %s.\r\n",
-                     (unsigned)w->id, d->host_name);
-    if (rc == RC_OK)
-        rc = put(w, d->action == DSN_FAILED ? "Your mail could not be delivered to:"
-                                            : "Your mail was passed on to a server that gives no further notice, for:");
-    for (unsigned i = 0; i < d->count && rc == RC_OK; i++)
-        rc = put(w, "\r\n  <%s>\r\n    %s", d->recipient[i].to->address, d->recipient[i].status->text);
-    if (rc == RC_OK && d->action == DSN_FAILED)
-        rc = put(w, "\r\nNothing further will be tried. The header of your mail is below.");
-    return rc == RC_OK ? put(w, "%s", "") : rc;
+    for (size_t i = 0; i < sizeof advices / sizeof advices[0]; i++)
+        if (enhanced[1] == advices[i].subject && (enhanced[2] == advices[i].detail || advices[i].detail == 255))
+            return advices[i].words;
+    return "";
 }
 
-static enum rc write_recipient_fields(struct spool_writer *w, const struct dsn *d, const struct dsn_recipient *r)
+static void write_words(struct report *r)
 {
-    const uint8_t *e = r->status->enhanced;
-    enum rc rc = put(w, "%s", "");
-    if (rc == RC_OK && r->to->orcpt[0])
-        rc = put(w, "Original-Recipient: %s", r->to->orcpt);
-    if (rc == RC_OK)
-        rc = put(w, "Final-Recipient: %s; %s", d->envelope->utf8 ? "utf-8" : "rfc822", r->to->address);
-    if (rc == RC_OK)
-        rc = put(w, "Action: %s", d->action == DSN_FAILED ? "failed" : "relayed");
-    if (rc == RC_OK)
-        rc = e[0] ? put(w, "Status: %u.%u.%u", e[0], e[1], e[2])
-                  : put(w, "Status: %s", d->action == DSN_FAILED ? "5.0.0" : "2.0.0");
-    if (rc == RC_OK && d->remote_host[0])
-        rc = put(w, "Remote-MTA: dns; %s", d->remote_host);
-    if (rc == RC_OK && r->status->code)
-        rc = put(w, "Diagnostic-Code: smtp; %u %s", r->status->code, r->status->text);
-    return rc;
-}
-
-static enum rc write_fields(struct spool_writer *w, const struct dsn *d)
-{
-    char memory[48];
-    struct strbuf date = STRBUF(memory);
-    enum rc rc = put(w, "--=_%08X\r\nContent-Type: message/%sdelivery-status\r\n", (unsigned)w->id,
-                     d->envelope->utf8 ? "global-" : "");
-    if (rc == RC_OK)
-        rc = put(w, "Reporting-MTA: dns; %s", d->host_name);
-    if (rc == RC_OK && d->envelope->envid[0])
-        rc = put(w, "Original-Envelope-Id: %s", d->envelope->envid);
-    if (rc == RC_OK && d->envelope->received) {
-        rfc5322_date_format(&date, d->envelope->received);
-        rc = put(w, "Arrival-Date: %s", memory);
+    const struct dsn *d = r->d;
+    put_boundary(r, "");
+    put(r, "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: %s\r\n", d->envelope->utf8 ? "8bit" : "7bit");
+    put(r, "This is the mail gateway %s.\r\n\r\n%s", d->host_name, kinds[d->action].words);
+    for (unsigned i = 0; i < d->count; i++) {
+        put(r, "\r\n  <%s>\r\n    %s", d->recipient[i].to->address, d->recipient[i].status->text);
+        const char *words = d->action == DSN_RELAYED ? "" : advice(d->recipient[i].status->enhanced);
+        if (words[0])
+            put(r, "    %s", words);
     }
-    for (unsigned i = 0; i < d->count && rc == RC_OK; i++)
-        rc = write_recipient_fields(w, d, &d->recipient[i]);
-    return rc == RC_OK ? put(w, "%s", "") : rc;
+    if (d->action == DSN_DELAYED) {
+        put_date(r, "\r\nYou need not send it again. It is tried until", d->until);
+    } else if (d->action == DSN_FAILED) {
+        put(r, "\r\nNothing further will be tried.");
+    }
+    put(r, "\r\n%s of your mail follows.\r\n", r->full ? "The whole" : "The header");
+}
+
+/* What attempt.c's texts hold: "HOST: at STEP the server said: REPLY". */
+static void put_reply(struct report *r, const char *text)
+{
+    const char *at = strstr(text, ": at "), *said = strstr(text, " the server said: ");
+    const char *host = at;
+    if (!at || !said || said < at)
+        return;
+    while (host > text && host[-1] != ' ')
+        host--;
+    put(r, "Remote-MTA: dns; %.*s", (int)(at - host), host);
+    put(r, "Diagnostic-Code: smtp; %s", said + sizeof " the server said: " - 1);
+}
+
+static void write_recipient_fields(struct report *r, const struct dsn_recipient *to)
+{
+    const uint8_t *e = to->status->enhanced;
+    put(r, "%s", "");
+    put_decoded(r, "Original-Recipient", to->to->orcpt);
+    put(r, "Final-Recipient: %s; %s", r->d->envelope->utf8 ? "utf-8" : "rfc822", to->to->address);
+    put(r, "Action: %s\r\nStatus: %u.%u.%u", kinds[r->d->action].action, kinds[r->d->action].class, e[1], e[2]);
+    put_reply(r, to->status->text);
+    put_date(r, "Last-Attempt-Date", r->d->now);
+    if (r->d->action == DSN_DELAYED)
+        put_date(r, "Will-Retry-Until", r->d->until);
+}
+
+static void write_fields(struct report *r)
+{
+    const struct dsn *d = r->d;
+    put_boundary(r, "");
+    put(r, "Content-Type: message/%sdelivery-status\r\n", d->envelope->utf8 ? "global-" : "");
+    put(r, "Reporting-MTA: dns; %s", d->host_name);
+    put_decoded(r, "Original-Envelope-Id", d->envelope->envid);
+    put_date(r, "Arrival-Date", d->envelope->received);
+    for (unsigned i = 0; i < d->count; i++)
+        write_recipient_fields(r, &d->recipient[i]);
+    put(r, "%s", "");
 }
 
 /* Length of the header in buf, its last line end included, or len when the empty line is not in it. *state: matched bytes of CRLFCRLF. */
@@ -150,51 +215,71 @@ static size_t header_part(const char *buf, size_t len, unsigned *state)
     return len;
 }
 
-static enum rc copy_original(struct spool_writer *w, const struct dsn *d, bool full)
+static void hide_8bit(char *buf, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)buf[i] >= 0x80)
+            buf[i] = '?';
+}
+
+static enum rc copy_original(struct report *r)
 {
     char buf[512];
-    struct spool_reader r;
+    struct spool_reader body;
     size_t got = 0, copied = 0;
     unsigned state = 0;
-    enum rc rc = spool_body_open(&r, d->id);
-    while (rc == RC_OK && state < 4 && copied < (full ? FULL_MAX_BYTES : HEADER_MAX_BYTES)) {
-        rc = spool_body_read(&r, buf, sizeof buf, &got);
+    enum rc rc = spool_body_open(&body, r->d->id);
+    while (rc == RC_OK && state < 4 && copied < (r->full ? FULL_MAX_BYTES : HEADER_MAX_BYTES)) {
+        rc = spool_body_read(&body, buf, sizeof buf, &got);
         if (rc != RC_OK || !got)
             break;
-        size_t take = full ? got : header_part(buf, got, &state);
-        rc = spool_write(w, span_bytes(buf, take));
+        size_t take = r->full ? got : header_part(buf, got, &state);
+        if (!r->full && !r->d->envelope->utf8)
+            hide_8bit(buf, take); /* raw 8-bit text in a header has no meaning, and must not keep the report from its way */
+        rc = spool_write(&r->w, span_bytes(buf, take));
         copied += take;
     }
     return rc == RC_CORRUPT || rc == RC_NOT_FOUND ? RC_OK : rc; /* the report goes also without what cannot be read any more */
 }
 
-static enum rc write_original(struct spool_writer *w, const struct dsn *d)
+static void write_original(struct report *r)
+{
+    static const char *const types[2][2] = { { "text/rfc822-headers", "message/rfc822" },
+                                             { "message/global-headers", "message/global" } };
+    bool utf8 = r->d->envelope->utf8;
+    put_boundary(r, "");
+    put(r, "Content-Type: %s\r\nContent-Transfer-Encoding: %s\r\n", types[utf8][r->full],
+        utf8 || (r->full && r->d->envelope->body_8bit) ? "8bit" : "7bit");
+    if (r->rc == RC_OK)
+        r->rc = copy_original(r);
+    put(r, "%s", "");
+    put_boundary(r, "--");
+}
+
+static bool goes_back_whole(const struct dsn *d)
 {
     struct spool_entry entry;
-    bool full = d->envelope->ret == 'F' && d->action == DSN_FAILED && spool_lookup(d->id, &entry) &&
-                entry.size_bytes <= FULL_MAX_BYTES;
-    enum rc rc = put(w, "--=_%08X\r\nContent-Type: %s\r\n", (unsigned)w->id, full ? "message/rfc822" : "text/rfc822-headers");
-    if (rc == RC_OK)
-        rc = copy_original(w, d, full);
-    return rc == RC_OK ? put(w, "\r\n--=_%08X--", (unsigned)w->id) : rc;
+    return d->envelope->ret == 'F' && d->action == DSN_FAILED && spool_lookup(d->id, &entry) && entry.size_bytes <= FULL_MAX_BYTES;
 }
 
 enum rc dsn_write(const struct dsn *d, uint32_t *id)
 {
-    struct spool_writer w;
-    memset(&w, 0, sizeof w);
-    enum rc rc = open_report(&w, d);
-    if (rc == RC_OK)
-        rc = write_head(&w, d);
-    if (rc == RC_OK)
-        rc = write_words(&w, d);
-    if (rc == RC_OK)
-        rc = write_fields(&w, d);
-    if (rc == RC_OK)
-        rc = write_original(&w, d);
-    if (rc == RC_OK)
-        return spool_commit(&w, id);
-    if (w.open)
-        spool_abort(&w);
-    return rc;
+    struct report report, *r = &report;
+    memset(r, 0, sizeof *r);
+    r->d = d;
+    r->full = goes_back_whole(d);
+    r->mark[0] = random_u32();
+    r->mark[1] = random_u32();
+    r->rc = open_report(r);
+    if (r->rc == RC_OK) {
+        write_head(r);
+        write_words(r);
+        write_fields(r);
+        write_original(r);
+    }
+    if (r->rc == RC_OK)
+        return spool_commit(&r->w, id);
+    if (r->w.open)
+        spool_abort(&r->w);
+    return r->rc;
 }

@@ -17,6 +17,7 @@ class FakeMx:
     cut: step at which the connection is cut ("MAIL", "RCPT", "DATA", "BODY", "END", ...; "ANSWER": it has the mail, and says nothing)
     tls: ssl.TLSVersion to allow at most
     implicit: TLS from the first byte, as on port 465
+    hang_up_after: so many mails in one session, then it ends without a word (set it later)
     login: (user, password) that AUTH wants; mechanisms go into extensions ("AUTH PLAIN LOGIN"). What was shown stands in .logins."""
 
     def __init__(self, ip, host, cert=None, starttls="offer", replies=None, cut=None, tls=None, port=25, extensions=(), delay=0,
@@ -25,6 +26,7 @@ class FakeMx:
         self.replies = {k: list(v) if isinstance(v, list) else v for k, v in (replies or {}).items()}
         self.extensions = list(extensions)
         self.implicit, self.login, self.logins = implicit, login, []
+        self.hang_up_after = None
         self.mails, self.commands, self.sessions, self.plain_mails, self.tls_mails, self.unanswered = [], [], 0, 0, 0, 0
         self.context = None
         if cert:
@@ -96,7 +98,7 @@ class FakeMx:
         conn.sendall(b"235 2.7.0 welcome\r\n" if shown == self.login else b"535 5.7.8 wrong user name or password\r\n")
 
     def _dialogue(self, conn):
-        secure, buf = self.implicit, b""
+        secure, buf, done = self.implicit, b"", 0
         time.sleep(self.delay)
         if self.implicit:
             conn = self.context.wrap_socket(conn, server_side=True)
@@ -160,6 +162,9 @@ class FakeMx:
                     self.mails.append(mail)
                     self.tls_mails += secure
                     self.plain_mails += not secure
+                    mail, done = {}, done + 1
+                    if done == self.hang_up_after:
+                        return
                 if mute:
                     self.unanswered += 1
                     return

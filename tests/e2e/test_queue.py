@@ -1,0 +1,121 @@
+"""The queue's ways: one session for many mails, a dead mail server passed over."""
+
+import itertools
+import time
+
+import pytest
+
+from lab import client, net, pki
+from lab.fakemx import FakeMx
+
+pytestmark = pytest.mark.boards("posix")
+_addresses = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def box(make_box, board, office):
+    box = make_box(board=board, settings={"net.address": f"{net.PREFIX}.0.46/16", "mail.sessions_per_hop": "1"})
+    yield box
+    assert "Sanitizer" not in box.errors()
+    box.stop()
+
+
+@pytest.fixture
+def server(names):
+    servers = []
+
+    def make(*domains, host=None, **kw):
+        host = host or f"mx.{domains[0]}"
+        mx = FakeMx(f"{net.PREFIX}.8.{next(_addresses)}", host, cert=pki.good_ca().issue(host), **kw)
+        for domain in domains:
+            names.mail_domain(domain, host, mx.ip)
+        servers.append(mx)
+        return mx
+
+    yield make
+    for s in servers:
+        s.stop()
+
+
+def send(box, domain, name="bob", **kw):
+    return client.send(box, "anna@office.example", f"{name}@{domain}", client.mail(f"to-{name}"), source=net.OFFICE, tls=False, **kw).split()[-1]
+
+
+def subjects(mx):
+    return sorted(m["body"].split(b"Subject: ")[1].split(b"\r\n")[0].decode() for m in mx.mails)
+
+
+def send_held_back(box, mx, domains, count):
+    """count mails that wait together, and then go."""
+    mx.replies["greeting"] = "450 4.3.2 not yet"
+    ids = [send(box, domains[n % len(domains)], f"n{n}") for n in range(count)]
+    box.wait_log(rf"backs-off domain={domains[0]}")
+    mx.replies.pop("greeting")
+    mx.sessions = 0
+    box.console("queue retry")
+    return ids
+
+
+def test_one_session_for_the_mails_of_one_host(box, server):
+    mx = server("many.example")
+    send_held_back(box, mx, ["many.example"], 20)
+    mx.wait_for(20)
+    assert subjects(mx) == sorted(f"to-n{n}" for n in range(20)), "each once"
+    assert mx.sessions == 1 and mx.tls_mails == 20
+
+
+def test_a_session_has_an_end(box, server):
+    mx = server("endless.example")
+    send_held_back(box, mx, ["endless.example"], 60)
+    mx.wait_for(60)
+    assert mx.sessions == 2, "50 mails, and 10"
+
+
+def test_a_dead_host_of_two_domains_is_asked_for_one(box, server):
+    """And when it is back the mail of both goes, the verdict made for each."""
+    mx = server("one.shared.example", "two.shared.example")
+    send_held_back(box, mx, ["one.shared.example", "one.shared.example", "two.shared.example"], 3)
+    log = box.log(400)
+    assert "backs-off domain=two.shared.example" in log or "delivered" in log
+    mx.wait_for(3)
+    assert len(mx.mails) == 3
+
+
+@pytest.mark.parametrize("how", ["421", "cut", "after RCPT"])
+def test_a_session_that_ends_between_two_mails_costs_nothing(box, server, how):
+    domain = f"ends-{how.split()[0]}.example"
+    mx = server(domain)
+    mx.replies["MAIL"] = ["250 2.1.0 ok", "421 4.3.2 enough for today"] if how == "421" else "250 2.1.0 ok"
+    if how == "after RCPT":
+        mx.replies["RCPT"] = ["250 2.1.5 ok", "421 4.7.0 too many"]
+    if how == "cut":
+        mx.hang_up_after = 1
+    ids = send_held_back(box, mx, [domain], 4)
+    mx.wait_for(4)
+    assert subjects(mx) == [f"to-n{n}" for n in range(4)], "each once"
+    assert mx.sessions == (4 if how == "cut" else 2)
+    for ident in ids:
+        box.wait_log(rf"delivered id={ident}")
+    assert box.log(400).count(f"backs-off domain={domain}") == 1, "that of the beginning"
+
+
+def test_a_refused_mail_leaves_the_session_clean(box, server):
+    mx = server("picky.example")
+    mx.replies["RCPT"] = ["250 2.1.5 ok", "450 4.2.1 not him now", "250 2.1.5 ok"]
+    send_held_back(box, mx, ["picky.example"], 3)
+    mx.wait_for(2)
+    assert mx.sessions == 1
+    assert mx.commands.count("RSET") == 1
+    assert [len(m["to"]) for m in mx.mails] == [1, 1]
+
+
+def test_a_dead_mail_server_is_passed_over_while_another_is_there(box, names, server):
+    mx = server("half.example")
+    net.address(f"{net.PREFIX}.8.200")
+    names.host("dead.half.example", f"{net.PREFIX}.8.200")
+    names.add("half.example. MX 5 dead.half.example.")
+    for n in range(5):
+        send(box, "half.example", f"n{n}")
+        mx.wait_for(n + 1)
+    tried = [line for line in box.log(400).splitlines() if "no-connection" in line and "mx=dead.half.example" in line]
+    assert len(tried) == 2, "asked twice, then passed over"
