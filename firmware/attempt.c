@@ -19,6 +19,7 @@
 #define NAME_SHOWN 100
 #define SESSION_MAILS 50 /* in one session, and how long it may take to begin the last one: others want a turn */
 #define SESSION_MS 60000
+#define SESSION_IDLE_MS 1000 /* it waits so long for another mail */
 
 enum try_result { TRY_DONE /* recipients have their status */, TRY_NEXT, TRY_PLAINTEXT, TRY_CANCELLED };
 
@@ -310,6 +311,7 @@ static void keep_session(struct delivery_slot *s, const struct next_hop_host *ho
         host_hash(s, host, s->session.host);
     }
     s->session.up = true;
+    s->session.idle_end = deadline_in_ms(SESSION_IDLE_MS);
     if (!good || told || ++s->session.mails == SESSION_MAILS || deadline_passed(s->session.end) ||
         (tls != TLS_UP && tls != TLS_NOT_OFFERED))
         attempt_end(s);

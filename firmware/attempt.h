@@ -58,7 +58,7 @@ struct delivery_slot {
         uint16_t hop; /* delivery.c's */
         enum verdict_tls_result tls;
         uint8_t host[SHA256_BYTES]; /* whose it is: of name, port and kind of next hop */
-        struct deadline end;
+        struct deadline end, idle_end;
     } session;                                       /* kept after a transaction, for a next mail to the same host */
     struct smtp_recipient wire[PLAN_DELIVERY_BATCH]; /* those of the batch that are open, while a session runs */
     struct delivery_status status[PLAN_DELIVERY_BATCH];

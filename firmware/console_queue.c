@@ -2,6 +2,7 @@
 #include "firmware/console_commands.h"
 #include "firmware/delivery.h"
 #include "firmware/json_out.h"
+#include "firmware/settings.h"
 #include "firmware/spool.h"
 #include "hal/base/datetime.h"
 #include "hal/base/log.h"
@@ -59,9 +60,9 @@ static bool first_waiting(const struct spool_entry *e)
     return false;
 }
 
-static const char *entry_state(const struct spool_entry *e)
+static const char *entry_state(const struct spool_entry *e, bool held)
 {
-    return e->damaged ? "damaged" : e->held ? "held" : e->busy ? "sending" : "waiting";
+    return e->damaged ? "damaged" : held ? "held" : e->busy ? "sending" : "waiting";
 }
 
 /* When it is tried next: its own time, or that of its servers. */
@@ -78,6 +79,7 @@ static void show_entry(const struct spool_entry *e, bool json)
     const char *reason = !known                                          ? ""
                          : recipient->text[0] || next_try <= e->next_try ? recipient->text
                                                                          : "its mail servers did not answer";
+    bool held = e->held || (known && delivery_held(span_of(recipient->domain)));
     char memory[64];
     struct strbuf next = STRBUF(memory);
     if (json) {
@@ -86,7 +88,7 @@ static void show_entry(const struct spool_entry *e, bool json)
         strbuf_printf(&id_text, "%08X", (unsigned)e->id);
         json_object(NULL);
         json_text("id", id);
-        json_text("state", entry_state(e));
+        json_text("state", entry_state(e, held));
         json_number("bytes", e->size_bytes);
         json_number("recipients", e->recipients);
         json_number("waiting", e->waiting);
@@ -99,8 +101,8 @@ static void show_entry(const struct spool_entry *e, bool json)
         return;
     }
     add_when(&next, next_try, delivery_now());
-    say("%08X %-8s %6u KB  %u/%u to %s  next %s", (unsigned)e->id, entry_state(e), (unsigned)((e->size_bytes + 1023) / 1024),
-        e->waiting, e->recipients, known ? recipient->domain : "?", e->held || e->damaged ? "never" : memory);
+    say("%08X %-8s %6u KB  %u/%u to %s  next %s", (unsigned)e->id, entry_state(e, held), (unsigned)((e->size_bytes + 1023) / 1024),
+        e->waiting, e->recipients, known ? recipient->domain : "?", held || e->damaged ? "never" : memory);
     if (reason[0])
         say("    %s", reason);
 }
@@ -170,7 +172,7 @@ static void show_text(const struct spool_entry *e)
     add_when(&next_text, e->next_try, delivery_now());
     ip_format(&peer_text, &envelope->peer.addr);
     strbuf_add_printable(&sender_text, span_of(envelope->sender), SPOOL_ADDRESS_MAX);
-    say("%08X from <%s>, %u bytes, %s", (unsigned)e->id, sender, (unsigned)e->size_bytes, entry_state(e));
+    say("%08X from <%s>, %u bytes, %s", (unsigned)e->id, sender, (unsigned)e->size_bytes, entry_state(e, e->held));
     say("  received %s from %s (%s)", e->received ? received : "at an unknown time", envelope->helo, peer);
     say("  %u attempt%s, next %s", e->attempts, e->attempts == 1 ? "" : "s", e->held ? "never: held until released" : next);
     for (unsigned i = 0; i < e->recipients; i++) {
@@ -182,6 +184,9 @@ static void show_text(const struct spool_entry *e)
             strbuf_puts(&d, recipient->domain);
         }
     }
+    const char *held = domain[0] ? delivery_held(span_of(domain)) : NULL;
+    if (held)
+        say("  mail for %s is held: %s", domain, held);
     if (domain[0])
         show_policy_of(domain);
 }
@@ -195,7 +200,7 @@ static void show_json(const struct spool_entry *e)
     json_text("id", id);
     json_text("sender", envelope->sender);
     json_text("helo", envelope->helo);
-    json_text("state", entry_state(e));
+    json_text("state", entry_state(e, e->held));
     json_number("bytes", e->size_bytes);
     json_number("attempts", e->attempts);
     json_time("received", e->received);
@@ -245,6 +250,7 @@ static void retry(const struct command_line *c)
             last = e;
         for (e.id = 0; rc == RC_OK && spool_next(e.id, &e) && e.id <= last.id; n++)
             rc = make_due(&e);
+        spool_outside_is_due();
     }
     event_signal(&spool_changed);
     if (rc != RC_OK)
@@ -288,16 +294,37 @@ static bool waits_for(const struct spool_entry *e, struct span domain)
     return false;
 }
 
-static bool set_held(const struct spool_entry *e, bool held, unsigned *n)
+/* Released is also due. False after an error line. */
+static bool set_held(const struct spool_entry *e, bool held)
 {
     enum rc rc = e->held == held ? RC_OK : spool_hold(e->id, held);
+    if (rc == RC_OK && !held)
+        rc = make_due(e);
     if (rc != RC_OK)
         say_error("the flash refused it (%s)", rc_name(rc));
-    *n += rc == RC_OK && e->held != held;
     return rc == RC_OK;
 }
 
-/* Holds or releases the one mail that an id names, or every queued mail with a waiting recipient in the domain. */
+/* A domain's hold is a setting: it stands for what comes later, too, and for what is not in the window. */
+static bool hold_domain(struct span domain, bool held)
+{
+    char key[SETTING_KEY_MAX + 1], words[120], value[64] = "";
+    struct strbuf k = STRBUF(key), why = STRBUF(words), v = STRBUF(value);
+    strbuf_puts(&k, "mail.hold.");
+    strbuf_add(&k, domain);
+    if (held) {
+        strbuf_puts(&v, "by 'queue hold' ");
+        rfc3339_format(&v, delivery_now());
+    }
+    if (held == (delivery_held(domain) != NULL))
+        return true;
+    enum rc rc = k.overflow ? RC_TOO_LONG : settings_change(strbuf_span(&k), strbuf_span(&v), &why);
+    if (rc != RC_OK)
+        say_error("the hold could not be kept: %s (%s)", words, rc_name(rc));
+    return rc == RC_OK;
+}
+
+/* Holds or releases the one mail that an id names, or all that waits for the domain and what will come for it. */
 static void hold(const struct command_line *c, bool held)
 {
     char memory[DOMAIN_TEXT_MAX];
@@ -305,20 +332,34 @@ static void hold(const struct command_line *c, bool held)
     struct spool_entry e = { .id = 0 };
     unsigned n = 0;
     uint32_t id;
+    bool one = c->count > 2 && parse_id(c->word[2], &id);
     if (c->count < 3 || domain_canonical(c->word[2], &domain) != RC_OK) {
         say_usage(c->command);
         return;
     }
-    if (parse_id(c->word[2], &id)) {
-        if (!named_entry(c, 2, &e) || !set_held(&e, held, &n))
+    if (one) {
+        n = named_entry(c, 2, &e) && e.held != held;
+        if (!e.id || !set_held(&e, held))
             return;
     } else {
-        while (spool_next(e.id, &e))
-            if (e.held != held && waits_for(&e, strbuf_span(&domain)) && !set_held(&e, held, &n))
+        if (!hold_domain(strbuf_span(&domain), held))
+            return;
+        while (spool_next(e.id, &e)) {
+            if (!waits_for(&e, strbuf_span(&domain)))
+                continue;
+            n++;
+            if (!held && !set_held(&e, false))
                 return;
+        }
+        if (!held)
+            spool_outside_is_due();
     }
     event_signal(&spool_changed);
-    say("%u mail%s %s", n, n == 1 ? "" : "s", held ? "held until you release them" : "released");
+    if (held)
+        say("%u mail%s held until you release them%s%s", n, n == 1 ? "" : "s", one ? "" : ", with all that comes for ",
+            one ? "" : memory);
+    else
+        say("%u mail%s released", n, n == 1 ? "" : "s");
 }
 
 void command_queue(const struct command_line *c)

@@ -22,7 +22,6 @@
 #define CLOCK_SLACK_S 60
 #define CROWDED_WAIT_S 30
 #define LENT_LOOK_MS 1000
-#define LINGER_MS 1000 /* a session waits so long for another mail */
 #define LOOK_MAILS 8
 
 static struct delivery_slot slots[PLAN_DELIVERY_SESSIONS];
@@ -137,6 +136,11 @@ int64_t delivery_not_before(struct span domain)
     struct strbuf name = STRBUF(memory);
     strbuf_add(&name, domain);
     return hop_health_not_before(&health, hop_of(memory));
+}
+
+const char *delivery_held(struct span domain)
+{
+    return settings_get_member("mail.hold.", domain);
 }
 
 void delivery_try_all_now(void)
@@ -293,6 +297,15 @@ static enum rc put_off(struct delivery_slot *s, uint16_t hop)
     return spool_defer(s->entry.id, next, attempts);
 }
 
+/* All that waits of it is for domains that are held: it grows no older by that, and is looked at again now and then. */
+static enum rc keep_held(struct delivery_slot *s)
+{
+    const struct retry_rules rules = retry_rules();
+    log_event(LOG_DELIVERY, "waits", "id=%08X recipients=%u attempts=%u next_s=%u why=held", (unsigned)s->entry.id,
+              s->entry.waiting, s->entry.attempts, (unsigned)rules.longest_s);
+    return spool_defer(s->entry.id, delivery_now() + rules.longest_s, s->entry.attempts);
+}
+
 /* Not tried any more: what was said last stands. */
 static void keep_last_results(struct delivery_slot *s)
 {
@@ -445,11 +458,15 @@ static enum rc deliver(struct delivery_slot *s)
 {
     uint8_t done[(SPOOL_RECIPIENTS_MAX + 7) / 8] = { 0 };
     copy_text(s->host_name, sizeof s->host_name, settings_get("host.name")[0] ? settings_get("host.name") : "postern.invalid");
-    bool tried = s->entry.waiting == 0;
+    bool tried = s->entry.waiting == 0, held = false;
     uint16_t blocked = 0;
     enum rc rc = spool_read_envelope(s->entry.id, &s->envelope);
     while (rc == RC_OK && (rc = next_batch(s, done)) == RC_OK) {
         uint16_t hop = hop_of(s->domain);
+        if (delivery_held(span_of(s->domain))) {
+            held = true;
+            continue;
+        }
         rc = s->session.hop == hop || has_session(hop) ? try_hop(s, hop) : RC_BUSY;
         if (rc == RC_BUSY && !too_old(&s->entry) && !any_warning_due(s)) {
             rc = RC_OK;
@@ -466,7 +483,9 @@ static enum rc deliver(struct delivery_slot *s)
         give_up_old(s);
         rc = write_outcomes(s);
     }
-    return rc != RC_NOT_FOUND ? rc : tried || !blocked ? finish(s) : put_off(s, blocked);
+    if (rc != RC_NOT_FOUND)
+        return rc;
+    return tried || !(blocked || held) ? finish(s) : blocked ? put_off(s, blocked) : keep_held(s);
 }
 
 /* At boot and when the clock was set back: a mail put off by a clock that ran ahead is due now, not in that far future. */
@@ -521,10 +540,9 @@ static enum rc take_next(struct delivery_slot *s)
         return RC_OK;
     int64_t due = spool_next_due(), now = delivery_now();
     uint64_t wait_ms = due <= now ? 1000 : due - now > IDLE_CHECK_MS / 1000 ? IDLE_CHECK_MS : (uint64_t)(due - now) * 1000;
-    if (s->session.up && wait_ms > LINGER_MS)
-        wait_ms = LINGER_MS;
-    enum rc rc = task_wait(&spool_changed, deadline_in_ms(wait_ms));
-    if (rc == RC_TIMEOUT || deadline_passed(s->session.end))
+    struct deadline d = deadline_in_ms(wait_ms), idle_end = deadline_earlier(s->session.end, s->session.idle_end);
+    enum rc rc = task_wait(&spool_changed, s->session.up ? deadline_earlier(d, idle_end) : d);
+    if (s->session.up && deadline_passed(idle_end))
         end_session(s);
     return rc == RC_CANCELLED ? rc : RC_TIMEOUT;
 }

@@ -333,6 +333,36 @@ static bool staged_fits(void)
     return need <= POOL_BYTES;
 }
 
+static void tell_listeners(void)
+{
+    for (unsigned i = 0; i < listener_count; i++)
+        listeners[i]();
+}
+
+enum rc settings_change(struct span typed, struct span value, struct strbuf *why)
+{
+    char key_memory[SETTING_KEY_MAX + 1], log_memory[SETTING_KEY_MAX + sizeof LOG_PREFIX];
+    struct strbuf key = STRBUF(key_memory), log_key = STRBUF(log_memory), out = STRBUF(checked);
+    const struct setting_def *d = canonical_key(typed, &key, why);
+    enum rc rc = d ? RC_OK : RC_NOT_FOUND;
+    if (rc == RC_OK && value.len)
+        rc = setting_value_check(d, value, &out, why);
+    if (rc == RC_OK && !pool_fits(&committed, strbuf_span(&key), strbuf_span(&out)))
+        rc = RC_FULL;
+    if (rc != RC_OK)
+        return rc;
+    strbuf_printf(&log_key, LOG_PREFIX "%s", key_memory);
+    rc = value.len ? settings_log_put(strbuf_span(&log_key), strbuf_span(&out)) : settings_log_delete(strbuf_span(&log_key));
+    if (rc != RC_OK)
+        return rc;
+    pool_remove(&committed, strbuf_span(&key));
+    if (value.len && !pool_put(&committed, strbuf_span(&key), strbuf_span(&out)))
+        log_event_at(LOG_ALERT, LOG_SETTINGS, "pool-full", "key=%s", key_memory); /* pool_fits has said that this cannot be */
+    log_event(LOG_SETTINGS, "change", "key=%s", key_memory);
+    tell_listeners();
+    return RC_OK;
+}
+
 enum rc settings_commit(struct strbuf *why)
 {
     strbuf_clear(why);
@@ -352,8 +382,7 @@ enum rc settings_commit(struct strbuf *why)
     }
     log_event(LOG_SETTINGS, "commit", "changes=%u", settings_staged());
     staged.len = 0;
-    for (unsigned i = 0; i < listener_count; i++)
-        listeners[i]();
+    tell_listeners();
     return RC_OK;
 }
 

@@ -64,6 +64,8 @@ enum rc settings_stage_unset(struct span key, struct strbuf *why) MUST_CHECK;
 unsigned settings_staged(void);                         /* number of staged changes */
 enum rc settings_commit(struct strbuf *why) MUST_CHECK; /* durable, then listeners are told. Yields. */
 void settings_discard(void);
+/* One change at once, durable, with the listeners told, whatever is staged; value empty: unset. Errors as above. Yields. */
+enum rc settings_change(struct span key, struct span value, struct strbuf *why) MUST_CHECK;
 
 /* Told after each commit. Up to 16 listeners. */
 void settings_on_change(void (*fn)(void));

@@ -105,6 +105,8 @@ bool spool_take_due(int64_t now, struct spool_entry *out);
 bool spool_take_due_if(int64_t now, bool (*fit)(const struct spool_entry *e), struct spool_entry *out);
 void spool_note_hop(uint32_t id, uint16_t hop); /* where it waits to go, for fit */
 void spool_hop_is_back(uint16_t hop); /* what was noted to wait for it and is in the window is due now, until the next boot */
+/* All that waits outside the window and is neither held nor damaged is due now, until the next boot; what is inside has spool_defer. */
+void spool_outside_is_due(void);
 /* Three quarters of the window are taken: what can't be tried now had better be deferred, so that others come in. */
 bool spool_is_crowded(void);
 void spool_release(uint32_t id);   /* no longer busy */

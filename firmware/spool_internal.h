@@ -90,6 +90,7 @@ struct spool {
     uint32_t fetch_id; /* wanted in the window; 0: none */
     struct event fetched;
     bool outside_grew;     /* a message was left outside the window since the refill began */
+    uint32_t due_stamp;    /* status records up to this one no longer say when */
     int64_t overflow_due;  /* earliest next_try of a message that is not in the window */
     uint32_t stuck_id[16]; /* settled, but their records would not be zeroed */
     unsigned stuck;

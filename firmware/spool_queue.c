@@ -115,6 +115,15 @@ void spool_hop_is_back(uint16_t hop)
     event_signal(&spool_changed);
 }
 
+void spool_outside_is_due(void)
+{
+    if (spool.messages <= window_count())
+        return;
+    spool.due_stamp = spool.stamp;
+    spool.overflow_due = 0;
+    event_signal(&spool_changed);
+}
+
 bool spool_is_crowded(void)
 {
     return window_count() > SPOOL_WINDOW_ENTRIES * 3 / 4;

@@ -111,7 +111,7 @@ void window_apply(struct window_entry *w, const struct log_record *r, const stru
     w->status = r->place;
     w->e.waiting = s->waiting < w->e.recipients ? s->waiting : w->e.recipients;
     w->e.attempts = s->attempts;
-    w->e.next_try = s->next_try;
+    w->e.next_try = r->h.stamp <= spool.due_stamp ? 0 : s->next_try;
     w->e.held = s->held;
     w->e.damaged = s->damaged;
 }

@@ -268,9 +268,10 @@ def test_the_queue_can_be_looked_at_held_and_dropped(box, names, remote_ip):
     assert "<bob@listed.example> waiting" in text and "policy for listed.example" in text
     shown = box.json(f"queue show {ident.lower()}")
     assert shown["id"] == ident and [r["address"] for r in shown["recipients"]] == ["bob@listed.example", "eve@listed.example"]
-    assert box.console("queue hold listed.example") == "1 mail held until you release them"
+    assert box.console("queue hold listed.example") == "1 mail held until you release them, with all that comes for listed.example"
     assert box.json("queue")["queue"][0]["state"] == "held"
     assert box.console("queue release listed.example") == "1 mail released"
+    box.wait_log(rf"waits id={ident} recipients=2 attempts=2")
     assert ident in box.console(f"trace {ident}")
     assert "1 mail" in box.console("status")
 

@@ -119,3 +119,28 @@ def test_a_dead_mail_server_is_passed_over_while_another_is_there(box, names, se
         mx.wait_for(n + 1)
     tried = [line for line in box.log(400).splitlines() if "no-connection" in line and "mx=dead.half.example" in line]
     assert len(tried) == 2, "asked twice, then passed over"
+
+
+def test_a_held_domain_keeps_what_comes_later_through_a_restart(box, office, server):
+    mx, other = server("kept.example"), server("free.example")
+    box.console("set mail.life_days 3")
+    assert box.console("queue hold kept.example") == "0 mails held until you release them, with all that comes for kept.example"
+    first = send(box, "kept.example", "n0")
+    both = client.send(box, "anna@office.example", ["n1@kept.example", "n1@free.example"], client.mail("to-n1"), source=net.OFFICE, tls=False).split()[-1]
+    other.wait_for()
+    box.wait_log(rf"waits id={first} .* why=held")
+    box.wait_log(rf"waits id={both}")
+    box.restart()
+    assert "by 'queue hold'" in box.console("show mail.hold") and "mail.life_days 5" in box.console("show mail.life_days"), "not what was staged"
+    later = send(box, "kept.example", "n2")
+    box.wait_log(rf"waits id={later} .* why=held")
+    assert {q["id"]: q["state"] for q in box.json("queue")["queue"] if q["domain"] == "kept.example"} == {i: "held" for i in (first, both, later)}
+    assert "mail for kept.example is held" in box.console(f"queue show {later}")
+    box.console("queue retry")
+    time.sleep(0.5)
+    assert mx.sessions == 0
+    assert box.console("queue release kept.example") == "3 mails released"
+    mx.wait_for(3)
+    assert subjects(mx) == ["to-n0", "to-n1", "to-n2"] and len(other.mails) == 1
+    assert "kept" not in box.console("show mail.hold")
+    assert "error" in box.console("queue hold [10.77.0.1]")

@@ -26,7 +26,7 @@ class FakeMx:
         self.replies = {k: list(v) if isinstance(v, list) else v for k, v in (replies or {}).items()}
         self.extensions = list(extensions)
         self.implicit, self.login, self.logins = implicit, login, []
-        self.hang_up_after = None
+        self.hang_up_after, self.open = None, {}
         self.mails, self.commands, self.sessions, self.plain_mails, self.tls_mails, self.unanswered = [], [], 0, 0, 0, 0
         self.context = None
         if cert:
@@ -46,6 +46,11 @@ class FakeMx:
         except OSError:
             pass
         self.listener.close()
+        for conn in list(self.open.values()):  # a session that waits for another mail
+            try:
+                conn.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     def _accept(self):
         while True:
@@ -67,13 +72,14 @@ class FakeMx:
 
     def _session(self, conn):
         conn.settimeout(60)
+        self.open[threading.get_ident()] = conn
         try:
             self._dialogue(conn)
         except (OSError, ssl.SSLError, ConnectionError, ValueError):
             pass
         finally:
             try:
-                conn.close()
+                self.open.pop(threading.get_ident()).close()
             except OSError:
                 pass
 
@@ -97,11 +103,16 @@ class FakeMx:
         self.logins.append(shown)
         conn.sendall(b"235 2.7.0 welcome\r\n" if shown == self.login else b"535 5.7.8 wrong user name or password\r\n")
 
+    def _under_tls(self, conn):
+        conn = self.context.wrap_socket(conn, server_side=True)
+        self.open[threading.get_ident()] = conn
+        return conn
+
     def _dialogue(self, conn):
         secure, buf, done = self.implicit, b"", 0
         time.sleep(self.delay)
         if self.implicit:
-            conn = self.context.wrap_socket(conn, server_side=True)
+            conn = self._under_tls(conn)
         self._reply(conn, "greeting", f"220 {self.host} ESMTP")
         mail = {}
         while True:
@@ -123,7 +134,7 @@ class FakeMx:
                 conn.sendall(b"220 2.0.0 go\r\n" + (b"250 2.1.0 injected\r\n250 2.1.5 injected\r\n" if self.starttls == "garbage" else b""))
                 if self.starttls == "break":
                     return
-                conn = self.context.wrap_socket(conn, server_side=True)
+                conn = self._under_tls(conn)
                 secure, buf = True, b""
             elif verb == "AUTH":
                 self._auth(conn, text.split(" ")[1:])
