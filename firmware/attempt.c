@@ -3,6 +3,7 @@
 
 #include "firmware/alerts.h"
 #include "firmware/counters.h"
+#include "firmware/delivery.h"
 #include "firmware/inside_trust.h"
 #include "firmware/list_store.h"
 #include "firmware/setting_value.h"
@@ -35,6 +36,23 @@ void attempt_known(struct verdict_domain *v, struct list_entry *entry, struct sp
     const char *exception = settings_get_member("mail.exception.", domain);
     v->exception.present = exception && setting_exception_parse(span_of(exception), &v->exception.until, &v->exception.reason);
     list_store_look_up(domain, entry, v);
+}
+
+enum next_hop_kind delivery_policy(struct span domain, struct next_hop *hop, struct verdict_domain *known, struct list_entry *entry,
+                                   struct verdict *v)
+{
+    memset(hop, 0, sizeof *hop);
+    hop->kind = next_hop_kind_of(domain);
+    hop->count = 1;
+    const char *host = hop->kind == HOP_INSIDE      ? settings_get("mail.inside")
+                       : hop->kind == HOP_SMARTHOST ? settings_get("mail.smarthost")
+                       : hop->kind == HOP_ROUTE     ? settings_get_member("mail.route.", domain)
+                                                    : "";
+    struct strbuf name = STRBUF(hop->host[0].name);
+    strbuf_puts(&name, host);
+    attempt_known(known, entry, domain, hop);
+    verdict_for_domain(v, known);
+    return hop->kind;
 }
 
 /* --- TLS --- */

@@ -168,14 +168,30 @@ struct delivery_slot *delivery_slot(unsigned i)
     return &slots[i];
 }
 
-void delivery_inside_answers(void)
+static uint16_t hop_of_inside(void)
 {
     const char *name = next_hop_kind_name(HOP_INSIDE);
-    uint16_t hop = hop_health_hash(name, strlen(name));
+    return hop_health_hash(name, strlen(name));
+}
+
+/* Not that of a domain of this name; the office's servers by their order, so that they are found without their names. */
+static uint16_t key_of_host(enum next_hop_kind kind, const char *name, unsigned n)
+{
+    uint16_t key = kind == HOP_INSIDE ? hop_of_inside() : hop_health_hash(name, strlen(name));
+    key ^= (uint16_t)(n + 1);
+    return key ? key : 1;
+}
+
+void delivery_inside_answers(void)
+{
+    uint16_t hop = hop_of_inside();
     const struct retry_rules rules = retry_rules();
     alert_clear(ALERT_INSIDE_DOWN);
     if (!hop_health_failed(&health, hop))
         return;
+    for (unsigned i = 0; i < NEXT_HOP_HOSTS_MAX; i++)
+        if (hop_health_failed(&health, key_of_host(HOP_INSIDE, "", i)))
+            hop_health_end(&health, key_of_host(HOP_INSIDE, "", i), true, &rules, delivery_now(), 0);
     hop_health_begin(&health, hop);
     hop_health_end(&health, hop, true, &rules, delivery_now(), 0);
     spool_hop_is_back(hop);
@@ -193,12 +209,6 @@ static struct retry_rules hop_rules(const struct delivery_slot *s)
 
 /* --- one batch to its next hop --- */
 
-static uint16_t key_of_host(const struct next_hop_host *host)
-{
-    uint16_t key = hop_health_hash(host->name, strlen(host->name)) ^ host->port; /* not that of a domain of this name */
-    return key ? key : 1;
-}
-
 static void note_host(const struct delivery_slot *s, uint16_t key)
 {
     const struct retry_rules rules = hop_rules(s);
@@ -212,7 +222,7 @@ static enum rc try_hosts(struct delivery_slot *s, int64_t *until)
     bool tried = false;
     *until = INT64_MAX;
     for (unsigned h = 0; h < s->hop.count; h++) {
-        uint16_t key = key_of_host(&s->hop.host[h]);
+        uint16_t key = key_of_host(s->hop.kind, s->hop.host[h].name, s->hop.kind == HOP_INSIDE ? h : s->hop.host[h].port);
         int64_t not_before = hop_health_not_before(&health, key);
         if (not_before > delivery_now()) {
             *until = not_before < *until ? not_before : *until;
@@ -582,20 +592,4 @@ void delivery_init(void)
     settings_on_change(delivery_try_all_now); /* another way, another chance */
     for (unsigned i = 0; i < PLAN_DELIVERY_SESSIONS; i++)
         task_start(&slots[i].task, "delivery", slots[i].stack, sizeof slots[i].stack, worker_main, &slots[i]);
-}
-
-enum next_hop_kind delivery_policy(struct span domain, struct next_hop *hop, struct verdict_domain *known, struct list_entry *entry,
-                                   struct verdict *v)
-{
-    memset(hop, 0, sizeof *hop);
-    hop->kind = next_hop_kind_of(domain);
-    hop->count = 1;
-    const char *host = hop->kind == HOP_INSIDE      ? settings_get("mail.inside")
-                       : hop->kind == HOP_SMARTHOST ? settings_get("mail.smarthost")
-                       : hop->kind == HOP_ROUTE     ? settings_get_member("mail.route.", domain)
-                                                    : "";
-    copy_text(hop->host[0].name, sizeof hop->host[0].name, host);
-    attempt_known(known, entry, domain, hop);
-    verdict_for_domain(v, known);
-    return hop->kind;
 }

@@ -23,6 +23,6 @@ void delivery_try_all_now(void);
 /* The office's server was reached by an inbound session: what waits for it goes now. */
 void delivery_inside_answers(void);
 struct delivery_slot *delivery_slot(unsigned i); /* below PLAN_DELIVERY_SESSIONS; for cut_through, which borrows idle ones */
-const struct slot_use *delivery_use(void); /* of the sessions' memory */
+const struct slot_use *delivery_use(void);       /* of the sessions' memory */
 
 #endif

@@ -50,6 +50,8 @@ def send_held_back(box, mx, domains, count):
     mx.replies["greeting"] = "450 4.3.2 not yet"
     ids = [send(box, domains[n % len(domains)], f"n{n}") for n in range(count)]
     box.wait_log(rf"backs-off domain={domains[0]}")
+    while any(q["state"] == "sending" for q in box.json("queue")["queue"]):
+        time.sleep(0.1)
     mx.replies.pop("greeting")
     mx.sessions = 0
     box.console("queue retry")
@@ -71,12 +73,10 @@ def test_a_session_has_an_end(box, server):
     assert mx.sessions == 2, "50 mails, and 10"
 
 
-def test_a_dead_host_of_two_domains_is_asked_for_one(box, server):
-    """And when it is back the mail of both goes, the verdict made for each."""
+def test_two_domains_of_one_host_share_its_health(box, server):
+    """When it is back the mail of both goes."""
     mx = server("one.shared.example", "two.shared.example")
     send_held_back(box, mx, ["one.shared.example", "one.shared.example", "two.shared.example"], 3)
-    log = box.log(400)
-    assert "backs-off domain=two.shared.example" in log or "delivered" in log
     mx.wait_for(3)
     assert len(mx.mails) == 3
 
