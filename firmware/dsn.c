@@ -24,8 +24,7 @@ static const struct {
     uint8_t class;
 } kinds[] = {
     [DSN_FAILED] = { "failed", "Your mail could not be delivered", "Your mail could not be delivered to:", 5 },
-    [DSN_RELAYED] = { "relayed", "Your mail was passed on",
-                      "Your mail was passed on to a server that gives no further notice, for:", 2 },
+    [DSN_RELAYED] = { "relayed", "Your mail was passed on", "It was passed on to a server that gives no further notice, for:", 2 },
     [DSN_DELAYED] = { "delayed", "Your mail is delayed", "Your mail could not be delivered yet to:", 4 },
 };
 
@@ -35,14 +34,14 @@ static const struct {
     const char *words;
 } advices[] = {
     { 1, 255, "Please check the address for typing errors." },
-    { 2, 2, "The mailbox is full: tell its owner by other means." },
+    { 2, 2, "The mailbox is full: tell its owner." },
     { 3, 4, "The mail is too big for that server: send less at a time." },
-    { 4, 7, "Its servers could not take the mail in all that time: ask the recipient by other means." },
+    { 4, 7, "Ask the recipient by other means." },
     { 7, 5,
       "That domain has promised encryption that its server did not show, so nothing was sent to it unprotected. Its postmaster has "
       "to "
       "mend that; who runs this gateway may make an exception." },
-    { 7, 255, "That server refuses the mail by rules of its own; its words say why." },
+    { 7, 255, "That server has rules of its own; its words say why." },
 };
 
 static void put(struct report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
