@@ -19,7 +19,10 @@
 static struct task check_task;
 static uint8_t check_stack[TASK_STACK_BYTES] __attribute__((aligned(16)));
 static struct task victim_task;
-static uint8_t victim_stack[2048] __attribute__((aligned(16)));
+static struct {
+    uint8_t below[4096]; /* what an overflow may spoil */
+    uint8_t stack[2048];
+} victim __attribute__((aligned(16)));
 static void (*on_main_stack)(void);
 static bool nobody_receives;            /* frames are dropped in the main loop, lest they keep the box awake */
 static volatile uintptr_t null_address; /* out of the optimizer's sight */
@@ -213,7 +216,7 @@ static void obey(struct span line)
     if (span_is(line, "panic-in-task"))
         panic();
     if (span_is(line, "overflow-task"))
-        task_start(&victim_task, "victim", victim_stack, sizeof victim_stack, overflow_task, NULL);
+        task_start(&victim_task, "victim", victim.stack, sizeof victim.stack, overflow_task, NULL);
     for (size_t i = 0; i < sizeof on_main / sizeof on_main[0]; i++)
         if (span_is(line, on_main[i].word))
             on_main_stack = on_main[i].action;
