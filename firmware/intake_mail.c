@@ -222,6 +222,8 @@ static void on_done(void *ctx, struct smtp_server *s, struct smtp_answer *a)
     else
         commit(slot, a);
     count(a->code < 400 ? COUNT_mails_in : COUNT_mails_refused);
+    for (unsigned i = 0; through && a->code < 400 && i < s->recipients; i++)
+        count(COUNT_delivered);
     slot->renewed_ms = clock_ms();
     char from[80], to[80];
     struct strbuf sender = STRBUF(from), recipient = STRBUF(to);
