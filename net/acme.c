@@ -344,10 +344,11 @@ enum rc acme_authorize(struct acme *a, const struct acme_solver *solvers, unsign
     a->step = "authorization";
     for (unsigned n = 0; n < ACME_AUTHORIZATIONS_MAX; n++) {
         enum rc rc = next_authorization(a, done, n);
-        if (rc == RC_OK)
-            rc = authorize_one(a, solvers, count);
         if (rc != RC_OK)
             return rc == RC_NOT_FOUND ? RC_OK : rc;
+        rc = authorize_one(a, solvers, count);
+        if (rc != RC_OK)
+            return rc; /* also NOT_FOUND, of a solver */
         done[n] = sum_of(acme_url(a, ACME_AUTHORIZATION));
     }
     return acme_say(a, RC_PROTOCOL, "an order with too many authorizations");

@@ -38,6 +38,7 @@ static struct {
     struct span chain;
     unsigned prepared, cleaned;
 } t;
+static enum rc prepared_rc; /* what a solver's prepare says */
 
 static void answer_now(void)
 {
@@ -112,7 +113,7 @@ static enum rc prepare(void *ctx, const struct acme_challenge *c)
     (void)ctx;
     t.prepared++;
     assert_string_equal(c->key_authorization, "tok-1.DOvxvJiAdIqVWIkFt5hDtCunXLF0BV4-JGv4f-ALSm0");
-    return RC_OK;
+    return prepared_rc;
 }
 
 static void clean(void *ctx, const struct acme_challenge *c)
@@ -551,9 +552,24 @@ static int setup(void **state)
     return random_init() == RC_OK && tls_init() == RC_OK ? 0 : -1;
 }
 
+static void what_cannot_be_prepared_is_not_asked_for(void **state)
+{
+    (void)state;
+    static const struct answer answers[] = { START, CHALLENGED, VALID };
+    static const enum rc errors[] = { RC_NOT_FOUND, RC_FULL, RC_CANCELLED };
+    for (unsigned i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        prepared_rc = errors[i];
+        assert_int_equal(issue(answers, sizeof answers / sizeof answers[0]), errors[i]);
+        assert_int_equal(t.prepared, 1);
+        assert_non_null(strstr(t.last_post, "z/1")); /* nothing after it */
+    }
+    prepared_rc = RC_OK;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_cannot_be_prepared_is_not_asked_for),
         cmocka_unit_test(a_good_server),
         cmocka_unit_test(servers_that_are_refused),
         cmocka_unit_test(nonces_are_asked_for_and_tried_again),
