@@ -10,12 +10,14 @@
 #include "hal/base/crc32.h"
 #include "hal/base/log.h"
 #include "hal/base/pem.h"
+#include "net/dns.h"
 #include "net/x509_key.h"
 
 #define ACME_BYTES 7168
 #define TEXTS_BYTES (IDENTITY_PEM_BYTES - ACME_BYTES) /* two keys 640, account and order 510, settings 1300, names 600 */
 #define MAC_KEY_MAX 192                               /* of acme.eab_key's 255 characters */
-#define LEAF_PEM_MAX 2400                             /* one to be revoked: 16 names of 60 characters */
+#define LOOKUP_MS 15000
+#define LEAF_PEM_MAX 2400 /* one to be revoked: 16 names of 60 characters */
 
 static struct {
     struct acme acme;
@@ -24,6 +26,7 @@ static struct {
     char id[ACME_ID_MAX]; /* of the certificate in use; empty: none that was issued */
     const char *name[X509_CSR_NAMES_MAX];
     unsigned names;
+    bool unpublished; /* a record that the authority will look for is not in the DNS */
 } d;
 
 static enum rc because(struct strbuf *why, enum rc rc, const char *words)
@@ -223,11 +226,37 @@ static enum rc make_wish(struct acme_wish *w, struct acme_binding *binding, uint
 
 /* --- the certificate --- */
 
+/* More may stand behind the record that is wanted: until when, and whether for names below. */
+static bool is_published(const struct acme_challenge *c)
+{
+    static struct dns_answer answer;
+    char memory[DOMAIN_TEXT_MAX];
+    struct strbuf name = STRBUF(memory);
+    struct span want = span_of(c->record);
+    strbuf_printf(&name, "%s.%s", c->record_label, c->identifier);
+    dns_cache_clear(); /* it may just have been put there */
+    if (name.overflow || dns_lookup(strbuf_span(&name), DNS_TXT, &answer, deadline_in_ms(LOOKUP_MS)) != RC_OK)
+        return false;
+    for (unsigned i = 0; i < answer.count; i++) {
+        struct span data = dns_record_data(&answer, i), rest = span_trim(span_from(data, want.len));
+        if (span_eq(span_sub(data, 0, want.len), want) && (rest.len == 0 || rest.p[0] == ';'))
+            return true;
+    }
+    return false;
+}
+
+/* A try that is bound to fail is not made: authorities count those. */
 static enum rc prepare(void *ctx, const struct acme_challenge *c)
 {
     (void)ctx;
     log_event(LOG_ACME, "challenge", "type=%s identifier=%s", c->type, c->identifier);
-    return challenges_put(c->type, c->identifier, c->token, c->key_authorization);
+    if (!c->record_label)
+        return challenges_put(c->type, c->identifier, c->token, c->key_authorization);
+    enum rc rc = cert_store_put_url(CERT_RECORD, cert_store_directory(), span_of(c->record));
+    if (rc != RC_OK)
+        return rc;
+    d.unpublished = !is_published(c);
+    return d.unpublished ? RC_NOT_FOUND : RC_OK;
 }
 
 static void done(void *ctx, const struct acme_challenge *c)
@@ -264,8 +293,7 @@ static enum rc put_in(const struct cert_state *fresh, bool new_key, struct span 
 
 enum rc cert_dialogue_issue(const struct cert_state *fresh, bool new_key, struct strbuf *why)
 {
-    bool by_tls = span_is(span_of(settings_get("acme.challenge")), "tls-alpn-01");
-    const struct acme_solver solver = { by_tls ? "tls-alpn-01" : "http-01", prepare, done, NULL };
+    const struct acme_solver solver = { keep_setting("acme.challenge").p, prepare, done, NULL };
     struct acme_wish w = { .solvers = &solver, .solver_count = 1 };
     struct acme_binding binding;
     struct span chain;
@@ -276,7 +304,10 @@ enum rc cert_dialogue_issue(const struct cert_state *fresh, bool new_key, struct
     rc = make_wish(&w, &binding, wanted + new_key, why);
     if (rc != RC_OK)
         return rc;
+    d.unpublished = false;
     rc = said(why, acme_obtain(&d.acme, &w, &chain));
+    if (d.unpublished)
+        because(why, rc, "the TXT record that 'cert info' shows is not in the DNS yet");
     log_event(LOG_ACME, "order", "rc=%s step=%s requests=%u dropped=%u", rc_name(rc), d.acme.step, d.acme.requests, d.acme.dropped);
     if (rc == RC_OK)
         rc = put_in(fresh, new_key, chain, w.key, wanted, why);

@@ -5,6 +5,7 @@
  *   acme/state    struct cert_state: u8 1, u8 failures, u8 hold, u8 flags, u32 jitter, i64 hold_until, window_start, window_end, look_at,
  *                 failed_at, then the words of the last failure (0..CERT_WHY_MAX - 1 bytes); integers little-endian
  *   acme/order    u32 what it was for, then the URL of an order that a failure has left unfinished
+ *   acme/record   u32 CRC of acme.directory, then what a TXT record for dns-persist-01 has to say
  *   acme/page     the authority's page about its window for the certificate in use
  *   tls/next      the key that the next change of key will use, P-256 in PEM
  *
@@ -54,6 +55,7 @@ enum rc cert_store_next_pin(uint8_t out[32]) MUST_CHECK;
 /* The account at a directory, and an unfinished order: URLs with the sum of what they are for. RC_NOT_FOUND: none for that. */
 #define CERT_ACCOUNT "acme/account"
 #define CERT_ORDER "acme/order"
+#define CERT_RECORD "acme/record"
 enum rc cert_store_url(const char *key, uint32_t what, struct strbuf *url) MUST_CHECK;
 /* url empty: forgotten. Writes only what is new. Yields. */
 enum rc cert_store_put_url(const char *key, uint32_t what, struct span url) MUST_CHECK;

@@ -1,4 +1,5 @@
 /* cert: the box's certificate and how it is renewed; what the office server must show. */
+#include "firmware/cert_dialogue.h"
 #include "firmware/cert_job.h"
 #include "firmware/console_commands.h"
 #include "firmware/delivery.h"
@@ -36,9 +37,27 @@ static void certificate_json(const struct tls_leaf_info *info, const char *hex, 
     json_text("next_spki_sha256", next_pin[0] ? next_pin : NULL);
 }
 
+/* What the authority looks for in the DNS. False: it does not look there, or an account has yet to be made. */
+static bool find_record(struct strbuf *record)
+{
+    return span_starts(span_of(settings_get("acme.challenge")), "dns-") &&
+           cert_store_url(CERT_RECORD, cert_store_directory(), record) == RC_OK;
+}
+
+static void say_record(void)
+{
+    char text[CERT_ACCOUNT_MAX], host[DOMAIN_TEXT_MAX];
+    struct strbuf record = STRBUF(text), name = STRBUF(host);
+    for (unsigned i = 0; find_record(&record) && cert_wanted_name(i, &name); i++)
+        say("publish  _validation-persist.%s TXT \"%s\"", host, text);
+}
+
 static void renewal_json(const struct cert_job_view *v, const char *account)
 {
+    char text[CERT_ACCOUNT_MAX];
+    struct strbuf record = STRBUF(text);
     json_text("account", account[0] ? account : NULL);
+    json_text("record", find_record(&record) ? text : NULL);
     json_object("renewal");
     json_bool("active", !v->idle);
     json_text("why", v->idle ? v->idle : renewal_reason_text(v->plan.reason));
@@ -97,6 +116,7 @@ static void say_renewal(const struct cert_job_view *v, const char *account)
         rfc3339_format(&a, v->state->failed_at);
         say("failure  %s, %u in a row: %s", at, v->state->failures, v->state->why);
     }
+    say_record();
 }
 
 static void cert_info(const struct command_line *c)

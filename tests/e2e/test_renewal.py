@@ -256,6 +256,28 @@ def test_another_key_and_a_revocation(start, scripted):
     assert "error" in box.console("cert import-ca extra words here") and not box.json("status")["alerts"]
 
 
+def test_a_record_in_the_dns_serves_where_no_port_can_be_reached(start, scripted, names):
+    """It is shown, looked for before the authority is, and stays for the renewals."""
+    box = start(**{"acme.challenge": "dns-persist-01"})
+    box.set(acme__directory=scripted.directory)
+    wait_failed(box, "the TXT record that 'cert info' shows is not in the DNS yet")
+    assert not scripted.asked["c"]
+    record = box.json("cert info")["record"]
+    assert record.startswith(f"{scripted.name}; accounturi={scripted.base}/")
+    owner = f"_validation-persist.{box.name}"
+    assert f'publish  {owner} TXT "{record}"' in box.console("cert info")
+    names.add(f'{owner}. TXT "{record}0"', f'{owner}. TXT "another.example; accounturi=https://another.example/1"')
+    scripted.txt[owner] = {record}
+    box.console("cert renew")
+    box.wait_log(r"cert failed number=2 ")
+    assert not scripted.asked["c"]  # that was another account's
+    names.add(f'{owner}. TXT "{record}; persistUntil=4102444800"')
+    info = renew(box)
+    assert scripted.asked["c"] == 1 and info["names"] == box.name
+    renew(box)
+    assert box.json("cert info")["record"] == record
+
+
 @pytest.mark.skipif("RENEWAL_DAYS" not in os.environ, reason="a long form")
 @pytest.mark.parametrize("life_s, outage_s", [(LIFE_S, 7 * DAY_S), (160 * 3600, 48 * 3600)])
 def test_years_of_renewals(start, scripted, life_s, outage_s):
