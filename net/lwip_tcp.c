@@ -42,7 +42,7 @@ static void yield_half_open(void)
         return;
     for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next)
         if (pcb->state == SYN_RCVD)
-            tcp_setprio(pcb, LWIP_PRIORITY_HALF_OPEN);
+            tcp_setprio(pcb, pcb->prio <= LWIP_PRIORITY_YIELDING ? LWIP_PRIORITY_YIELDING_HALF_OPEN : LWIP_PRIORITY_HALF_OPEN);
 }
 
 void lwip_tcp_round(void)

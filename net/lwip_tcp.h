@@ -10,9 +10,11 @@
 /* When all slots are taken, lwIP gives a new connection the slot of the oldest among those of lower priority. So a SYN drives out
  * what is closing or half-open, a connection of our own also one that waits in a backlog, and nothing a session. */
 #define LWIP_PRIORITY_ORPHAN TCP_PRIO_MIN
-#define LWIP_PRIORITY_HALF_OPEN (TCP_PRIO_NORMAL - 3)
-#define LWIP_PRIORITY_YIELDING (TCP_PRIO_NORMAL - 2) /* waits, or listens, where clients_first */
-#define LWIP_PRIORITY_WAITING (TCP_PRIO_NORMAL - 1)  /* also the listener's: a SYN comes with it */
+#define LWIP_PRIORITY_YIELDING_HALF_OPEN (TCP_PRIO_NORMAL - 4)
+#define LWIP_PRIORITY_YIELDING \
+    (TCP_PRIO_NORMAL - 3) /* waits, or listens, where clients_first: drives out no other port's half-open ones */
+#define LWIP_PRIORITY_HALF_OPEN (TCP_PRIO_NORMAL - 2)
+#define LWIP_PRIORITY_WAITING (TCP_PRIO_NORMAL - 1) /* also the listener's: a SYN comes with it */
 #define LWIP_PRIORITY_SESSION TCP_PRIO_MAX
 
 #define POLL_HALF_SECONDS 2u /* lwIP's poll callback: each second */
