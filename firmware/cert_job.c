@@ -145,6 +145,17 @@ static enum rc count_try(void)
     return cert_store_save(&state);
 }
 
+/* It did not fail yet; what the operator has said meanwhile stands. */
+static void uncount(const struct cert_state *before)
+{
+    if (state.failures > before->failures)
+        state.failures = before->failures;
+    if (state.hold == RENEWAL_HOLD_FAILED) {
+        state.hold = before->hold;
+        state.hold_until = before->hold_until;
+    }
+}
+
 static bool due(struct renewal_plan *p)
 {
     int64_t now = wallclock_now();
@@ -162,12 +173,15 @@ static enum rc issue(struct strbuf *why)
 {
     struct cert_state fresh = { .version = CERT_STATE_VERSION, .jitter = random_u32(), .hold = RENEWAL_HOLD_FRESH };
     int64_t now = wallclock_now();
-    bool new_key = state.flags & CERT_NEW_KEY;
+    uint8_t meant = state.flags;
+    bool new_key = meant & CERT_NEW_KEY;
     fresh.hold_until = now + renewal_fresh_s(0);
     enum rc rc = cert_dialogue_issue(&fresh, new_key, why);
     if (rc != RC_OK)
         return rc;
+    uint8_t later = (uint8_t)(state.flags & ~meant); /* asked for meanwhile */
     state = fresh;
+    state.flags = later ? later | CERT_ASKED : 0;
     look_again_in(LOOK_LEAST_S);
     hold(RENEWAL_HOLD_FRESH, renewal_fresh_s(life_s()));
     save();
@@ -252,7 +266,7 @@ static enum rc converse(struct http_client *http, char *memory, struct strbuf *w
             look_again_in(LOOK_FAILED_S);
         return rc;
     }
-    state = before;
+    uncount(&before);
     time_witness_heard(WITNESS_ACME, errand_verified_date(http));
     learn_window(why);
     if (!due(&p)) {

@@ -26,6 +26,7 @@ static struct {
     unsigned opened, obtained, revoked;
     char account_key[X509_KEY_PEM_MAX]; /* seen first; every later one has to be it */
     bool other_key;
+    void (*meanwhile)(void); /* happens once, while it is waited for the next answer */
 } authority = { .window_rc = RC_UNSUPPORTED, .retry_after_s = -1 };
 
 static struct errand *the_errand;
@@ -57,6 +58,10 @@ static enum rc authority_says(struct acme *a, enum rc rc)
     strbuf_puts(&why, rc == RC_OK ? "" : "the authority says no");
     a->retry_after_s = authority.retry_after_s;
     a->step = "test";
+    void (*meanwhile)(void) = authority.meanwhile;
+    authority.meanwhile = NULL;
+    if (meanwhile)
+        meanwhile();
     return rc;
 }
 

@@ -256,6 +256,45 @@ static void a_revoked_one_is_replaced_with_another_key(void **ctx)
     assert_int_equal(authority_in_use(), 3);
 }
 
+static void ask_for_revocation(void)
+{
+    char words[120];
+    struct strbuf why = STRBUF(words);
+    assert_int_equal(cert_job_ask(CERT_ASKED | CERT_NEW_KEY | CERT_REVOKE, &why), RC_OK);
+}
+
+/* What the operator asks for while an answer is waited for is not forgotten: in a look for the authority's window it is done at once. */
+static void what_is_asked_in_a_look_is_done(void **ctx)
+{
+    (void)ctx;
+    turn();
+    authority.meanwhile = ask_for_revocation;
+    turn();
+    assert_int_equal(authority.revoked, 1);
+    assert_int_equal(authority_in_use(), 3);
+    assert_int_equal(state()->flags, 0);
+}
+
+static void ask_at_the_next_answer(void)
+{
+    authority.meanwhile = ask_for_revocation;
+}
+
+/* In a try it comes after that. */
+static void what_is_asked_in_a_try_comes_after_it(void **ctx)
+{
+    (void)ctx;
+    authority.meanwhile = ask_at_the_next_answer; /* the first is the directory's */
+    turn();
+    assert_int_equal(authority_in_use(), 1);
+    assert_int_equal(authority.revoked, 0);
+    assert_int_equal(state()->flags, CERT_ASKED | CERT_NEW_KEY | CERT_REVOKE);
+    assert_true(until_order() <= 60);
+    assert_int_equal(authority.revoked, 1);
+    assert_int_equal(authority_in_use(), 3);
+    assert_int_equal(state()->flags, 0);
+}
+
 static void nothing_is_tried_that_could_not_be_counted(void **ctx)
 {
     (void)ctx;
@@ -320,6 +359,8 @@ int main(void)
         CASE(a_clock_that_stays_behind_makes_no_storm),
         CASE(what_was_imported_stays_until_asked),
         CASE(a_revoked_one_is_replaced_with_another_key),
+        CASE(what_is_asked_in_a_look_is_done),
+        CASE(what_is_asked_in_a_try_comes_after_it),
         CASE(nothing_is_tried_that_could_not_be_counted),
         CASE(life_that_ends_is_an_alert),
         CASE(a_name_that_is_not_covered),
