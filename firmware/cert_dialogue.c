@@ -161,20 +161,14 @@ enum rc cert_dialogue_window(struct acme_renewal *out, struct strbuf *why)
 
 /* --- the wish --- */
 
-/* base64url without padding, as authorities give it; its standard form will do. */
 static enum rc take_binding(struct acme_binding *b)
 {
     struct span text = span_of(settings_get("acme.eab_key"));
-    char standard[256 + 4];
-    struct strbuf s = STRBUF(standard);
     char *mac_key = room(MAC_KEY_MAX);
     size_t len = 0;
-    for (size_t i = 0; i < text.len && text.p[i] != '='; i++)
-        strbuf_putc(&s, text.p[i] == '-' ? '+' : text.p[i] == '_' ? '/' : text.p[i]);
-    while (s.len % 4 != 0)
-        strbuf_putc(&s, '=');
-    enum rc rc = !mac_key || s.overflow || !text.len ? RC_INVALID
-                                                     : base64_decode(strbuf_span(&s), (uint8_t *)mac_key, MAC_KEY_MAX, &len);
+    if (!mac_key || !text.len)
+        return RC_INVALID;
+    enum rc rc = base64url_decode(text, (uint8_t *)mac_key, MAC_KEY_MAX, &len);
     b->kid = keep_setting("acme.eab_kid");
     b->mac_key = span_bytes(mac_key, len);
     return rc;

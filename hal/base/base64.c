@@ -40,13 +40,18 @@ int base64_sextet(char c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* Four characters to `bytes` bytes (3, or less in the last group). The bits that carry nothing must be zero, so that
+static int url_sextet(char c)
+{
+    return c == '-' ? 62 : c == '_' ? 63 : base64_sextet(c);
+}
+
+/* Up to four characters to `bytes` bytes (3, or less in the last group). The bits that carry nothing must be zero, so that
  * every byte string has one text only. */
-static bool decode_group(const char *text, size_t bytes, uint8_t *out)
+static bool decode_group(const char *text, size_t bytes, int (*sextet)(char c), uint8_t *out)
 {
     uint32_t group = 0;
     for (size_t k = 0; k < 4; k++) {
-        int value = k <= bytes ? base64_sextet(text[k]) : 0;
+        int value = k <= bytes ? sextet(text[k]) : 0;
         if (value < 0)
             return false;
         group = group << 6 | (uint32_t)value;
@@ -61,22 +66,38 @@ static bool decode_group(const char *text, size_t bytes, uint8_t *out)
     return true;
 }
 
-enum rc base64_decode(struct span text, uint8_t *out, size_t cap, size_t *len)
+static struct span without_padding(struct span text)
 {
-    *len = 0;
-    if (text.len % 4 != 0)
-        return RC_INVALID;
     size_t padding = 0;
-    while (padding < 2 && padding < text.len && text.p[text.len - 1 - padding] == '=')
+    while (text.len % 4 == 0 && padding < 2 && padding < text.len && text.p[text.len - 1 - padding] == '=')
         padding++;
-    size_t total = text.len / 4 * 3 - padding;
+    return span_sub(text, 0, text.len - padding);
+}
+
+static enum rc decode(struct span text, int (*sextet)(char c), uint8_t *out, size_t cap, size_t *len)
+{
+    size_t total = text.len / 4 * 3 + text.len % 4 * 3 / 4;
+    if (text.len % 4 == 1)
+        return RC_INVALID;
     if (total > cap)
         return RC_TOO_LONG;
     for (size_t i = 0; i < text.len; i += 4) {
         size_t at = i / 4 * 3;
-        if (!decode_group(text.p + i, total - at < 3 ? total - at : 3, out + at))
+        if (!decode_group(text.p + i, total - at < 3 ? total - at : 3, sextet, out + at))
             return RC_INVALID;
     }
     *len = total;
     return RC_OK;
+}
+
+enum rc base64_decode(struct span text, uint8_t *out, size_t cap, size_t *len)
+{
+    *len = 0;
+    return text.len % 4 != 0 ? RC_INVALID : decode(without_padding(text), base64_sextet, out, cap, len);
+}
+
+enum rc base64url_decode(struct span text, uint8_t *out, size_t cap, size_t *len)
+{
+    *len = 0;
+    return decode(without_padding(text), url_sextet, out, cap, len);
 }

@@ -9,6 +9,8 @@ void base64_encode(struct strbuf *out, struct span bytes);
 void base64url_encode(struct strbuf *out, struct span bytes);
 /* Strict: no blanks, right padding. RC_INVALID, or RC_TOO_LONG when cap is too small; *len is then 0. */
 enum rc base64_decode(struct span text, uint8_t *out, size_t cap, size_t *len) MUST_CHECK;
+/* base64url with right padding or with none; the standard alphabet's characters are taken, too. Errors as above. */
+enum rc base64url_decode(struct span text, uint8_t *out, size_t cap, size_t *len) MUST_CHECK;
 /* The value of one character of the standard alphabet, 0..63; -1 for any other, the padding too. */
 int base64_sextet(char c);
 

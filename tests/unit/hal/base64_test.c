@@ -47,6 +47,30 @@ static void base64url_has_its_own_letters_and_no_padding(void **state)
     assert_string_equal(memory, "-__-Zm8");
 }
 
+static void base64url_is_read_with_padding_or_without(void **state)
+{
+    (void)state;
+    static const char *const good[][2] = { { "-__-Zm8", "\xfb\xff\xfe\x66\x6f" },
+                                           { "-__-Zm8=", "\xfb\xff\xfe\x66\x6f" },
+                                           { "+//+", "\xfb\xff\xfe" },
+                                           { "Zg", "f" },
+                                           { "Zg==", "f" },
+                                           { "", "" } };
+    static const char *const bad[] = { "Z", "Zg===", "=", "Zm9vY", "Zh", "Zm9", "Zg=a", "Zg==Zg", "Z g", "Zm8\n" };
+    uint8_t bytes[8];
+    size_t len;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_int_equal(base64url_decode(span_of(good[i][0]), bytes, sizeof bytes, &len), RC_OK);
+        assert_int_equal(len, strlen(good[i][1]));
+        assert_memory_equal(bytes, good[i][1], len);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(base64url_decode(span_of(bad[i]), bytes, sizeof bytes, &len), RC_INVALID);
+        assert_int_equal(len, 0);
+    }
+    assert_int_equal(base64url_decode(SPAN("Zm9v"), bytes, 2, &len), RC_TOO_LONG);
+}
+
 static void other_texts_are_refused(void **state)
 {
     (void)state;
@@ -91,8 +115,11 @@ static void crc32_is_the_one_of_zlib(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_vectors_of_the_rfc_hold), cmocka_unit_test(base64url_has_its_own_letters_and_no_padding),
-        cmocka_unit_test(other_texts_are_refused),     cmocka_unit_test(what_does_not_fit_is_told),
+        cmocka_unit_test(the_vectors_of_the_rfc_hold),
+        cmocka_unit_test(base64url_has_its_own_letters_and_no_padding),
+        cmocka_unit_test(base64url_is_read_with_padding_or_without),
+        cmocka_unit_test(other_texts_are_refused),
+        cmocka_unit_test(what_does_not_fit_is_told),
         cmocka_unit_test(crc32_is_the_one_of_zlib),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
