@@ -279,7 +279,6 @@ static enum rc put_in(const struct cert_state *fresh, bool new_key, struct span 
     const struct identity_issued issued = { .chain_pem = chain,
                                             .key_pem = key,
                                             .issued_for = wanted,
-                                            .name = wanted == cert_wanted() ? cert_wanted_name : NULL,
                                             .more = more,
                                             .more_count = new_key ? 3 : 2 };
     return identity_issue(&issued, why);
@@ -313,15 +312,13 @@ enum rc cert_dialogue_revoke(bool stolen, struct strbuf *why)
 {
     size_t before = d.texts.len;
     char *leaf = room(LEAF_PEM_MAX);
-    enum rc rc = acme_account(&d.acme, SPAN(""), NULL, true);
+    enum rc rc = said(why, acme_account(&d.acme, SPAN(""), NULL, true));
     struct span text = load_leaf();
     if (rc == RC_OK && (!leaf || !text.len || text.len > LEAF_PEM_MAX)) {
         rc = because(why, RC_NOT_FOUND, "the certificate in use is none that was issued, or too long");
     } else if (rc == RC_OK) {
         memcpy(leaf, text.p, text.len);
         rc = said(why, acme_revoke(&d.acme, span_bytes(leaf, text.len), stolen ? 1 : 0, SPAN("")));
-    } else {
-        rc = said(why, rc);
     }
     strbuf_truncate(&d.texts, before);
     return rc;

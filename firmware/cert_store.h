@@ -6,7 +6,7 @@
  *                 failed_at, then the words of the last failure (0..CERT_WHY_MAX - 1 bytes); integers little-endian
  *   acme/order    u32 what it was for, then the URL of an order that a failure has left unfinished
  *   acme/record   u32 CRC of acme.directory, then what a TXT record for dns-persist-01 has to say
- *   acme/page     the authority's page about its window for the certificate in use
+ *   acme/page     u32 0, then the authority's page about its window for the certificate in use
  *   tls/next      the key that the next change of key will use, P-256 in PEM
  *
  * The pair in use is firmware/identity.h's. A key is on flash before anybody is told of it; it is never shown and never logged. */
@@ -52,15 +52,15 @@ enum rc cert_store_current_key(struct strbuf *pem) MUST_CHECK;
 /* SHA-256 of the next key's SubjectPublicKeyInfo: what a TLSA record 3 1 1 holds. RC_NOT_FOUND: none is made yet. */
 enum rc cert_store_next_pin(uint8_t out[32]) MUST_CHECK;
 
-/* The account at a directory, and an unfinished order: URLs with the sum of what they are for. RC_NOT_FOUND: none for that. */
+/* The account at a directory, an unfinished order, what the DNS has to say, the page: each a URL or another such text, with the sum of what
+ * it is for. RC_NOT_FOUND: none for that. */
 #define CERT_ACCOUNT "acme/account"
 #define CERT_ORDER "acme/order"
 #define CERT_RECORD "acme/record"
+#define CERT_PAGE "acme/page"
 enum rc cert_store_url(const char *key, uint32_t what, struct strbuf *url) MUST_CHECK;
 /* url empty: forgotten. Writes only what is new. Yields. */
 enum rc cert_store_put_url(const char *key, uint32_t what, struct span url) MUST_CHECK;
 uint32_t cert_store_directory(void); /* what an account is for: CRC of acme.directory */
-
-#define CERT_PAGE "acme/page"
 
 #endif

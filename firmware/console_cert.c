@@ -48,7 +48,9 @@ static void say_record(void)
 {
     char text[CERT_ACCOUNT_MAX], host[DOMAIN_TEXT_MAX];
     struct strbuf record = STRBUF(text), name = STRBUF(host);
-    for (unsigned i = 0; find_record(&record) && cert_wanted_name(i, &name); i++)
+    if (!find_record(&record))
+        return;
+    for (unsigned i = 0; cert_wanted_name(i, &name); i++)
         say("publish  _validation-persist.%s TXT \"%s\"", host, text);
 }
 

@@ -1,4 +1,4 @@
-/* The box's own errands: what it fetches for itself from servers that it knows by URL (lists now, certificates later). One task with one TLS
+/* The box's own errands: what it fetches for itself from servers that it knows by URL (lists, certificates). One task with one TLS
  * session runs them in turn, because a small board has memory for one. Each has its time; a failed one is put off for 1, 10 and 100 minutes,
  * then half a day, all jittered. When each is due and how often it has failed is in the settings log as "errand/NAME" and survives a reboot:
  * u8 failures, 7 bytes 0, i64 unix time when it is due (little-endian; 0: the clock was unknown). An errand with a schedule of its own keeps

@@ -44,21 +44,26 @@ void identity_pem_give(void)
     pem_taken = false;
 }
 
+/* The first wanted name from the n-th on that it lacks; false: it lacks none. */
+static bool lacks_name(const struct tls_credentials *c, unsigned n, struct strbuf *name)
+{
+    while (cert_wanted_name(n++, name))
+        if (!tls_credentials_names(c, name->p))
+            return true;
+    return false;
+}
+
 /* What is made here names only the box. */
 static void judge_names(void)
 {
     char memory[DOMAIN_TEXT_MAX];
     struct strbuf name = STRBUF(memory);
-    if (!tls_credentials_names(current, settings_get("host.name"))) {
+    if (!tls_credentials_names(current, settings_get("host.name")))
         alert_raise(ALERT_CERT, "the certificate does not name this box's host.name");
-        return;
-    }
-    for (unsigned n = 1; origin != IDENTITY_SELF_MADE && cert_wanted_name(n, &name); n++)
-        if (!tls_credentials_names(current, memory)) {
-            alert_raise(ALERT_CERT, "the certificate does not name %.120s", memory);
-            return;
-        }
-    alert_clear(ALERT_CERT);
+    else if (origin != IDENTITY_SELF_MADE && lacks_name(current, 1, &name))
+        alert_raise(ALERT_CERT, "the certificate does not name %.120s", memory);
+    else
+        alert_clear(ALERT_CERT);
 }
 
 static void use(struct tls_credentials *c)
@@ -190,11 +195,6 @@ enum identity_origin identity_origin(uint32_t *for_what)
     return origin;
 }
 
-static bool stored_is_self_made(void)
-{
-    return origin == IDENTITY_SELF_MADE;
-}
-
 bool identity_names(const char *host)
 {
     return current && tls_credentials_names(current, host);
@@ -204,7 +204,7 @@ static void follow_host_name(void)
 {
     if (importing || !random_ready() || !current)
         return;
-    if (stored_is_self_made() && !tls_credentials_names(current, own_name()))
+    if (origin == IDENTITY_SELF_MADE && !tls_credentials_names(current, own_name()))
         make_self_signed(true);
     else
         judge_names();
@@ -235,7 +235,7 @@ void identity_init(void)
     load_origin();
     if (rc == RC_OK)
         use(stored);
-    bool self_made = stored_is_self_made();
+    bool self_made = origin == IDENTITY_SELF_MADE;
     bool replace = rc == RC_NOT_FOUND || (self_made && rc != RC_OK && !may_pass(rc));
     if (replace || (rc == RC_OK && self_made && !tls_credentials_names(current, own_name()))) {
         make_self_signed(true);
@@ -313,16 +313,15 @@ static enum rc narrow(struct span *chain, struct span *key, struct strbuf *why)
     return RC_INVALID;
 }
 
-static enum rc check_names(const struct tls_credentials *c, const struct identity_issued *i, struct strbuf *why)
+/* Of what was asked for; wishes that have changed since are the next certificate's. */
+static enum rc check_names(const struct tls_credentials *c, uint32_t asked_for, struct strbuf *why)
 {
     char memory[DOMAIN_TEXT_MAX];
     struct strbuf name = STRBUF(memory);
-    for (unsigned n = 0; i->name && i->name(n, &name); n++)
-        if (!tls_credentials_names(c, memory)) {
-            strbuf_printf(why, "it does not name %s", memory);
-            return RC_INVALID;
-        }
-    return RC_OK;
+    if (asked_for != cert_wanted() || !lacks_name(c, 0, &name))
+        return RC_OK;
+    strbuf_printf(why, "it does not name %s", memory);
+    return RC_INVALID;
 }
 
 static enum rc put_in(const struct identity_issued *i, bool issued, struct strbuf *why)
@@ -339,7 +338,7 @@ static enum rc put_in(const struct identity_issued *i, bool issued, struct strbu
         rc = tls_credentials_load(chain, key, &loaded, why);
     if (rc != RC_OK)
         return rc;
-    rc = check_names(loaded, i, why);
+    rc = issued ? check_names(loaded, i->issued_for, why) : RC_OK;
     if (rc == RC_OK) {
         importing = true;
         rc = store(chain, key, (struct span){ NULL, 0 }, issued ? span_bytes(mark, sizeof mark) : (struct span){ NULL, 0 }, i->more,

@@ -23,11 +23,11 @@ bool identity_info(struct tls_leaf_info *out);
 /* What others will hold against the certificate in use, in words that go on from "but"; false, and *words empty, if nothing of that kind. */
 enum identity_fault { IDENTITY_FAULT_TIME, IDENTITY_FAULT_NAME, IDENTITY_FAULT_ISSUER, IDENTITY_FAULTS };
 bool identity_fault(enum identity_fault kind, struct strbuf *words);
-/* Puts in an own pair: the certificates that chain_pem holds, leaf first, and the key in key_pem, which may be one text: checked whole, stored durably as one batch, then used by the next handshake.
- * RC_INVALID with words in why; RC_BUSY: another import. Yields. */
+/* Puts in an own pair: the certificates that chain_pem holds, leaf first, and the key in key_pem, which may be one text: checked whole,
+ * stored durably as one batch, then used by the next handshake. RC_INVALID with words in why; RC_BUSY: another import. Yields. */
 enum rc identity_import(struct span chain_pem, struct span key_pem, struct strbuf *why) MUST_CHECK;
-/* Puts in what an authority has issued. name gives the names that it has to have, until false; more: records that hold or fall together with it; a value without bytes (p NULL) is
- * deleted. Otherwise as identity_import; also RC_INVALID: it lacks a name. Yields. */
+/* Puts in what an authority has issued, for what cert_wanted was then. more: records that hold or fall together with it; a value without
+ * bytes (p NULL) is deleted. Otherwise as identity_import; also RC_INVALID: it lacks a name that is still wanted. Yields. */
 struct identity_record {
     const char *key;
     struct span value;
@@ -35,7 +35,6 @@ struct identity_record {
 struct identity_issued {
     struct span chain_pem, key_pem;
     uint32_t issued_for;
-    bool (*name)(unsigned n, struct strbuf *out); /* NULL: any will do */
     const struct identity_record *more;
     unsigned more_count;
 };
