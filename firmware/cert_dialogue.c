@@ -7,7 +7,6 @@
 #include "firmware/settings.h"
 #include "firmware/settings_log.h"
 #include "hal/base/base64.h"
-#include "hal/base/crc32.h"
 #include "hal/base/log.h"
 #include "hal/base/pem.h"
 #include "net/dns.h"
@@ -74,12 +73,7 @@ static struct span keep_setting(const char *key)
 uint32_t cert_wanted(void)
 {
     static const char *const keys[] = { "host.name", "acme.names", "acme.profile", "acme.directory" };
-    uint32_t sum = 0;
-    for (unsigned i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const char *value = settings_get(keys[i]);
-        sum = crc32_update(sum, value, strlen(value) + 1);
-    }
-    return sum;
+    return settings_sum(0, keys, sizeof keys / sizeof keys[0]);
 }
 
 bool cert_wanted_name(unsigned n, struct strbuf *name)
@@ -276,11 +270,9 @@ static enum rc put_in(const struct cert_state *fresh, bool new_key, struct span 
     const struct identity_record more[] = { { CERT_STATE_KEY, cert_store_record(fresh) },
                                             { CERT_PAGE, { NULL, 0 } },
                                             { CERT_NEXT_KEY, { NULL, 0 } } };
-    const struct identity_issued issued = { .chain_pem = chain,
-                                            .key_pem = key,
-                                            .issued_for = wanted,
-                                            .more = more,
-                                            .more_count = new_key ? 3 : 2 };
+    const struct identity_issued issued = {
+        .chain_pem = chain, .key_pem = key, .issued_for = wanted, .more = more, .more_count = new_key ? 3 : 2
+    };
     return identity_issue(&issued, why);
 }
 

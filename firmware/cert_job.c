@@ -7,7 +7,6 @@
 #include "firmware/settings.h"
 #include "firmware/time_witness.h"
 #include "firmware/wallclock.h"
-#include "hal/base/crc32.h"
 #include "hal/base/datetime.h"
 #include "hal/base/log.h"
 #include "hal/random.h"
@@ -25,7 +24,7 @@
 static struct cert_state state;
 static struct deadline quiet; /* nothing before */
 static unsigned clockless;    /* runs that have not brought the time */
-static uint32_t settings_sum;
+static uint32_t known_sum;    /* of the settings that matter */
 static struct errand errand;
 static struct renewal_plan announced;
 
@@ -338,20 +337,15 @@ void cert_job_watch(void)
 static uint32_t sum_settings(void)
 {
     static const char *const keys[] = { "acme.roots", "acme.contact", "acme.challenge", "acme.eab_kid", "acme.eab_key" };
-    uint32_t sum = cert_wanted();
-    for (unsigned i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const char *value = settings_get(keys[i]);
-        sum = crc32_update(sum, value, strlen(value) + 1);
-    }
-    return sum;
+    return settings_sum(cert_wanted(), keys, sizeof keys / sizeof keys[0]);
 }
 
 static void settings_changed(void)
 {
     uint32_t sum = sum_settings();
-    if (sum == settings_sum)
+    if (sum == known_sum)
         return;
-    settings_sum = sum;
+    known_sum = sum;
     state.failures = 0;
     state.hold = RENEWAL_HOLD_NONE;
     quiet = deadline_in_ms(SOON_S * 1000);
@@ -391,7 +385,7 @@ static struct errand errand = {
 void cert_job_init(void)
 {
     cert_store_load(&state);
-    settings_sum = sum_settings();
+    known_sum = sum_settings();
     quiet = deadline_in_ms((FIRST_S + random_below(FIRST_S)) * 1000ull);
     errand_add(&errand);
     settings_on_change(settings_changed);

@@ -7,6 +7,7 @@
 #include "firmware/password.h"
 #include "firmware/setting_value.h"
 #include "firmware/settings_log.h"
+#include "hal/base/crc32.h"
 #include "hal/base/domain.h"
 #include "hal/base/log.h"
 #include "hal/base/secret.h"
@@ -160,6 +161,15 @@ uint64_t settings_get_number(const char *key)
     uint64_t n = 0;
     const char *v = settings_get(key);
     return v && span_to_u64(span_of(v), &n) ? n : 0;
+}
+
+uint32_t settings_sum(uint32_t sum, const char *const *keys, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const char *value = settings_get(keys[i]);
+        sum = crc32_update(sum, value, strlen(value) + 1);
+    }
+    return sum;
 }
 
 const char *settings_get_member(const char *family, struct span member)

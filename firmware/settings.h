@@ -55,6 +55,8 @@ bool settings_get_bool(const char *key);       /* "on" */
 uint64_t settings_get_number(const char *key); /* NUMBER and BYTES */
 /* A family's member: settings_get_member("mail.route.", domain). NULL: not set. */
 const char *settings_get_member(const char *family, struct span member);
+/* CRC of the values of these keys, going on from sum: tells whether one of them has changed. */
+uint32_t settings_sum(uint32_t sum, const char *const *keys, unsigned count);
 /* Walks committed members of a family: index from 0; false past the end. */
 bool settings_member_at(const char *family, unsigned index, struct strbuf *member, const char **value);
 
