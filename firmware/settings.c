@@ -246,6 +246,12 @@ static enum rc keep_password(struct strbuf *out, struct strbuf *why)
     return rc;
 }
 
+static enum rc check(const struct setting_def *d, struct span value, struct strbuf *out, struct strbuf *why)
+{
+    enum rc rc = setting_value_check(d, value, out, why);
+    return rc == RC_OK && d->type == SETTING_PASSWORD ? keep_password(out, why) : rc;
+}
+
 static enum rc stage(struct span key, struct span value, struct strbuf *why)
 {
     if (pool_put(&staged, key, value))
@@ -262,9 +268,7 @@ enum rc settings_stage(struct span typed, struct span value, struct strbuf *why)
     const struct setting_def *d = canonical_key(typed, &key, why);
     if (!d)
         return RC_NOT_FOUND;
-    enum rc rc = setting_value_check(d, value, &out, &reason);
-    if (rc == RC_OK && d->type == SETTING_PASSWORD)
-        rc = keep_password(&out, &reason);
+    enum rc rc = check(d, value, &out, &reason);
     if (rc != RC_OK) {
         strbuf_clear(why);
         strbuf_printf(why, "%s %s", key.p, reason.p);
@@ -356,7 +360,7 @@ enum rc settings_change(struct span typed, struct span value, struct strbuf *why
     const struct setting_def *d = canonical_key(typed, &key, why);
     enum rc rc = d ? RC_OK : RC_NOT_FOUND;
     if (rc == RC_OK && value.len)
-        rc = setting_value_check(d, value, &out, why);
+        rc = check(d, value, &out, why);
     if (rc == RC_OK && !pool_fits(&committed, strbuf_span(&key), strbuf_span(&out)))
         rc = RC_FULL;
     if (rc != RC_OK)

@@ -220,6 +220,39 @@ static void a_password_is_kept_as_its_hash(void **state)
     assert_string_equal(settings_get_member("mail.user.", SPAN("printer")), kept);
 }
 
+static unsigned times_told;
+
+static void hear(void)
+{
+    times_told++;
+}
+
+/* It leaves alone what the operator has staged, and is as thorough with a value. */
+static void one_change_at_once(void **state)
+{
+    (void)state;
+    struct flash_map map;
+    assert_int_equal(random_init(), RC_OK);
+    settings_on_change(hear);
+    assert_int_equal(settings_stage(SPAN("mail.life_days"), SPAN("3"), &why), RC_OK);
+    assert_int_equal(settings_change(SPAN("mail.hold.Shop.Example"), SPAN("why not"), &why), RC_OK);
+    assert_string_equal(settings_get_member("mail.hold.", SPAN("shop.example")), "why not");
+    assert_int_equal(settings_change(SPAN("mail.user.printer"), SPAN("correct horse"), &why), RC_OK);
+    assert_true(password_is_kept_form(span_of(settings_get_member("mail.user.", SPAN("printer")))));
+    assert_int_equal(times_told, 2);
+    assert_int_equal(settings_change(SPAN("mail.life_days"), SPAN("many"), &why), RC_INVALID);
+    assert_int_equal(settings_change(SPAN("no.such.key"), SPAN("1"), &why), RC_NOT_FOUND);
+    assert_int_equal(times_told, 2);
+    assert_int_equal(settings_staged(), 1);
+    assert_int_equal(settings_get_number("mail.life_days"), 5);
+    assert_int_equal(flash_map_compute(flash_geometry(), &map), RC_OK);
+    assert_int_equal(settings_log_open(map.settings.addr, map.settings.size_bytes), RC_OK);
+    settings_load();
+    assert_string_equal(settings_get_member("mail.hold.", SPAN("shop.example")), "why not");
+    assert_int_equal(settings_change(SPAN("mail.hold.shop.example"), SPAN(""), &why), RC_OK);
+    assert_null(settings_get_member("mail.hold.", SPAN("shop.example")));
+}
+
 static void lists_answer_membership(void **state)
 {
     (void)state;
@@ -242,6 +275,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(unset_goes_back_to_the_default, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_many_changes_are_refused_and_lose_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_password_is_kept_as_its_hash, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_change_at_once, set_up, tear_down),
         cmocka_unit_test(lists_answer_membership),
     };
     return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
