@@ -26,6 +26,9 @@
 
 static struct delivery_slot slots[PLAN_DELIVERY_SESSIONS];
 static struct hop_health health;
+/* From the settings, which are not asked again for each mail of the window: */
+static struct retry_rules rules;
+static unsigned sessions_per_hop; /* and one, which hop_health leaves to others */
 struct slot_use delivery_memory = { .stack_bytes = PLAN_SESSION_STACK_BYTES, .arena_bytes = PLAN_DELIVERY_ARENA_BYTES };
 
 const struct slot_use *delivery_use(void)
@@ -95,32 +98,30 @@ static enum rc next_batch(struct delivery_slot *s, uint8_t *done)
 /* --- which next hops are worth a try --- */
 
 /* The office's server and a smart host are one hop, whatever the domain. */
-static uint16_t hop_of(const char *domain)
+static uint16_t hop_of(struct span domain)
 {
-    enum next_hop_kind kind = next_hop_kind_of(span_of(domain));
-    const char *name = kind == HOP_INSIDE || kind == HOP_SMARTHOST ? next_hop_kind_name(kind) : domain;
-    return hop_health_hash(name, strlen(name));
+    enum next_hop_kind kind = next_hop_kind_of(domain);
+    struct span name = kind == HOP_INSIDE || kind == HOP_SMARTHOST ? span_of(next_hop_kind_name(kind)) : domain;
+    return hop_health_hash(name.p, name.len);
 }
 
-static struct retry_rules retry_rules(void)
+static void read_settings(void)
 {
-    return (struct retry_rules){ (uint32_t)settings_get_number("mail.retry_first"),
-                                 (uint32_t)settings_get_number("mail.retry_longest"),
-                                 (uint32_t)settings_get_number("mail.life_days") * 86400 };
+    uint64_t most = settings_get_number("mail.sessions_per_hop");
+    sessions_per_hop = most && most < PLAN_DELIVERY_SESSIONS ? (unsigned)most + 1 : PLAN_DELIVERY_SESSIONS;
+    rules = (struct retry_rules){ (uint32_t)settings_get_number("mail.retry_first"),
+                                  (uint32_t)settings_get_number("mail.retry_longest"),
+                                  (uint32_t)settings_get_number("mail.life_days") * 86400 };
 }
 
 static bool too_old(const struct spool_entry *e)
 {
-    const struct retry_rules rules = retry_rules();
     return retry_life_over(&rules, e->received, wallclock_for_giving_up(), e->attempts + 1u);
 }
 
-/* One that may be had at a time, and one for others. */
 static bool has_session(uint16_t hop)
 {
-    uint64_t most = settings_get_number("mail.sessions_per_hop");
-    unsigned sessions = most && most < PLAN_DELIVERY_SESSIONS ? (unsigned)most + 1 : PLAN_DELIVERY_SESSIONS;
-    return hop_health_fit(&health, hop, sessions, delivery_now());
+    return hop_health_fit(&health, hop, sessions_per_hop, delivery_now());
 }
 
 /* What is too old is taken although its hop is dead: it goes back. What is due while its hop backs off is taken to be put off: so it grows
@@ -132,10 +133,7 @@ static bool is_fit(const struct spool_entry *e)
 
 int64_t delivery_not_before(struct span domain)
 {
-    char memory[DOMAIN_TEXT_MAX];
-    struct strbuf name = STRBUF(memory);
-    strbuf_add(&name, domain);
-    return hop_health_not_before(&health, hop_of(memory));
+    return hop_health_not_before(&health, hop_of(domain));
 }
 
 const char *delivery_held(struct span domain)
@@ -185,7 +183,6 @@ static uint16_t key_of_host(enum next_hop_kind kind, const char *name, unsigned 
 void delivery_inside_answers(void)
 {
     uint16_t hop = hop_of_inside();
-    const struct retry_rules rules = retry_rules();
     alert_clear(ALERT_INSIDE_DOWN);
     if (!hop_health_failed(&health, hop))
         return;
@@ -201,19 +198,19 @@ void delivery_inside_answers(void)
 /* The office's server is asked again within minutes, for nothing else can take its mail. */
 static struct retry_rules hop_rules(const struct delivery_slot *s)
 {
-    struct retry_rules rules = retry_rules();
+    struct retry_rules of_hop = rules;
     if (s->hop.kind == HOP_INSIDE)
-        rules.longest_s = rules.first_s;
-    return rules;
+        of_hop.longest_s = of_hop.first_s;
+    return of_hop;
 }
 
 /* --- one batch to its next hop --- */
 
 static void note_host(const struct delivery_slot *s, uint16_t key)
 {
-    const struct retry_rules rules = hop_rules(s);
+    const struct retry_rules of_hop = hop_rules(s);
     if (s->silent || hop_health_failed(&health, key))
-        hop_health_end(&health, key, !s->silent, &rules, delivery_now(), random_u32());
+        hop_health_end(&health, key, !s->silent, &of_hop, delivery_now(), random_u32());
 }
 
 /* The hosts of the hop that did not fail to answer lately. RC_BUSY: there is none, *until says when there is. */
@@ -267,12 +264,12 @@ static enum rc try_hop(struct delivery_slot *s, uint16_t hop)
     for (unsigned i = 0; i < s->count; i++)
         s->status[i] = *status;
     rc = rc == RC_OK ? try_hosts(s, &until) : rc == RC_CANCELLED ? rc : RC_OK;
-    const struct retry_rules rules = hop_rules(s);
+    const struct retry_rules of_hop = hop_rules(s);
     bool reached = rc != RC_OK || was_reached(s);
     if (rc == RC_BUSY)
         hop_health_leave(&health, hop, until);
     else
-        hop_health_end(&health, hop, reached, &rules, delivery_now(), random_u32());
+        hop_health_end(&health, hop, reached, &of_hop, delivery_now(), random_u32());
     spool_note_hop(s->entry.id, hop);
     if (s->session.up) {
         hop_health_begin(&health, hop);
@@ -298,7 +295,6 @@ static enum rc put_off(struct delivery_slot *s, uint16_t hop)
     if (until <= now)
         return spool_is_crowded() ? spool_defer(s->entry.id, now + CROWDED_WAIT_S + random_below(CROWDED_WAIT_S), s->entry.attempts)
                                   : RC_OK; /* it stays due, and goes when there is a session for it */
-    const struct retry_rules rules = retry_rules();
     uint16_t attempts = (uint16_t)(s->entry.attempts + (s->entry.attempts < UINT16_MAX));
     int64_t own = now + retry_delay_s(&rules, attempts, random_u32()); /* it counts as a try: the mail grows old by it */
     int64_t next = (own > until ? own : until) + random_below(CROWDED_WAIT_S);
@@ -310,7 +306,6 @@ static enum rc put_off(struct delivery_slot *s, uint16_t hop)
 /* All that waits of it is for domains that are held: it grows no older by that, and is looked at again now and then. */
 static enum rc keep_held(struct delivery_slot *s)
 {
-    const struct retry_rules rules = retry_rules();
     log_event(LOG_DELIVERY, "waits", "id=%08X recipients=%u attempts=%u next_s=%u why=held", (unsigned)s->entry.id,
               s->entry.waiting, s->entry.attempts, (unsigned)rules.longest_s);
     return spool_defer(s->entry.id, delivery_now() + rules.longest_s, s->entry.attempts);
@@ -333,11 +328,11 @@ static void keep_last_results(struct delivery_slot *s)
 /* A recipient's delay is told once: by the first result past the time. That of an earlier one stands in the queue. */
 static bool warning_due(const struct delivery_slot *s, unsigned i)
 {
-    struct retry_rules rules = retry_rules();
+    struct retry_rules patience = rules;
     int64_t now = wallclock_for_giving_up(), since = s->entry.received;
-    rules.life_s = (uint32_t)settings_get_number("mail.delay_warning") * 3600;
-    return rules.life_s && since > 0 && now >= since + rules.life_s && s->batch[i].to.at < since + rules.life_s &&
-           retry_life_over(&rules, since, now, s->entry.attempts + 1u);
+    patience.life_s = (uint32_t)settings_get_number("mail.delay_warning") * 3600;
+    return patience.life_s && since > 0 && now >= since + patience.life_s && s->batch[i].to.at < since + patience.life_s &&
+           retry_life_over(&patience, since, now, s->entry.attempts + 1u);
 }
 
 static bool any_warning_due(const struct delivery_slot *s)
@@ -382,7 +377,7 @@ static bool reports(struct delivery_slot *s, enum dsn_action action)
                            .postmaster = postmaster,
                            .chunk = s->chunk,
                            .now = wallclock_now(),
-                           .until = s->entry.received + retry_rules().life_s };
+                           .until = s->entry.received + rules.life_s };
     uint32_t id = 0;
     enum rc rc = dsn_write(&d, &id);
     log_event(LOG_DELIVERY, "report", "id=%08X about=%08X action=%s recipients=%u rc=%s", (unsigned)id, (unsigned)s->entry.id,
@@ -416,15 +411,15 @@ static enum rc write_outcomes(struct delivery_slot *s)
 {
     enum rc rc = RC_OK;
     bool told = reports(s, DSN_FAILED);
-    bool relayed_told = s->client.extensions & SMTP_DSN ? true : reports(s, DSN_RELAYED);
+    bool relayed_told = (s->client.extensions & SMTP_DSN) || reports(s, DSN_RELAYED);
     bool delay_told = reports(s, DSN_DELAYED);
+    if (!relayed_told || !delay_told)
+        log_event_at(LOG_WARN, LOG_DELIVERY, "no-report", "id=%08X", (unsigned)s->entry.id);
     for (unsigned i = 0; i < s->count && rc == RC_OK; i++) {
         struct delivery_status *st = &s->status[i];
         enum spool_state state = state_of(st->result);
         if (state == SPOOL_BOUNCED && !told)
             state = SPOOL_WAITING; /* the report could not be stored: the recipient stays and it is tried again */
-        if (!relayed_told || !delay_told)
-            log_event_at(LOG_WARN, LOG_DELIVERY, "no-report", "id=%08X", (unsigned)s->entry.id);
         rc = spool_outcome(s->entry.id, s->batch[i].index, state, st->code, st->enhanced, span_of(st->text), wallclock_now());
         count(state == SPOOL_DELIVERED ? COUNT_delivered : state == SPOOL_BOUNCED ? COUNT_bounced : COUNT_deferred);
         log_event(LOG_DELIVERY,
@@ -451,7 +446,6 @@ static void watch_inside(const struct delivery_slot *s)
 
 static enum rc finish(struct delivery_slot *s)
 {
-    const struct retry_rules rules = retry_rules();
     struct spool_entry now;
     if (!spool_lookup(s->entry.id, &now))
         return RC_OK; /* dropped by the operator meanwhile */
@@ -472,7 +466,7 @@ static enum rc deliver(struct delivery_slot *s)
     uint16_t blocked = 0;
     enum rc rc = spool_read_envelope(s->entry.id, &s->envelope);
     while (rc == RC_OK && (rc = next_batch(s, done)) == RC_OK) {
-        uint16_t hop = hop_of(s->domain);
+        uint16_t hop = hop_of(span_of(s->domain));
         if (delivery_held(span_of(s->domain))) {
             held = true;
             continue;
@@ -534,7 +528,7 @@ static bool take_for_session(struct delivery_slot *s)
     for (unsigned i = 0; i < LOOK_MAILS && spool_take_due_if(delivery_now(), is_unread, &s->entry); i++) {
         if (spool_read_recipient(s->entry.id, 0, &s->batch[0].to) != RC_OK)
             return true; /* deliver finds out, and says why */
-        spool_note_hop(s->entry.id, hop_of(s->batch[0].to.domain));
+        spool_note_hop(s->entry.id, hop_of(span_of(s->batch[0].to.domain)));
         spool_release(s->entry.id);
         event_signal(&spool_changed); /* others may have passed over it meanwhile */
     }
@@ -587,9 +581,16 @@ static void worker_main(void *arg)
     }
 }
 
+static void settings_changed(void)
+{
+    read_settings();
+    delivery_try_all_now(); /* another way, another chance */
+}
+
 void delivery_init(void)
 {
-    settings_on_change(delivery_try_all_now); /* another way, another chance */
+    read_settings();
+    settings_on_change(settings_changed);
     for (unsigned i = 0; i < PLAN_DELIVERY_SESSIONS; i++)
         task_start(&slots[i].task, "delivery", slots[i].stack, sizeof slots[i].stack, worker_main, &slots[i]);
 }
