@@ -48,8 +48,7 @@ enum next_hop_kind delivery_policy(struct span domain, struct next_hop *hop, str
                        : hop->kind == HOP_SMARTHOST ? settings_get("mail.smarthost")
                        : hop->kind == HOP_ROUTE     ? settings_get_member("mail.route.", domain)
                                                     : "";
-    struct strbuf name = STRBUF(hop->host[0].name);
-    strbuf_puts(&name, host);
+    strbuf_copy(hop->host[0].name, sizeof hop->host[0].name, host);
     attempt_known(known, entry, domain, hop);
     verdict_for_domain(v, known);
     return hop->kind;

@@ -179,10 +179,8 @@ static void show_text(const struct spool_entry *e)
         if (!read_recipient(e->id, i))
             continue;
         show_recipient(i, false);
-        if (!domain[0] && recipient->state == SPOOL_WAITING) {
-            struct strbuf d = STRBUF(domain);
-            strbuf_puts(&d, recipient->domain);
-        }
+        if (!domain[0] && recipient->state == SPOOL_WAITING)
+            strbuf_copy(domain, sizeof domain, recipient->domain);
     }
     const char *held = domain[0] ? delivery_held(span_of(domain)) : NULL;
     if (held)

@@ -23,7 +23,7 @@ static bool probing;           /* after a failure one session at a time finds ou
 
 static bool is_on(void)
 {
-    return settings_get("mail.cut_through")[1] == 'n' && settings_get("mail.inside")[0];
+    return settings_get_bool("mail.cut_through") && settings_get("mail.inside")[0];
 }
 
 static bool is_down(void)
@@ -130,20 +130,14 @@ static struct delivery_slot *borrow(void)
     return s;
 }
 
-static void copy_text(char *out, size_t cap, const char *text)
-{
-    struct strbuf b = strbuf_on(out, cap);
-    strbuf_puts(&b, text);
-}
-
 static void order(struct delivery_slot *s, const struct cut_mail *m, const char *domain)
 {
     memset(&s->envelope, 0, sizeof s->envelope);
     s->envelope.origin = SPOOL_FROM_OUTSIDE;
     s->envelope.peer = *m->peer;
-    copy_text(s->envelope.helo, sizeof s->envelope.helo, m->server->helo);
-    copy_text(s->domain, sizeof s->domain, domain);
-    copy_text(s->host_name, sizeof s->host_name, m->server->params->host_name);
+    strbuf_copy(s->envelope.helo, sizeof s->envelope.helo, m->server->helo);
+    strbuf_copy(s->domain, sizeof s->domain, domain);
+    strbuf_copy(s->host_name, sizeof s->host_name, m->server->params->host_name);
     s->entry = (struct spool_entry){ .id = m->id };
     s->lent = LENT_WANTED;
     event_reset(&s->opened);

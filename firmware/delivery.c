@@ -42,12 +42,6 @@ int64_t delivery_now(void)
     return now ? now : (int64_t)(clock_ms() / 1000) + 1;
 }
 
-static void copy_text(char *out, size_t cap, const char *text)
-{
-    struct strbuf b = strbuf_on(out, cap);
-    strbuf_puts(&b, text);
-}
-
 /* --- batches --- */
 
 static bool is_done(const uint8_t *done, unsigned i)
@@ -84,7 +78,7 @@ static enum rc next_batch(struct delivery_slot *s, uint8_t *done)
             continue;
         }
         if (!s->count)
-            copy_text(s->domain, sizeof s->domain, b->to.domain);
+            strbuf_copy(s->domain, sizeof s->domain, b->to.domain);
         if (!span_is(span_of(b->to.domain), s->domain))
             continue;
         b->index = i;
@@ -399,7 +393,7 @@ static void give_up_old(struct delivery_slot *s)
         if (s->status[i].result != DELIVERY_WAIT)
             continue;
         char last[DELIVERY_TEXT_MAX];
-        copy_text(last, sizeof last, s->status[i].text);
+        strbuf_copy(last, sizeof last, s->status[i].text);
         bool policy = s->status[i].enhanced[1] == 7 && s->status[i].enhanced[2] == 5;
         delivery_status_set(&s->status[i], DELIVERY_BOUNCE, SCOPE_RECIPIENT, s->status[i].code, policy ? "5.7.5" : "5.4.7",
                             "given up after %llu days; last: %.190s", (unsigned long long)settings_get_number("mail.life_days"),
@@ -461,7 +455,7 @@ static enum rc finish(struct delivery_slot *s)
 static enum rc deliver(struct delivery_slot *s)
 {
     uint8_t done[(SPOOL_RECIPIENTS_MAX + 7) / 8] = { 0 };
-    copy_text(s->host_name, sizeof s->host_name, settings_get("host.name")[0] ? settings_get("host.name") : "postern.invalid");
+    strbuf_copy(s->host_name, sizeof s->host_name, settings_get("host.name")[0] ? settings_get("host.name") : "postern.invalid");
     bool tried = s->entry.waiting == 0, held = false;
     uint16_t blocked = 0;
     enum rc rc = spool_read_envelope(s->entry.id, &s->envelope);

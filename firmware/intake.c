@@ -96,9 +96,9 @@ static void set_up(struct slot *slot)
     memset(&slot->writer, 0, sizeof slot->writer);
     memset(&slot->cut, 0, sizeof slot->cut);
     slot->submission = (struct submission){ .sid = slot->sid };
-    intake_copy_text(slot->host_name, sizeof slot->host_name, settings_get("host.name"));
+    strbuf_copy(slot->host_name, sizeof slot->host_name, settings_get("host.name"));
     if (!slot->host_name[0])
-        intake_copy_text(slot->host_name, sizeof slot->host_name, "postern.invalid");
+        strbuf_copy(slot->host_name, sizeof slot->host_name, "postern.invalid");
     set_up_tls(slot);
     slot->params = (struct smtp_server_params){ .service = services[slot->service].service,
                                                 .host_name = slot->host_name,

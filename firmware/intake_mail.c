@@ -44,26 +44,20 @@ static void on_mail(void *ctx, struct smtp_server *s, const struct smtp_server_m
         smtp_answer(a, 250, "2.1.0", "sender ok");
 }
 
-void intake_copy_text(char *out, size_t cap, const char *text)
-{
-    struct strbuf b = strbuf_on(out, cap);
-    strbuf_puts(&b, text);
-}
-
 static enum rc open_writer(struct slot *slot, const struct smtp_server *s)
 {
     struct spool_envelope envelope, *e = &envelope;
     const struct smtp_server_mail *m = &s->mail;
     memset(e, 0, sizeof *e);
-    intake_copy_text(e->sender, sizeof e->sender, m->sender.null ? "" : m->sender.full);
+    strbuf_copy(e->sender, sizeof e->sender, m->sender.null ? "" : m->sender.full);
     e->received = wallclock_now();
     e->origin = slot->trusted || s->authenticated ? SPOOL_FROM_INSIDE : SPOOL_FROM_OUTSIDE;
     e->body_8bit = m->body == SMTP_BODY_8BITMIME;
     e->utf8 = m->utf8;
     e->ret = m->ret;
-    intake_copy_text(e->envid, sizeof e->envid, m->envid);
+    strbuf_copy(e->envid, sizeof e->envid, m->envid);
     e->peer = slot->stream.peer;
-    intake_copy_text(e->helo, sizeof e->helo, s->helo);
+    strbuf_copy(e->helo, sizeof e->helo, s->helo);
     return spool_begin(&slot->writer, slot->chunk, e, m->declared_bytes);
 }
 
@@ -97,7 +91,7 @@ static void take_recipient(struct slot *slot, struct smtp_server *s, const struc
     if (a->code >= 400)
         return;
     write_recipient(slot, to);
-    intake_copy_text(slot->recipient, sizeof slot->recipient, to->address);
+    strbuf_copy(slot->recipient, sizeof slot->recipient, to->address);
     if (!passed && slot->write_rc != RC_OK)
         answer_rc(a, slot->write_rc, s->mail.declared_bytes);
 }
@@ -114,7 +108,7 @@ static void on_rcpt(void *ctx, struct smtp_server *s, const struct smtp_server_r
     relay_answer(d, &r->address, a);
     if (a->code < 400) {
         to->notify = r->notify;
-        intake_copy_text(to->orcpt, sizeof to->orcpt, r->orcpt);
+        strbuf_copy(to->orcpt, sizeof to->orcpt, r->orcpt);
         take_recipient(slot, s, to, a);
         if (d == RELAY_OUT && submission_over_quota(&slot->submission, &slot->stream.peer.addr))
             slot->writer.held = true;

@@ -44,6 +44,5 @@ struct slot {
 
 /* The answers to the dialogue, ctx being the slot; the second is for when there are users. */
 extern const struct smtp_server_ops intake_dialogue, intake_dialogue_with_auth;
-void intake_copy_text(char *out, size_t cap, const char *text);
 
 #endif

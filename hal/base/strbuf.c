@@ -12,6 +12,12 @@ struct strbuf strbuf_on(char *memory, size_t cap)
     return (struct strbuf){ .p = memory, .cap = cap };
 }
 
+void strbuf_copy(char *memory, size_t cap, const char *text)
+{
+    struct strbuf b = strbuf_on(memory, cap);
+    strbuf_puts(&b, text);
+}
+
 void strbuf_clear(struct strbuf *b)
 {
     b->len = 0;

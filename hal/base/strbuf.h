@@ -18,7 +18,8 @@ struct strbuf {
 #define STRBUF(array) strbuf_on((array), sizeof(array))
 
 struct strbuf strbuf_on(char *memory, size_t cap);
-void strbuf_clear(struct strbuf *b); /* also clears overflow */
+void strbuf_copy(char *memory, size_t cap, const char *text); /* an array's text, cut to what fits */
+void strbuf_clear(struct strbuf *b);                          /* also clears overflow */
 void strbuf_add(struct strbuf *b, struct span s);
 void strbuf_puts(struct strbuf *b, const char *cstr);
 void strbuf_putc(struct strbuf *b, char c);
