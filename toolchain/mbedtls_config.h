@@ -71,10 +71,6 @@
 #define MBEDTLS_PK_C
 #define MBEDTLS_PK_PARSE_C
 #define MBEDTLS_PK_PARSE_EC_COMPRESSED
-#define MBEDTLS_PK_WRITE_C
-#define MBEDTLS_BASE64_C
-#define MBEDTLS_PEM_PARSE_C
-#define MBEDTLS_PEM_WRITE_C
 
 /* --- PSA: TLS 1.3's key schedule runs on it ------------------------------------------------------------------------------ */
 #define MBEDTLS_PSA_CRYPTO_C
@@ -88,9 +84,6 @@
 /* --- X.509 --------------------------------------------------------------------------------------------------------------- */
 #define MBEDTLS_X509_USE_C
 #define MBEDTLS_X509_CRT_PARSE_C
-#define MBEDTLS_X509_CREATE_C
-#define MBEDTLS_X509_CRT_WRITE_C                  /* the self-signed certificate of the first boot, tls-alpn-01 */
-#define MBEDTLS_X509_CSR_WRITE_C                  /* ACME */
 #define MBEDTLS_X509_RSASSA_PSS_SUPPORT           /* RSA peers over TLS 1.3 */
 #define MBEDTLS_X509_TRUSTED_CERTIFICATE_CALLBACK /* roots are found in flash on demand */
 #define MBEDTLS_X509_REMOVE_INFO                  /* what people read is written by net/x509*.c */
