@@ -55,6 +55,13 @@ enum rc smtp_client_lost(struct smtp_client *c, const char *step, enum rc rc)
     return rc;
 }
 
+enum rc smtp_client_cut_short(struct smtp_client *c, enum rc rc)
+{
+    enum rc out = smtp_client_lost(c, "message", rc);
+    stream_abort(c->stream);
+    return out;
+}
+
 enum rc smtp_client_refused(struct smtp_client *c, const char *step)
 {
     if (c->reply.code < 400)

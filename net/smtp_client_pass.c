@@ -4,8 +4,6 @@
  * the server drops what it has. */
 #include "net/smtp_client_private.h"
 
-#define EARLY_REPLY_MS 10000
-
 static enum rc hear(struct smtp_client *c, const char *step)
 {
     enum rc rc = smtp_client_end(c, step);
@@ -38,16 +36,9 @@ enum rc smtp_client_pass_data(struct smtp_client *c, struct smtp_stuff *stuff)
     return smtp_client_refused(c, "DATA");
 }
 
-static enum rc lost(struct smtp_client *c, enum rc rc)
-{
-    rc = smtp_client_lost(c, "message", rc);
-    stream_abort(c->stream);
-    return rc;
-}
-
 static enum rc early_reply(struct smtp_client *c)
 {
-    smtp_client_begin(c, EARLY_REPLY_MS);
+    smtp_client_begin(c, SMTP_CLIENT_EARLY_REPLY_MS);
     enum rc rc = smtp_client_reply(c, "end of data");
     if (rc == RC_OK)
         rc = smtp_client_refused(c, "end of data");
@@ -65,16 +56,16 @@ enum rc smtp_client_pass_write(struct smtp_client *c, struct smtp_stuff *stuff, 
     while ((e = smtp_stuff_next(stuff, &bytes, &piece)) == SMTP_DATA_BYTES) {
         enum rc rc = stream_write(c->stream, piece, c->step);
         if (rc != RC_OK)
-            return lost(c, rc);
+            return smtp_client_cut_short(c, rc);
     }
-    return e == SMTP_DATA_MORE ? RC_OK : lost(c, RC_INVALID);
+    return e == SMTP_DATA_MORE ? RC_OK : smtp_client_cut_short(c, RC_INVALID);
 }
 
 enum rc smtp_client_pass_end(struct smtp_client *c, struct smtp_stuff *stuff)
 {
     struct span end;
     if (smtp_stuff_finish(stuff, &end) != SMTP_DATA_END)
-        return lost(c, RC_INVALID);
+        return smtp_client_cut_short(c, RC_INVALID);
     smtp_client_begin(c, SMTP_CLIENT_DATA_DONE_MS);
     enum rc rc = c->put == RC_OK ? stream_write(c->stream, end, c->step) : c->put;
     if (rc == RC_OK)

@@ -20,6 +20,10 @@ enum rc smtp_client_hello(struct smtp_client *c) MUST_CHECK; /* EHLO, or HELO */
 enum rc smtp_client_refused(struct smtp_client *c,
                             const char *step) MUST_CHECK; /* RC_REFUSED; RC_PROTOCOL for a 2yz or 3yz reply */
 enum rc smtp_client_lost(struct smtp_client *c, const char *step, enum rc rc) MUST_CHECK;
+/* The same in the middle of a message: the connection is cut, so that the server drops what it has. */
+enum rc smtp_client_cut_short(struct smtp_client *c, enum rc rc) MUST_CHECK;
+/* How long a reply that begins before the message's end may take. */
+#define SMTP_CLIENT_EARLY_REPLY_MS 10000
 
 /* MAIL and RCPT with the parameters that the server's extensions allow, without the line's end. */
 void smtp_client_put_mail(struct smtp_client *c, const struct smtp_message *m, bool eightbit, bool utf8);

@@ -17,7 +17,6 @@
  * neither side waits for the other with its buffers full (RFC 2920 section 3.1). */
 #define FLIGHT_COMMANDS 50
 #define FLIGHT_COMMAND_MS 20000 /* on top of SMTP_CLIENT_COMMAND_MS, for servers that look up each recipient */
-#define EARLY_REPLY_MS 10000
 
 struct transaction {
     struct smtp_client *c;
@@ -293,7 +292,7 @@ static enum rc early_reply(struct transaction *t)
     struct smtp_client *c = t->c;
     if (t->deaf || !stream_readable(c->stream))
         return RC_OK;
-    enum rc rc = smtp_reply_read(c->stream, &c->reply, NULL, NULL, deadline_in_ms(EARLY_REPLY_MS));
+    enum rc rc = smtp_reply_read(c->stream, &c->reply, NULL, NULL, deadline_in_ms(SMTP_CLIENT_EARLY_REPLY_MS));
     t->deaf = rc == RC_TIMEOUT;
     if (t->deaf)
         return RC_OK;
@@ -301,14 +300,6 @@ static enum rc early_reply(struct transaction *t)
         return smtp_client_lost(c, "end of data", rc);
     c->dead = true;
     return smtp_client_refused(c, "end of data");
-}
-
-/* What must end the connection in the middle of a message, so that the server drops what it has. */
-static enum rc cut_short(struct transaction *t, enum rc rc)
-{
-    enum rc out = smtp_client_lost(t->c, "message", rc);
-    stream_abort(t->c->stream);
-    return out;
 }
 
 /* The encoder of DATA, or the check of BDAT, over one block. */
@@ -329,23 +320,23 @@ static enum rc send_block(struct transaction *t, struct body *b, struct span blo
     enum smtp_data_event e;
     b->sent_bytes += block.len;
     if (t->m->size_bytes != 0 && b->sent_bytes > t->m->size_bytes)
-        return cut_short(t, RC_CORRUPT);
+        return smtp_client_cut_short(t->c, RC_CORRUPT);
     while ((e = body_next(t, b, &block, &piece)) == SMTP_DATA_BYTES) {
         enum rc rc = stream_write(t->c->stream, piece, block_deadline(t));
         if (rc != RC_OK)
             return smtp_client_lost(t->c, "message", rc);
     }
-    return e == SMTP_DATA_MORE ? RC_OK : cut_short(t, RC_INVALID);
+    return e == SMTP_DATA_MORE ? RC_OK : smtp_client_cut_short(t->c, RC_INVALID);
 }
 
 static enum rc send_end(struct transaction *t, struct body *b)
 {
     struct span end;
     if (t->m->size_bytes != 0 && b->sent_bytes != t->m->size_bytes)
-        return cut_short(t, RC_CORRUPT);
+        return smtp_client_cut_short(t->c, RC_CORRUPT);
     enum smtp_data_event e = t->chunking ? smtp_data_finish(&b->check, &end) : smtp_stuff_finish(&b->stuff, &end);
     if (e != SMTP_DATA_END)
-        return cut_short(t, RC_INVALID);
+        return smtp_client_cut_short(t->c, RC_INVALID);
     enum rc rc = t->chunking ? RC_OK : stream_write(t->c->stream, end, block_deadline(t));
     return rc == RC_OK ? RC_OK : smtp_client_lost(t->c, "message", rc);
 }
@@ -370,7 +361,7 @@ static enum rc send_body(struct transaction *t, void *scratch, size_t cap)
         size_t got = 0;
         rc = t->m->read(t->m->read_ctx, scratch, cap, &got);
         if (rc != RC_OK)
-            return cut_short(t, rc);
+            return smtp_client_cut_short(t->c, rc);
         if (got == 0)
             return send_end(t, &b);
         rc = early_reply(t);
