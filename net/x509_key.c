@@ -90,7 +90,9 @@ enum rc x509_pk_write(const mbedtls_pk_context *pk, struct strbuf *key_pem)
     const uint8_t *end = w.at;
     strbuf_clear(key_pem);
     enum rc rc = write_point(pk, bits + 1);
-    if (rc == RC_OK && mbedtls_mpi_write_binary(&mbedtls_pk_ec(*pk)->MBEDTLS_PRIVATE(d), d, sizeof d) == 0) {
+    if (rc == RC_OK)
+        rc = rc_of(mbedtls_mpi_write_binary(&mbedtls_pk_ec(*pk)->MBEDTLS_PRIVATE(d), d, sizeof d));
+    if (rc == RC_OK) {
         der_element(&w, 0x03, span_bytes(bits, sizeof bits));
         der_wrap(&w, 0xa1, end);
         der_put(&w, SPAN("\xa0\x0a\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07")); /* prime256v1 */
