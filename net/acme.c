@@ -295,7 +295,6 @@ static enum rc choose(struct acme *a, const struct json_view *authorization, con
         c.type = solvers[i].type;
         if (!find_challenge(authorization, c.type, &one))
             continue;
-        a->type = c.type;
         enum rc rc = take_challenge(a, &one, &c, &started);
         return rc == RC_OK ? meet(a, &solvers[i], &c, started) : rc;
     }

@@ -50,7 +50,6 @@ struct acme {
     const char *const *names;
     unsigned count;
     unsigned alternate, links; /* which Link of the answer is wanted, how many it has had */
-    const char *type;          /* of the challenge that was met last */
     char nonce[ACME_NONCE_MAX + 1], token[ACME_TOKEN_MAX + 1], record[ACME_RECORD_MAX + 1];
     char urls[ACME_URLS_BYTES]; /* one behind the other, each with its NUL */
 };
