@@ -184,16 +184,6 @@ unsigned tcp_waiting_of(const struct tcp_listener *l, const struct ip_addr_any *
     return n;
 }
 
-bool tcp_pending_peer(struct tcp_listener *l, struct ip_endpoint *peer)
-{
-    struct tcp_waiting *w = oldest(l);
-    if (w == NULL)
-        return false;
-    const struct tcp_pcb *pcb = w->pcb;
-    *peer = lwip_endpoint(&pcb->remote_ip, pcb->remote_port);
-    return true;
-}
-
 enum rc tcp_accept(struct tcp_listener *l, struct stream *s, struct tcp_conn *c, uint8_t *ring)
 {
     struct tcp_waiting *w = oldest(l);

@@ -65,8 +65,6 @@ enum rc tcp_listen(struct tcp_listener *l, uint16_t port) MUST_CHECK;
 bool tcp_pending(struct tcp_listener *l);
 /* How many wait from a's source (ip_same_source), also those that are silent. */
 unsigned tcp_waiting_of(const struct tcp_listener *l, const struct ip_addr_any *a);
-/* Peer of the connection that tcp_accept would take. False: none waits. */
-bool tcp_pending_peer(struct tcp_listener *l, struct ip_endpoint *peer);
 /* Takes the oldest waiting connection. RC_NOT_FOUND: none, or it broke meanwhile. Does not yield. */
 enum rc tcp_accept(struct tcp_listener *l, struct stream *s, struct tcp_conn *c, uint8_t *ring) MUST_CHECK;
 /* Takes the oldest waiting connection only to say last_words (at most one segment; may be empty) and end it, without a ring or a
