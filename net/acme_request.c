@@ -7,6 +7,8 @@
 
 #define SUBPROBLEMS_MAX 4
 
+_Static_assert(ACME_MEMORY_LEAST / 2 / 3 >= JWS_PROTECTED_MAX, "a header's scratch is a third of what the payload leaves");
+
 enum rc acme_say(struct acme *a, enum rc rc, const char *words)
 {
     struct strbuf why = STRBUF(a->why);

@@ -8,7 +8,7 @@
 
 #define JWK_MAX 128             /* bytes of a JWK, with NUL */
 #define JWK_THUMBPRINT_CHARS 43 /* without NUL */
-#define JWS_PROTECTED_MAX 1400  /* bytes of the largest protected header: key or kid, nonce, URL */
+#define JWS_PROTECTED_MAX 1024  /* bytes of a protected header: kid, nonce and URL of 255 characters each, and 60 around them */
 
 /* The public key of a P-256 key in PEM, in the very form that its thumbprint hashes. RC_UNSUPPORTED, RC_NO_MEMORY; RC_INVALID: no such key;
  * RC_FULL. On error *out is empty. */
@@ -23,7 +23,8 @@ struct jws_header {
 };
 
 /* The JWS of payload (empty: POST-as-GET), in the place of what out held. Every text of the header must be free of quotes, backslashes and
- * control bytes: RC_INVALID. scratch: JWS_PROTECTED_MAX bytes for the time of the call. RC_FULL: no room in either. On error *out is empty. */
+ * control bytes: RC_INVALID. scratch: JWS_PROTECTED_MAX bytes for the time of the call. RC_FULL: no room in either. On error *out is
+ * empty. */
 enum rc jws_sign(const struct jws_header *h, struct span key_pem, struct span payload, struct strbuf *scratch,
                  struct strbuf *out) MUST_CHECK;
 
