@@ -16,8 +16,8 @@
 #define ACME_URL_MAX 255
 #define ACME_URLS_BYTES 1280 /* all URLs of a dialogue: ten of 120 characters */
 #define ACME_NONCE_MAX 255
-#define ACME_MEMORY_LEAST \
-    6144 /* a request of 1 KiB of CSR twice in base64, and its scratch; JSON answers and chains may be so long */
+/* A request of 1 KiB of CSR twice in base64, and its scratch; JSON answers and chains may be so long. */
+#define ACME_MEMORY_LEAST 6144
 #define ACME_TOKEN_MAX 128
 #define ACME_RECORD_MAX 511 /* of a TXT record: issuer, account */
 #define ACME_WHY_MAX 256
@@ -111,13 +111,13 @@ enum rc acme_order(struct acme *a, const struct acme_wish *w) MUST_CHECK;
 enum rc acme_authorize(struct acme *a, const struct acme_solver *solvers, unsigned count) MUST_CHECK;
 enum rc acme_finalize(struct acme *a, struct span key, struct span issuer, struct span *chain) MUST_CHECK;
 
-/* Another key for the account (RFC 8555 7.3.5). RC_OK: new_key, which must outlive *a, is the account's from now on. After a lost answer nobody knows which
- * one is: acme_account with only_existing, with either key, finds out. */
+/* Another key for the account (RFC 8555 7.3.5). RC_OK: new_key, which must outlive *a, is the account's from now on. After a lost answer
+ * nobody knows which one is: acme_account with only_existing, with either key, finds out. */
 enum rc acme_change_key(struct acme *a, struct span new_key) MUST_CHECK;
 /* The account is closed for ever. */
 enum rc acme_deactivate(struct acme *a) MUST_CHECK;
-/* The first certificate of chain_pem, which lies outside of the memory. reason: of RFC 5280 5.3.1, 0, 1, 3, 4 or 5. By the account, or with key not empty by the certificate's key;
- * RC_OK also if it was revoked before. RC_UNSUPPORTED: the server offers no revocation. */
+/* The first certificate of chain_pem, which lies outside of the memory. reason: of RFC 5280 5.3.1, 0, 1, 3, 4 or 5. By the account, or with
+ * key not empty by the certificate's key; RC_OK also if it was revoked before. RC_UNSUPPORTED: the server offers no revocation. */
 enum rc acme_revoke(struct acme *a, struct span chain_pem, unsigned reason, struct span key) MUST_CHECK;
 
 /* When to renew, as the server suggests (RFC 9773). */

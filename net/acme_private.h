@@ -5,7 +5,8 @@
 #include "net/acme.h"
 #include "net/json_view.h"
 
-/* A dialogue's URLs: checked, https, canonical; empty: none. First what a directory has, in the order of acme.c's names; those that an answer's head may set come last, so that setting them moves no other. */
+/* A dialogue's URLs: checked, https, canonical; empty: none. First what a directory has, in the order of acme.c's names; the one that an
+ * answer's head may set comes last, so that setting it moves no other. */
 enum acme_url {
     ACME_NEW_NONCE,
     ACME_NEW_ACCOUNT,

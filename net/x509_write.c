@@ -1,6 +1,6 @@
-/* Certificate requests (RFC 2986), and certificates signed by their own key (RFC 5280): the box's first one, before it has one from an authority, and
- * those that an authority looks for when it checks a name (tls-alpn-01). P-256 alone, so that all but names, key, times and serial is fixed bytes:
- * mbedTLS's writers are 5 KB larger. */
+/* Certificate requests (RFC 2986), and certificates signed by their own key (RFC 5280): the box's first one, before it has one from an
+ * authority, and those that an authority looks for when it checks a name (tls-alpn-01). P-256 alone, so that all but names, key, times and
+ * serial is fixed bytes: mbedTLS's writers are 5 KB larger. */
 #include <string.h>
 
 #include "hal/base/datetime.h"
@@ -205,7 +205,7 @@ static enum rc write_certificate(struct certificate *c, struct span *out)
     return rc;
 }
 
-/* Whatever comes, certificate_close follows. */
+/* Whatever comes, close_certificate follows. */
 static enum rc make_certificate(struct certificate *c, struct span *der)
 {
     size_t names_bytes;

@@ -149,7 +149,7 @@ static enum rc order_of_line(const struct list *l, const struct sought *s, uint3
     return rc == RC_OK ? compare_head(l, &p, s, order) : rc;
 }
 
-/* The last line that does not begin after what is sought, and the place of its first block. */
+/* The last line that does not begin after what is sought. RC_NOT_FOUND: all do. */
 static enum rc find_line(const struct list *l, const struct sought *s, uint32_t *line)
 {
     uint32_t low = 0, high = (uint32_t)(list_directory_bytes(&l->names) / LIST_TABLE_BYTES);
@@ -212,8 +212,8 @@ static __attribute__((noinline)) enum rc find_in_block(const struct list *l, con
 {
     struct list_walk w;
     list_walk_start(&w, l, &f->place, memory);
-    size_t matched = w.len = list_coder_skip(&w.coder,
-                                             code); /* symbols in common with the name at hand, which stands before *wanted */
+    size_t matched = list_coder_skip(&w.coder, code); /* symbols in common with the name at hand, which stands before *wanted */
+    w.len = matched;
     memcpy(memory, wanted->symbol, matched);
     for (f->index = 0; f->index < f->count; f->index++) {
         size_t shared;

@@ -1,5 +1,6 @@
 /* The bits of the list (policy/LIST.md): a binary range coder that keeps the order of what it codes, with frozen weights. It reads blocks
- * through the list's reader. The writer in toolchain/ brings its own `write` and goes through the same choices. No part of the outside of policy/: for list*.c and the writer. */
+ * through the list's reader. The writer in toolchain/ brings its own `write` and goes through the same choices. No part of the outside of
+ * policy/: for list*.c and the writer. */
 #ifndef POLICY_LIST_CODE_H
 #define POLICY_LIST_CODE_H
 

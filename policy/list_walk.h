@@ -1,5 +1,6 @@
 /* How names become bits: the order of the decisions and what each is predicted from (policy/LIST.md). Reading, writing and the training of
- * the frozen weights go through these same functions, so that they cannot differ; each brings its own list_decide. No part of the outside of policy/: for list*.c, the writer in toolchain/ and its trainer. */
+ * the frozen weights go through these same functions, so that they cannot differ; each brings its own list_decide. No part of the outside
+ * of policy/: for list*.c, the writer in toolchain/ and its trainer. */
 #ifndef POLICY_LIST_WALK_H
 #define POLICY_LIST_WALK_H
 

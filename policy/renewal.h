@@ -37,8 +37,8 @@ const char *renewal_reason_text(enum renewal_reason r);
 struct renewal_facts {
     bool have, asked, changed;
     int64_t not_before, not_after; /* with have */
-    int64_t window_start,
-        window_end;  /* 0: none. One that makes no sense counts as none, one too late is cut to a quarter of life left. */
+    /* 0: none. One that makes no sense counts as none, one too late is cut to a quarter of life left. */
+    int64_t window_start, window_end;
     uint32_t jitter; /* any 32 random bits, drawn once for each certificate: the point in the window, or how much earlier */
     enum renewal_hold hold;
     int64_t hold_until;
