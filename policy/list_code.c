@@ -208,42 +208,13 @@ int list_code_symbol(struct list_coder *c, const struct list_context *x, int abo
     return ~node;
 }
 
-/* What stands before a symbol, as the loops below hold it. */
-struct trail {
-    uint32_t before; /* the symbols, the nearest in the low byte */
-    unsigned kind, place;
-};
-
-static inline struct trail trail_of(const struct list_context *x)
-{
-    return (struct trail){ x->before[0] | (uint32_t)x->before[1] << 8 | (uint32_t)x->before[2] << 16, x->kind, x->place };
-}
-
-static inline struct list_rows rows_of(const struct trail *t)
-{
-    uint32_t before = t->before;
-    return (struct list_rows){ (before & 0xff) * NODES, (before & 0xffff) * 0x9e3779b1u >> 22, before * 0x85ebca6bu >> 22,
-                               W_PLACE + (t->kind * PLACES + t->place) * NODES };
-}
-
-static inline void trail_add(struct trail *t, unsigned symbol, bool pattern)
-{
-    t->before = (t->before << 8 | symbol) & 0xffffff;
-    t->place += t->place < PLACES - 1;
-    if (symbol != SYMBOL_DOT)
-        return;
-    t->place = 0;
-    t->kind += t->kind < KIND_PATTERN - 1;
-    t->kind += pattern && t->kind == KIND_PATTERN - 1;
-}
-
 size_t list_read_symbols(struct list_coder *c, const struct list_context *x, bool pattern, uint8_t *out, size_t room)
 {
     struct interval v = interval_of(c);
-    struct trail t = trail_of(x);
+    struct list_context at_hand = *x;
     size_t n = 0;
     for (; n < room; n++) {
-        struct list_rows rows = rows_of(&t);
+        struct list_rows rows = list_rows_of(&at_hand);
         int node = 0;
         do {
             const struct list_node *at = &list_tree[node];
@@ -261,7 +232,10 @@ size_t list_read_symbols(struct list_coder *c, const struct list_context *x, boo
         if (~node == SYMBOL_END)
             break;
         out[n] = (uint8_t)~node;
-        trail_add(&t, (unsigned)~node, pattern);
+        if (pattern)
+            list_pattern_context_add(&at_hand, (unsigned)~node);
+        else
+            list_context_add(&at_hand, (unsigned)~node);
     }
     keep(c, &v);
     return n;
@@ -285,14 +259,14 @@ enum rc list_read_rest(struct list_coder *c, uint8_t *key, size_t *len)
 
 void list_bracket(struct list_bracket *b, const uint8_t *key, size_t len)
 {
-    struct trail t = { 0, 0, 0 };
+    struct list_context x = { .kind = 0 };
     uint64_t low = 0;
     uint32_t range = UINT32_MAX;
     unsigned left = 32; /* bits of `low` below the range */
     b->count = 0;
     for (size_t i = 0; i <= len; i++) {
         int symbol = i < len ? key[i] : SYMBOL_END, node = 0;
-        struct list_rows rows = rows_of(&t);
+        struct list_rows rows = list_rows_of(&x);
         do {
             const struct list_node *n = &list_tree[node];
             uint32_t bound = bound_of(range, weight_of(&rows, (unsigned)node));
@@ -306,7 +280,7 @@ void list_bracket(struct list_bracket *b, const uint8_t *key, size_t len)
             range <<= shift;
             left -= shift;
         } while (node >= 0);
-        trail_add(&t, (unsigned)symbol, false);
+        list_context_add(&x, (unsigned)symbol);
         if (left >= 8 && b->count < LIST_STEPS && i < len)
             b->steps[b->count++] = (struct list_step){ low, range, (uint8_t)left };
     }

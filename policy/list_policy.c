@@ -10,17 +10,10 @@ struct list_context list_pattern_context(unsigned flags, const uint8_t *text, si
 {
     struct list_context x = { .kind = 0 };
     if (flags & PATTERN_RELATIVE)
-        x = (struct list_context){ .before = { SYMBOL_DOT }, .kind = KIND_PATTERN };
+        x = (struct list_context){ .before = SYMBOL_DOT, .kind = KIND_PATTERN };
     for (size_t i = 0; i < len; i++)
         list_pattern_context_add(&x, text[i]);
     return x;
-}
-
-void list_pattern_context_add(struct list_context *x, unsigned symbol)
-{
-    list_context_add(x, symbol);
-    if (x->kind == KIND_PATTERN - 1)
-        x->kind = KIND_PATTERN;
 }
 
 bool list_pattern_next(uint8_t *text, size_t len)

@@ -22,7 +22,6 @@ static inline unsigned list_pattern_before(bool first, unsigned flags_before, un
 
 /* What stands before a symbol of a pattern's text. */
 struct list_context list_pattern_context(unsigned flags, const uint8_t *text, size_t len);
-void list_pattern_context_add(struct list_context *x, unsigned symbol);
 /* Turns the last digit one up; false when there is none or it is a 9. */
 bool list_pattern_next(uint8_t *text, size_t len);
 

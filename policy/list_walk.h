@@ -49,8 +49,8 @@ extern const struct list_node list_tree[NODES];
 
 /* What stands before a symbol. */
 struct list_context {
-    uint8_t before[3]; /* the nearest first; 0 at the start of a key */
-    uint8_t kind, place;
+    uint32_t before; /* the three symbols before, the nearest in the low byte; 0 at the start of a key */
+    unsigned kind, place;
 };
 
 static inline unsigned list_at_most(size_t value, unsigned most)
@@ -60,16 +60,19 @@ static inline unsigned list_at_most(size_t value, unsigned most)
 
 static inline void list_context_add(struct list_context *x, unsigned symbol)
 {
-    x->before[2] = x->before[1];
-    x->before[1] = x->before[0];
-    x->before[0] = (uint8_t)symbol;
-    if (symbol != SYMBOL_DOT) {
-        x->place = (uint8_t)list_at_most(x->place + 1u, PLACES - 1);
+    x->before = (x->before << 8 | symbol) & 0xffffff;
+    x->place += x->place < PLACES - 1;
+    if (symbol != SYMBOL_DOT)
         return;
-    }
     x->place = 0;
-    if (x->kind < KIND_PATTERN - 1)
-        x->kind++;
+    x->kind += x->kind < KIND_PATTERN - 1;
+}
+
+/* In a pattern, from the third label on, it is the pattern's kind. */
+static inline void list_pattern_context_add(struct list_context *x, unsigned symbol)
+{
+    list_context_add(x, symbol);
+    x->kind += x->kind == KIND_PATTERN - 1;
 }
 
 static inline struct list_context list_context_at(const uint8_t *key, size_t len)
@@ -87,9 +90,8 @@ struct list_rows {
 
 static inline struct list_rows list_rows_of(const struct list_context *x)
 {
-    uint32_t two = x->before[0] | (uint32_t)x->before[1] << 8, three = two | (uint32_t)x->before[2] << 16;
-    return (struct list_rows){ W_ORDER_1 + x->before[0] * (unsigned)NODES, two * 0x9e3779b1u >> 22, three * 0x85ebca6bu >> 22,
-                               W_PLACE + (x->kind * (unsigned)PLACES + x->place) * NODES };
+    return (struct list_rows){ W_ORDER_1 + (x->before & 0xff) * NODES, (x->before & 0xffff) * 0x9e3779b1u >> 22,
+                               x->before * 0x85ebca6bu >> 22, W_PLACE + (x->kind * PLACES + x->place) * NODES };
 }
 
 /* How much is shared, as it was with the two names before this one. */

@@ -144,7 +144,7 @@ static void walk_list(struct list_coder *c, const struct keys *names, size_t ste
 /* The labels that stand before a domain in the patterns of policies. */
 static void walk_patterns(struct list_coder *c, const struct keys *patterns)
 {
-    struct list_context x = { { SYMBOL_DOT, 0, 0 }, KIND_PATTERN, 0 };
+    struct list_context x = { SYMBOL_DOT, KIND_PATTERN, 0 };
     for (unsigned round = 0; round < PATTERN_ROUNDS; round++) {
         for (size_t i = 0; i < patterns->count; i++)
             walk_rest(c, patterns->key[i], 0, -1, x);
