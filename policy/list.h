@@ -52,12 +52,13 @@ enum rc list_find(const struct list *l, struct span domain, struct list_entry *o
 const char *list_entry_mx(const struct list_entry *e, unsigned i);
 bool list_entry_allows(const struct list_entry *e, struct span mx_host);
 
+#define LIST_ITERATOR_WORDS 9
 /* Walks the list in its order. Start with list_iterate; each list_next gives one domain (canonical text, in it->name) and its entry.
  * RC_NOT_FOUND at the end, RC_CORRUPT. */
 struct list_iterator {
     const struct list *list;
     uint32_t position;
-    uint32_t private_words[12];
+    uint32_t private_words[LIST_ITERATOR_WORDS];
     char name[DOMAIN_TEXT_MAX];
 };
 void list_iterate(struct list_iterator *it, const struct list *l);

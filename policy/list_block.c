@@ -45,18 +45,17 @@ bool list_key_of_domain(struct list_key *k, struct span domain)
     }
 }
 
-void list_key_to_domain(char *out, const uint8_t *symbol, size_t len)
+void list_key_text(char *end, const uint8_t *symbol, size_t len)
 {
-    size_t label = 0, end = len;
-    out[end] = '\0';
+    size_t label = 0;
     for (size_t i = 0; i <= len; i++) {
         if (i < len && symbol[i] != SYMBOL_DOT)
             continue;
-        end -= i - label;
         for (size_t n = label; n < i; n++)
-            out[end + n - label] = alphabet[symbol[n]];
+            end[(ptrdiff_t)(n - i)] = alphabet[symbol[n]];
+        end -= i - label;
         if (i < len)
-            out[--end] = '.';
+            *--end = '.';
         label = i + 1;
     }
 }

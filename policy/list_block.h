@@ -21,8 +21,8 @@ struct list_key {
 };
 /* False: no name of a list. */
 bool list_key_of_domain(struct list_key *k, struct span domain);
-/* Into DOMAIN_TEXT_MAX bytes. */
-void list_key_to_domain(char *out, const uint8_t *symbol, size_t len);
+/* The name, of as many characters, into the bytes that stand before `end`. */
+void list_key_text(char *end, const uint8_t *symbol, size_t len);
 int list_key_cmp(const struct list_key *a, const struct list_key *b);
 
 /* A block: where it lies, and the bits that its code begins with. */

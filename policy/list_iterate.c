@@ -3,7 +3,8 @@
 
 #include "policy/list_block.h"
 
-enum { S_RANGE, S_CODE_HIGH, S_CODE_LOW, S_CONSUMED, S_AHEAD, S_SHARED, S_TREND, S_FROM, S_LEN };
+enum { S_RANGE, S_CODE_HIGH, S_CODE_LOW, S_CONSUMED, S_AHEAD, S_SHARED, S_TREND, S_FROM, S_LEN, S_WORDS };
+_Static_assert(S_WORDS == LIST_ITERATOR_WORDS, "what an iterator keeps");
 
 void list_iterate(struct list_iterator *it, const struct list *l)
 {
@@ -69,7 +70,8 @@ static enum rc next_name(struct list_iterator *it, struct list_place *place)
         rc = list_walk_name(&w);
     if (rc != RC_OK)
         return rc;
-    list_key_to_domain(it->name, w.symbol, w.len);
+    it->name[w.len] = '\0';
+    list_key_text(it->name + w.len, w.symbol, w.len);
     keep(it, &w);
     it->position++;
     return RC_OK;

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static const char alphabet[] = LIST_ALPHABET;
+#include "policy/list_block.h"
 
 struct list_context list_pattern_context(unsigned flags, const uint8_t *text, size_t len)
 {
@@ -160,22 +160,6 @@ static enum rc measure(const struct list_entry *e, size_t domain_len, size_t *al
     return *all > sizeof e->text ? RC_CORRUPT : RC_OK;
 }
 
-/* Labels from the TLD down into a name's text, to its end. */
-static void put_name(char *end, const uint8_t *key, size_t len)
-{
-    size_t label = 0;
-    for (size_t i = 0; i <= len; i++) {
-        if (i < len && key[i] != SYMBOL_DOT)
-            continue;
-        for (size_t n = label; n < i; n++)
-            end[(ptrdiff_t)(n - i)] = alphabet[key[n]];
-        end -= i - label;
-        if (i < len)
-            *--end = '.';
-        label = i + 1;
-    }
-}
-
 static void put_dashed(char *out, struct span domain)
 {
     for (size_t i = 0; i < domain.len; i++)
@@ -193,7 +177,7 @@ static void put_pattern(char *out, size_t size, const uint8_t *text, size_t len,
         if (len > 0)
             *--end = '.';
     }
-    put_name(end, text, len);
+    list_key_text(end, text, len);
     if (flags & PATTERN_DASHED) {
         out[(flags & PATTERN_DOT) + domain.len] = '.';
         put_dashed(out + (flags & PATTERN_DOT), domain);
