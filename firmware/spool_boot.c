@@ -381,12 +381,9 @@ static void add_kept(const struct kept *kept, size_t n)
 
 /* --- opening --- */
 
-/* Segments of at least SPOOL_SEGMENT_MIN_BYTES, and large enough that the table holds all of them. */
 static enum rc lay_out(uint64_t addr, uint64_t size_bytes)
 {
-    uint64_t segment = flash_geometry()->erase_block_bytes;
-    while (segment < SPOOL_SEGMENT_MIN_BYTES || size_bytes / segment > SPOOL_SEGMENTS_MAX)
-        segment *= 2;
+    uint64_t segment = segment_bytes_for(size_bytes, flash_geometry()->erase_block_bytes, SPOOL_SEGMENTS_MAX);
     if (segment > UINT32_MAX / 2 || size_bytes / segment < 6)
         return RC_INVALID;
     spool.addr = addr;

@@ -26,6 +26,11 @@ enum record_type {
     RECORD_SETTLED = 9,
 };
 
+static inline bool record_is_status(uint8_t type)
+{
+    return type >= RECORD_OUTCOME && type <= RECORD_SETTLED;
+}
+
 enum header_state {
     HEADER_VALID,
     HEADER_BLANK, /* all ones */
@@ -62,6 +67,15 @@ enum header_state opening_header_decode(const uint8_t in[SPOOL_UNIT], struct ope
 uint32_t record_seed(const struct opening_header *h);
 void record_header_encode(uint8_t out[RECORD_HEADER_BYTES], const struct record_header *h, uint32_t seed);
 enum header_state record_header_decode(const uint8_t in[RECORD_HEADER_BYTES], struct record_header *h, uint32_t seed);
+
+/* The bytes of a segment in a spool of that size, of which no more than `most` may be needed. */
+static inline uint64_t segment_bytes_for(uint64_t spool_bytes, uint32_t erase_block_bytes, unsigned most)
+{
+    uint64_t bytes = erase_block_bytes;
+    while (bytes < SPOOL_SEGMENT_MIN_BYTES || spool_bytes / bytes > most)
+        bytes *= 2;
+    return bytes;
+}
 
 /* Bytes of a record with header and padding. */
 static inline uint32_t record_bytes(uint32_t payload_len)

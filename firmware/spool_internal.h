@@ -140,10 +140,6 @@ static inline bool place_is(struct spool_place a, struct spool_place b)
 {
     return a.seq == b.seq && a.off == b.off;
 }
-static inline bool record_is_status(uint8_t type)
-{
-    return type >= RECORD_OUTCOME && type <= RECORD_SETTLED;
-}
 
 /* --- exclusion of copying and zeroing (spool_clean.c). Nothing is appended between kill_begin and kill_end: it might have to wait for a
  * copy that waits for the kill. Yield --- */

@@ -35,9 +35,7 @@ static unsigned count_segments(struct span area, uint32_t segment_bytes)
 static void try_area(struct span area, uint32_t block_bytes, struct layout *best)
 {
     for (unsigned most = 1024; most >= 128; most /= 2) {
-        uint64_t bytes = block_bytes;
-        while (bytes < SPOOL_SEGMENT_MIN_BYTES || area.len / bytes > most)
-            bytes *= 2;
+        uint64_t bytes = segment_bytes_for(area.len, block_bytes, most);
         unsigned count = bytes <= UINT32_MAX / 2 ? count_segments(area, (uint32_t)bytes) : 0;
         if (count > best->segments || (count > 0 && count == best->segments && bytes > best->segment_bytes))
             *best = (struct layout){ area, (uint32_t)bytes, count };

@@ -4,11 +4,6 @@
 
 /* --- what the records say --- */
 
-static bool is_status(uint8_t type)
-{
-    return type >= RECORD_OUTCOME && type <= RECORD_SETTLED;
-}
-
 static const struct scan_record *find(const struct scan_record *records, size_t count, uint8_t type)
 {
     for (size_t i = 0; i < count; i++) {
@@ -107,7 +102,7 @@ static enum rescue_kind judge(const struct rescued_mail *m, const struct scan_re
         return RESCUE_SETTLED;
     bool has_status = false, bounced = false;
     for (size_t i = 0; i < count; i++)
-        has_status = has_status || is_status(records[i].h.type);
+        has_status = has_status || record_is_status(records[i].h.type);
     if (find(records, count, RECORD_COMMIT) == NULL && !has_status)
         return RESCUE_UNFINISHED;
     for (unsigned i = 0; i < m->recipient_count; i++)
@@ -131,7 +126,7 @@ void rescued_mail_read(struct rescued_mail *m, const struct scan_record *records
     for (size_t i = 0; i < count; i++) {
         if (records[i].h.type == RECORD_OUTCOME)
             read_outcome(m, &records[i]);
-        if (is_status(records[i].h.type))
+        if (record_is_status(records[i].h.type))
             read_status(m, &records[i], &newest);
     }
     count_recipients(m);
