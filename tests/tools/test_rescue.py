@@ -261,6 +261,18 @@ def test_copies_fill_in_for_what_has_rotted(tmp_path):
     assert got.body(1) == TEXT and got.json[1]["damaged"] == []
 
 
+def test_half_of_a_copy_does_not_hide_what_it_was_copied_from(tmp_path):
+    s = Spool()
+    s.open()
+    s.mail(1)
+    source = s.seq
+    s.segment = -1
+    s.open()  # where the scan begins
+    s.record(BODY, 1, TEXT[1000:1600], 1000, source=source)
+    got = Rescued(tmp_path, s.flash)
+    assert got.body(1) == TEXT and got.json[1]["damaged"] == []
+
+
 def test_retired_segments_are_gone(tmp_path):
     s = Spool()
     s.mail(1)

@@ -106,7 +106,8 @@ static int compare_records(const void *left, const void *right)
     c = c != 0 ? c : compare_u32(a->h.type, b->h.type);
     c = c != 0 ? c : compare_u32(a->h.index, b->h.index);
     c = c != 0 ? c : compare_u32(a->h.serial, b->h.serial);
-    return c != 0 ? c : b->sound - a->sound;
+    c = c != 0 ? c : b->sound - a->sound;
+    return c != 0 ? c : compare_u32(b->h.payload_len, a->h.payload_len); /* a copy may be cut in two, and the second half lost */
 }
 
 enum rc spool_scan(struct spool_scan *s, struct span flash)

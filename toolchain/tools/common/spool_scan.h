@@ -12,7 +12,7 @@ struct scan_record {
 };
 
 struct spool_scan {
-    struct scan_record *records; /* by message, type, index, serial; of several with the same the sound ones first */
+    struct scan_record *records; /* by message, type, index, serial; of the same the sound ones first, then the longest */
     size_t count, cap;
     unsigned segments;   /* in use */
     uint64_t lost_bytes; /* in them, that are no record although one followed */
