@@ -136,6 +136,13 @@ def test_the_envelope_is_told(tmp_path):
                        {"address": "jürgen@büro.example", "state": "waiting"}]}
 
 
+def test_what_is_no_utf8_is_marked_and_the_rest_is_kept(tmp_path):
+    s = Spool()
+    s.mail(1, recipients=("jürgen@büro.example".encode(),))
+    s.status(OUTCOME, 1, 1, code=451, enhanced=(4, 0, 0), text=b"\xfc \"sp\xc3\xa4ter\"\\\x01")
+    assert Rescued(tmp_path, s.flash).json[1]["recipients"][0]["reply"] == "\ufffd \"später\"\\\x01"
+
+
 def test_a_bounce_has_no_sender(tmp_path):
     s = Spool()
     s.mail(1, sender=b"")

@@ -5,56 +5,39 @@
 #include <string.h>
 
 #include "hal/base/datetime.h"
-#include "hal/base/utf8.h"
 #include "net/smtp_client.h"
 #include "toolchain/tools/postern-image/commands.h"
 #include "toolchain/tools/postern-image/rescued_mail.h"
 
-static void out_of_memory(void)
+/* cJSON's, which so never fails. */
+static void *allocate(size_t bytes)
 {
-    (void)fail("out of memory");
-    exit(1);
+    return tool_alloc(bytes, 1);
 }
 
-static cJSON *need(cJSON *item)
+static cJSON *text_item(const char *text)
 {
-    if (item == NULL)
-        out_of_memory();
-    return item;
-}
-
-/* JSON is UTF-8: bytes that are none become question marks. */
-static cJSON *text_item(struct span text)
-{
-    char *copy = tool_copy(text);
-    for (char *p = copy; !utf8_valid(text) && *p != '\0'; p++)
-        *p = (unsigned char)*p < 128 ? *p : '?';
-    cJSON *item = need(cJSON_CreateString(copy));
-    free(copy);
-    return item;
-}
-
-static void put(cJSON *object, const char *name, cJSON *item)
-{
-    if (!cJSON_AddItemToObject(object, name, need(item)))
-        out_of_memory();
+    char quoted[6 * SPOOL_ADDRESS_MAX + 3]; /* no text is longer, and \u00XX for each byte the longest way to write it */
+    struct strbuf b = STRBUF(quoted);
+    strbuf_add_json(&b, span_of(text));
+    return cJSON_CreateRaw(quoted);
 }
 
 static void put_text(cJSON *object, const char *name, const char *text)
 {
     if (text[0] != '\0')
-        put(object, name, text_item(span_of(text)));
+        cJSON_AddItemToObject(object, name, text_item(text));
 }
 
-static void put_number(cJSON *object, const char *name, double value)
+static void put_text_or_null(cJSON *object, const char *name, const char *text)
 {
-    put(object, name, cJSON_CreateNumber(value));
+    cJSON_AddItemToObject(object, name, text != NULL ? text_item(text) : cJSON_CreateNull());
 }
 
 static void put_flag(cJSON *object, const char *name, bool value)
 {
     if (value)
-        put(object, name, cJSON_CreateTrue());
+        cJSON_AddTrueToObject(object, name);
 }
 
 static void put_time(cJSON *object, const char *name, int64_t unix_s)
@@ -64,7 +47,7 @@ static void put_time(cJSON *object, const char *name, int64_t unix_s)
     if (unix_s == 0)
         return;
     rfc3339_format(&b, unix_s);
-    put(object, name, text_item(strbuf_span(&b)));
+    put_text(object, name, text);
 }
 
 static void put_notify(cJSON *object, uint8_t notify)
@@ -76,20 +59,18 @@ static void put_notify(cJSON *object, uint8_t notify)
                   { DSN_NOTIFY_SUCCESS, "SUCCESS" },
                   { DSN_NOTIFY_FAILURE, "FAILURE" },
                   { DSN_NOTIFY_DELAY, "DELAY" } };
-    cJSON *list = notify != 0 ? need(cJSON_CreateArray()) : NULL;
-    for (size_t i = 0; list != NULL && i < sizeof words / sizeof words[0]; i++) {
-        if ((notify & words[i].bit) != 0 && !cJSON_AddItemToArray(list, text_item(span_of(words[i].word))))
-            out_of_memory();
+    cJSON *list = notify != 0 ? cJSON_AddArrayToObject(object, "notify") : NULL;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if ((notify & words[i].bit) != 0)
+            cJSON_AddItemToArray(list, text_item(words[i].word));
     }
-    if (list != NULL)
-        put(object, "notify", list);
 }
 
 static cJSON *recipient_item(const struct rescued_recipient *r)
 {
     static const char *const states[] = { "waiting", "delivered", "bounced", "dropped" };
-    cJSON *o = need(cJSON_CreateObject());
-    put(o, "address", r->known ? text_item(span_of(r->is.address)) : cJSON_CreateNull());
+    cJSON *o = cJSON_CreateObject();
+    put_text_or_null(o, "address", r->known ? r->is.address : NULL);
     put_text(o, "state", states[r->is.state]);
     put_notify(o, r->is.notify);
     put_text(o, "orcpt", r->is.orcpt);
@@ -97,7 +78,7 @@ static cJSON *recipient_item(const struct rescued_recipient *r)
         char enhanced[16];
         struct strbuf b = STRBUF(enhanced);
         strbuf_printf(&b, "%u.%u.%u", r->is.enhanced[0], r->is.enhanced[1], r->is.enhanced[2]);
-        put_number(o, "code", r->is.code);
+        cJSON_AddNumberToObject(o, "code", r->is.code);
         put_text(o, "enhanced", enhanced);
     }
     put_time(o, "at", r->is.at);
@@ -107,7 +88,7 @@ static cJSON *recipient_item(const struct rescued_recipient *r)
 
 static void put_damage(cJSON *object, const struct rescued_mail *m)
 {
-    cJSON *list = need(cJSON_CreateArray());
+    cJSON *list = cJSON_AddArrayToObject(object, "damaged");
     const struct {
         bool is;
         const char *words;
@@ -120,25 +101,21 @@ static void put_damage(cJSON *object, const struct rescued_mail *m)
         { m->body_differs, "the message differs from what was accepted" },
     };
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
-        if (faults[i].is && !cJSON_AddItemToArray(list, text_item(span_of(faults[i].words))))
-            out_of_memory();
+        if (faults[i].is)
+            cJSON_AddItemToArray(list, text_item(faults[i].words));
     }
-    put(object, "damaged", list);
 }
 
 static cJSON *mail_item(const struct rescued_mail *m, const char *id)
 {
     static const char *const origins[] = { "outside", "inside", "own" };
     const struct spool_envelope *e = &m->envelope;
-    cJSON *o = need(cJSON_CreateObject());
+    cJSON *o = cJSON_CreateObject();
     put_text(o, "id", id);
-    put(o, "sender", m->no_envelope ? cJSON_CreateNull() : text_item(span_of(e->sender)));
-    cJSON *list = need(cJSON_CreateArray());
-    for (unsigned i = 0; i < m->recipient_count; i++) {
-        if (!cJSON_AddItemToArray(list, recipient_item(&m->recipients[i])))
-            out_of_memory();
-    }
-    put(o, "recipients", list);
+    put_text_or_null(o, "sender", m->no_envelope ? NULL : e->sender);
+    cJSON *list = cJSON_AddArrayToObject(o, "recipients");
+    for (unsigned i = 0; i < m->recipient_count; i++)
+        cJSON_AddItemToArray(list, recipient_item(&m->recipients[i]));
     put_time(o, "received", e->received);
     put_text(o, "origin", m->no_envelope ? "" : origins[e->origin]);
     if (e->peer.addr.family != IP_NONE) {
@@ -154,9 +131,9 @@ static cJSON *mail_item(const struct rescued_mail *m, const char *id)
     put_flag(o, "tls_optional", e->tls_optional);
     put_text(o, "ret", e->ret == 'F' ? "FULL" : e->ret == 'H' ? "HDRS" : "");
     put_text(o, "envid", e->envid);
-    put_number(o, "bytes", (double)m->body.len);
-    put_number(o, "missing_bytes", (double)m->missing_bytes);
-    put_number(o, "attempts", m->status.attempts);
+    cJSON_AddNumberToObject(o, "bytes", (double)m->body.len);
+    cJSON_AddNumberToObject(o, "missing_bytes", (double)m->missing_bytes);
+    cJSON_AddNumberToObject(o, "attempts", m->status.attempts);
     put_time(o, "next_try", m->status.next_try);
     put_flag(o, "held", m->held);
     put_damage(o, m);
@@ -177,13 +154,11 @@ enum rc rescued_mail_write(const struct rescued_mail *m, const char *folder)
     struct strbuf b = STRBUF(id);
     strbuf_printf(&b, "%08X", (unsigned)m->id);
     enum rc rc = write_in(folder, id, "eml", byte_buffer_span(&m->body));
+    cJSON_InitHooks(&(cJSON_Hooks){ allocate, free });
     cJSON *item = mail_item(m, id);
     struct byte_buffer text = { .len = 0 };
     char *printed = cJSON_Print(item);
-    if (printed != NULL)
-        byte_buffer_add(&text, printed, strlen(printed));
-    else
-        out_of_memory();
+    byte_buffer_add(&text, printed, strlen(printed));
     byte_buffer_add(&text, "\n", 1);
     if (rc == RC_OK)
         rc = write_in(folder, id, "json", byte_buffer_span(&text));
