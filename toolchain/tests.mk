@@ -83,7 +83,7 @@ $(BENCH): $(BUILD)/bench/%: $(BUILD)/posix/obj/tests/bench/%.o $(BUILD)/posix/li
 -include $(BENCH:$(BUILD)/bench/%=$(BUILD)/posix/obj/tests/bench/%.d)
 # What measures the small board's processor: its own objects, and this in the appliance's place.
 CORTEX := $(BUILD)/bench/cortex.elf
-CORTEX_SRC := $(wildcard tests/bench/cortex/*.c)
+CORTEX_SRC := $(wildcard tests/bench/cortex/*.c) tests/board/say.c
 $(CORTEX): $(mps2-an500_BOARD_OBJ) $(CORTEX_SRC:%.c=$(BUILD)/mps2-an500/obj/%.o) \
 		$(addprefix $(BUILD)/mps2-an500/lib/,libpolicy.a libhal.a libbearssl.a) $(wildcard boards/mps2-an500/*.ld)
 	@mkdir -p $(@D)

@@ -27,18 +27,6 @@ static void (*on_main_stack)(void);
 static bool nobody_receives;            /* frames are dropped in the main loop, lest they keep the box awake */
 static volatile uintptr_t null_address; /* out of the optimizer's sight */
 
-void say(const char *format, ...)
-{
-    char text[160];
-    struct strbuf b = STRBUF(text);
-    va_list ap;
-    va_start(ap, format);
-    strbuf_vprintf(&b, format, ap);
-    va_end(ap);
-    console_write(b.p, b.len);
-    console_write("\r\n", 2);
-}
-
 bool check(const char *name, bool good, const char *why)
 {
     if (good)

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* One line on the console. */
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+#include "tests/board/say.h"
+
 /* Says "PASS name" or "FAIL name: why", and returns good. */
 bool check(const char *name, bool good, const char *why);
 

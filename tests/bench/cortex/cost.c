@@ -1,16 +1,16 @@
 /* A firmware for mps2-an500 that measures what the list and its signature cost a Cortex-M7. QEMU's loader has put a package into the board's
- * second memory: the list, names to look up, a signature. Under a fixed -icount virtual time is a count of instructions, and tests/bench/cortex/measure
- * turns the microseconds that are printed here into these. The list is read by copying out of memory: what a flash driver adds is not in it. */
+ * second memory: the list, names to look up, a signature. Under a fixed -icount virtual time is a count of instructions, and
+ * tests/bench/cortex.py turns the microseconds that are printed here into these. The list is read by copying out of memory: what a flash
+ * driver adds is not in it. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "hal/base/bytes.h"
-#include "hal/base/strbuf.h"
 #include "hal/board.h"
-#include "hal/console.h"
 #include "hal/crypto/ecdsa.h"
 #include "hal/task.h"
 #include "policy/list.h"
+#include "tests/board/say.h"
 
 #define PACKAGE ((const uint8_t *)0x60000000)
 enum { AT_LIST_BYTES = 0, AT_NAMES_BYTES = 4, AT_KEY = 8, AT_HASH = 72, AT_SIGNATURE = 104, AT_LIST = 256 };
@@ -25,19 +25,6 @@ static struct list_entry entry;
 static struct span wanted;
 static enum rc answer;
 static bool good;
-
-static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void say(const char *format, ...)
-{
-    char text[120];
-    struct strbuf b = STRBUF(text);
-    va_list ap;
-    va_start(ap, format);
-    strbuf_vprintf(&b, format, ap);
-    va_end(ap);
-    strbuf_puts(&b, "\r\n");
-    console_write(b.p, b.len);
-}
 
 static void nothing(void *arg)
 {
