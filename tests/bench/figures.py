@@ -21,6 +21,13 @@ def run(*command, **options):
     return subprocess.run([str(c) for c in command], check=True, stdout=subprocess.PIPE, text=True, **options).stdout
 
 
+def make_policies(target, *arguments):
+    """A policy.json with made-up policies; arguments as of the program."""
+    with open(target, "w") as out:
+        subprocess.run([ROOT / "tests/bench/make_policies", *arguments], stdout=out, check=True)
+    return target
+
+
 def measured(*command, **options):
     """Runs a command; seconds, seconds of CPU and MB at most. A child's peak begins with the size of what forked it: callers stay small."""
     begin = time.monotonic()
