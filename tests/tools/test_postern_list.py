@@ -387,6 +387,17 @@ def damaged_diff(tmp_path, old):
     return run("diff", old, broken, code=2)
 
 
+def test_stats_of_a_list_that_breaks_off(tmp_path):
+    target, _ = compile_policies(tmp_path, {f"{name}.example": GOOD for name in "abcdefghijkl"})
+    whole, said = target.read_bytes(), set()
+    for at in range(60, len(whole)):
+        target.write_bytes(whole[:at] + bytes([whole[at] ^ 0xff]) + whole[at + 1:])
+        result = subprocess.run([TOOL, "stats", target], capture_output=True, text=True, timeout=60)
+        assert (result.returncode, result.stdout == "") in ((0, False), (1, True)), (at, result)
+        said |= set(result.stderr.splitlines())
+    assert said and all("the list is damaged" in line for line in said), said
+
+
 def test_diff_of_a_list_that_breaks_off(tmp_path):
     old, _ = compile_policies(tmp_path, {f"{name}.example": GOOD for name in "abcdefghijkl"})
     whole, broken, said = old.read_bytes(), tmp_path / "broken.list", []

@@ -73,12 +73,13 @@ static enum rc measure(const struct list *l, struct parts *p)
         struct list_place place;
         uint32_t count = list_names_in_block(l, block), at = block % LIST_LINE_BLOCKS;
         rc = list_find_place(l, &l->names, block, &place);
+        if (rc != RC_OK)
+            break;
         gaps[at] = place.prefix - before;
         before = place.prefix;
         if (at == LIST_LINE_BLOCKS - 1 || block + 1 == l->names.count)
             measure_prefixes(gaps + 1, at, p);
-        if (rc == RC_OK)
-            rc = measure_names(l, &place, count, p);
+        rc = measure_names(l, &place, count, p);
         if (rc == RC_OK)
             rc = measure_policies(l, &place, count, p);
     }
