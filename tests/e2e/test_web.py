@@ -479,6 +479,49 @@ def hold(box, at, stop):
         s.close()
 
 
+def open_sessions(box):
+    return box.json("status")["sessions"]
+
+
+def half_request(box, at=None):
+    """A session that the web keeps for as long as a head may take, or until another needs its slot."""
+    s = connect(box, at=at)
+    s.sendall(b"GET / HTTP/1.1\r\n")
+    return s
+
+
+@pytest.mark.boards("posix")
+def test_the_web_has_its_share_of_the_slots(box):
+    crowd = [half_request(box, at) for at in (source(), source()) for _ in range(6)]
+    for _ in range(5):
+        time.sleep(0.2)
+        assert open_sessions(box) == 8
+    for s in crowd:
+        s.close()
+
+
+@pytest.mark.boards("mps2-an500")
+def test_a_slot_stays_free_for_mail(box):
+    """There are three. When mail has two, a third mail session takes the web's; beside one mail session the web has one."""
+    first, web, second = client.Raw(box), half_request(box), client.Raw(box)
+    time.sleep(2.1)  # now any of them may give way, and the first has been idle for the longest
+    third = client.Raw(box, source=source(), timeout=2)
+    for s in (first, second, third):
+        assert s.ask("NOOP")[0] == 250
+    for s in (web, second, third):
+        s.close()
+    while open_sessions(box) > 1:
+        time.sleep(0.1)
+    web, late = half_request(box), connect(box, timeout=1)
+    late.sendall(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+    with pytest.raises(TimeoutError):
+        late.recv(1)
+    second = client.Raw(box, timeout=1)
+    assert open_sessions(box) == 3
+    for s in (first, second, web, late):
+        s.close()
+
+
 @pytest.mark.boards("mps2-an500")
 def test_mail_is_taken_while_the_web_is_besieged(box, office):
     server, stop = Plain(SILENT, 8443), threading.Event()
