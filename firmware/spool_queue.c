@@ -119,7 +119,7 @@ void spool_outside_is_due(void)
 {
     if (spool.messages <= window_count())
         return;
-    spool.due_stamp = spool.stamp;
+    spool.due_stamp = spool.stamp - 1; /* what is put off from now on bears the present one */
     spool.overflow_due = 0;
     event_signal(&spool_changed);
 }

@@ -47,6 +47,25 @@ static unsigned deliver_due(int64_t now, uint8_t *seen)
     return n;
 }
 
+/* Puts off all that is due, each to 1000 and its id. Returns how many. */
+static unsigned defer_due(int64_t now)
+{
+    unsigned n = 0;
+    struct spool_entry e;
+    for (unsigned empty = 0; empty < 3;) {
+        if (!spool_take_due(now, &e)) {
+            idle();
+            empty++;
+            continue;
+        }
+        empty = 0;
+        assert_int_equal(spool_defer(e.id, 1000 + e.id, 1), RC_OK);
+        spool_release(e.id);
+        n++;
+    }
+    return n;
+}
+
 static void more_mail_than_the_window(void **state)
 {
     (void)state;
@@ -108,22 +127,9 @@ static void deferred_mail_gives_way(void **state)
     (void)state;
     static uint8_t seen[MAILS + 1];
     memset(seen, 0, sizeof seen);
-    struct spool_entry e;
     for (uint32_t i = 0; i < MAILS / 2; i++)
         must_put(i, 1, 300);
-    unsigned deferred = 0;
-    for (unsigned empty = 0; empty < 3;) {
-        if (spool_take_due(1, &e)) {
-            assert_int_equal(spool_defer(e.id, 1000 + e.id, 1), RC_OK);
-            spool_release(e.id);
-            deferred++;
-            empty = 0;
-        } else {
-            idle();
-            empty++;
-        }
-    }
-    assert_int_equal(deferred, MAILS / 2);
+    assert_int_equal(defer_due(1), MAILS / 2);
     for (uint32_t i = MAILS / 2; i < MAILS; i++)
         must_put(i, 1, 300);
     assert_int_equal(deliver_due(1, seen), MAILS - MAILS / 2);
@@ -136,12 +142,41 @@ static void deferred_mail_gives_way(void **state)
         assert_int_equal(seen[i], 1);
 }
 
+/* The operator's order reaches what the window does not hold. What is put off after it has its time again, and held mail stays. */
+static void what_lies_outside_is_due_by_order(void **state)
+{
+    (void)state;
+    static uint8_t seen[MAILS + 1];
+    memset(seen, 0, sizeof seen);
+    struct spool_entry e;
+    unsigned inside = 0;
+    for (uint32_t i = 0; i < MAILS / 2; i++)
+        must_put(i, 1, 300);
+    assert_int_equal(defer_due(1), MAILS / 2);
+    assert_true(spool_find(MAILS / 2, &e));
+    assert_int_equal(spool_hold(MAILS / 2, true), RC_OK);
+    for (e.id = 0; spool_next(e.id, &e);)
+        inside++;
+    assert_in_range(inside, 1, MAILS / 2 - 100);
+    assert_int_equal(deliver_due(1, seen), 0);
+    spool_outside_is_due();
+    unsigned outside = MAILS / 2 - inside, again = defer_due(1);
+    assert_in_range(again, outside, MAILS / 2 - 1);
+    assert_int_equal(deliver_due(1, seen), 0);
+    spool_outside_is_due();
+    unsigned now = deliver_due(1, seen);
+    assert_in_range(now, outside, MAILS / 2 - 1);
+    assert_int_equal(now + deliver_due(1000 + MAILS, seen), MAILS / 2 - 1);
+    assert_int_equal(seen[MAILS / 2], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(any_mail_is_found_by_its_id, setup_large, teardown),
         cmocka_unit_test_setup_teardown(more_mail_than_the_window, setup_large, teardown),
         cmocka_unit_test_setup_teardown(deferred_mail_gives_way, setup_large, teardown),
+        cmocka_unit_test_setup_teardown(what_lies_outside_is_due_by_order, setup_large, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
