@@ -247,7 +247,7 @@ static enum rc try_hop(struct delivery_slot *s, uint16_t hop)
 {
     struct delivery_status *status = &s->client.status;
     bool failed_before = hop_health_failed(&health, hop);
-    int64_t until;
+    int64_t until = 0;
     if (s->session.hop != hop) {
         let_go(s);
         hop_health_begin(&health, hop);
