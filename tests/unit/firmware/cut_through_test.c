@@ -32,6 +32,11 @@ const char *settings_get(const char *key)
     return strcmp(key, "mail.inside_client") == 0 ? setting_client : "10.0.0.1";
 }
 
+bool settings_get_bool(const char *key)
+{
+    return strcmp(settings_get(key), "on") == 0;
+}
+
 enum next_hop_kind next_hop_kind_of(struct span domain)
 {
     return span_is(domain, "office.test") ? HOP_INSIDE : HOP_ROUTE;
