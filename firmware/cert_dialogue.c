@@ -315,3 +315,19 @@ enum rc cert_dialogue_revoke(bool stolen, struct strbuf *why)
     strbuf_truncate(&d.texts, before);
     return rc;
 }
+
+enum rc cert_dialogue_account(bool close, struct strbuf *why)
+{
+    struct strbuf key = strbuf_on(room(X509_KEY_PEM_MAX), X509_KEY_PEM_MAX);
+    enum rc rc = close ? RC_OK : cert_store_next_account_key(&key);
+    if (rc != RC_OK)
+        return because(why, rc, "a new key could not be made or stored");
+    rc = acme_account(&d.acme, SPAN(""), NULL, true);
+    struct span problem = span_of(d.acme.problem);
+    bool gone = rc == RC_REFUSED && (span_is(problem, "accountDoesNotExist") || (close && span_is(problem, "unauthorized")));
+    if (rc == RC_OK)
+        rc = close ? acme_deactivate(&d.acme) : acme_change_key(&d.acme, strbuf_span(&key));
+    if (rc != RC_OK && !gone)
+        return said(why, rc == RC_REFUSED && acme_is_busy(&d.acme) ? RC_BUSY : rc);
+    return because(why, cert_store_settle_account(strbuf_span(&key)), "it could not be stored");
+}

@@ -20,6 +20,9 @@ enum rc cert_dialogue_window(struct acme_renewal *out, struct strbuf *why) MUST_
 enum rc cert_dialogue_issue(const struct cert_state *fresh, bool new_key, struct strbuf *why) MUST_CHECK;
 /* After open: revokes the certificate in use. Yields. */
 enum rc cert_dialogue_revoke(bool stolen, struct strbuf *why) MUST_CHECK;
+/* After open: closes the account, or gives it the next account key, and stores that. Also good after a try whose answer was lost: then the authority
+ * knows the key in use no more. RC_REFUSED: for good; RC_BUSY: it may be tried again. Yields. */
+enum rc cert_dialogue_account(bool close, struct strbuf *why) MUST_CHECK;
 /* How long the server asked to wait in its last answer; -1: it did not. */
 int64_t cert_dialogue_retry_after_s(void);
 

@@ -40,7 +40,7 @@ static const char *idle_reason(void)
         return "acme.directory is not set";
     if (!cert_wanted_name(0, &n))
         return "host.name is not set";
-    if (identity_origin(NULL) == IDENTITY_IMPORTED && !(state.flags & CERT_ASKED))
+    if (identity_origin(NULL) == IDENTITY_IMPORTED && !state.flags)
         return "the certificate was put in by hand; 'cert renew' replaces it";
     return NULL;
 }
@@ -54,7 +54,7 @@ static void plan_at(int64_t now, struct renewal_plan *out)
 {
     struct tls_leaf_info info;
     uint32_t issued_for;
-    struct renewal_facts f = { .have = issued(&info), .asked = state.flags & CERT_ASKED, .jitter = state.jitter };
+    struct renewal_facts f = { .have = issued(&info), .asked = state.flags != 0, .jitter = state.jitter };
     if (f.have) {
         f.not_before = info.not_before;
         f.not_after = info.not_after;
@@ -180,7 +180,7 @@ static enum rc issue(struct strbuf *why)
         return rc;
     uint8_t later = (uint8_t)(state.flags & ~meant); /* asked for meanwhile */
     state = fresh;
-    state.flags = later ? later | CERT_ASKED : 0;
+    state.flags = later & ~CERT_OF_ACCOUNT ? later | CERT_ASKED : later;
     look_again_in(LOOK_LEAST_S);
     hold(RENEWAL_HOLD_FRESH, renewal_fresh_s(life_s()));
     save();
@@ -236,14 +236,34 @@ static void learn_window(struct strbuf *why)
               rc_name(rc));
 }
 
+/* Asked for until it is done, or refused for good: it must not stand in the way of a renewal. */
+static enum rc settle_account(const struct cert_state *before, struct strbuf *why)
+{
+    bool close = state.flags & CERT_CLOSE;
+    enum rc rc = cert_dialogue_account(close, why);
+    if (rc == RC_OK || rc == RC_REFUSED || rc == RC_UNSUPPORTED || rc == RC_INVALID)
+        state.flags &= (uint8_t) ~(close ? CERT_OF_ACCOUNT : CERT_ROLL_OVER);
+    if (rc != RC_OK)
+        return rc;
+    uncount(before);
+    state.failures = 0;
+    state.why[0] = '\0';
+    save();
+    log_event(LOG_CERT, "account", "now=%s", close ? "closed" : "another-key");
+    return RC_OK;
+}
+
 static enum rc work(const struct renewal_plan *p, struct strbuf *why)
 {
+    const struct cert_state before = state;
     enum rc rc = count_try();
     log_event(LOG_CERT, "try", "number=%u why=\"%s\"", state.failures, renewal_reason_text(p->reason));
     if (rc != RC_OK) {
         strbuf_puts(why, "nothing can be stored");
         return rc;
     }
+    if (state.flags & CERT_OF_ACCOUNT)
+        return settle_account(&before, why);
     if (state.flags & CERT_REVOKE)
         rc = revoke(why);
     return rc == RC_OK ? issue(why) : rc;

@@ -13,7 +13,7 @@
 void cert_job_init(void);
 /* Each minute: raises and clears the alerts about the certificate's life and its renewal. Does not yield. */
 void cert_job_watch(void);
-/* The operator wants a new certificate, now: CERT_ASKED and what else of CERT_* he wants. RC_INVALID: there is nobody to ask, why has words.
+/* The operator wants a new certificate, now: CERT_ASKED and what else of CERT_* he wants; or one of CERT_OF_ACCOUNT alone. RC_INVALID: there is nobody to ask, why has words.
  * Yields. */
 enum rc cert_job_ask(unsigned flags, struct strbuf *why) MUST_CHECK;
 

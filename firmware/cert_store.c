@@ -10,6 +10,7 @@
 #include "net/x509_key.h"
 
 #define ACCOUNT_KEY "acme/key"
+#define NEXT_ACCOUNT_KEY "acme/next"
 #define CURRENT_KEY "tls/key.0"
 #define HEAD_BYTES offsetof(struct cert_state, why)
 #define URL_BYTES (4 + CERT_ACCOUNT_MAX - 1)
@@ -74,6 +75,11 @@ static enum rc read_or_make(const char *name, struct strbuf *pem)
 enum rc cert_store_account_key(struct strbuf *pem)
 {
     return read_or_make(ACCOUNT_KEY, pem);
+}
+
+enum rc cert_store_next_account_key(struct strbuf *pem)
+{
+    return read_or_make(NEXT_ACCOUNT_KEY, pem);
 }
 
 enum rc cert_store_next_key(struct strbuf *pem)
@@ -143,4 +149,21 @@ enum rc cert_store_put_url(const char *key, uint32_t what, struct span url)
     if (rc == RC_NOT_FOUND ? !url.len : rc == RC_OK && span_eq(span_bytes(stored, len), record))
         return RC_OK;
     return url.len ? settings_log_put(span_of(key), record) : settings_log_delete(span_of(key));
+}
+
+enum rc cert_store_settle_account(struct span key)
+{
+    static const char *const gone[] = { NEXT_ACCOUNT_KEY, ACCOUNT_KEY, CERT_ACCOUNT, CERT_ORDER, CERT_RECORD };
+    unsigned count = key.len ? 1 : sizeof gone / sizeof gone[0];
+    enum rc rc = settings_log_batch_begin();
+    if (rc != RC_OK)
+        return rc;
+    for (unsigned i = 0; rc == RC_OK && i < count; i++)
+        rc = settings_log_batch_delete(span_of(gone[i]));
+    if (rc == RC_OK && key.len)
+        rc = settings_log_batch_put(SPAN(ACCOUNT_KEY), key);
+    if (rc == RC_OK)
+        return settings_log_batch_end();
+    settings_log_batch_abort();
+    return rc;
 }

@@ -152,10 +152,18 @@ static void cert_info(const struct command_line *c)
 
 /* --- renew --- */
 
-static void cert_renew(const struct command_line *c)
+static void ask_for(unsigned flags)
 {
     char words[120];
     struct strbuf why = STRBUF(words);
+    if (cert_job_ask(flags, &why) != RC_OK)
+        say_error("%s", words);
+    else
+        say("asked for; 'cert info' says what comes of it");
+}
+
+static void cert_renew(const struct command_line *c)
+{
     bool new_key = c->count > 2 && span_is(c->word[2], "new-key");
     if (c->count > 2u + new_key && !span_is(c->word[2u + new_key], "yes")) {
         say_usage(c->command);
@@ -166,28 +174,30 @@ static void cert_renew(const struct command_line *c)
         return;
     if (new_key && !confirm(c, "is the next key's TLSA record published?"))
         return;
-    if (cert_job_ask(CERT_ASKED | (new_key ? CERT_NEW_KEY : 0), &why) != RC_OK)
-        say_error("%s", words);
-    else
-        say("asked for; 'cert info' says what comes of it");
+    ask_for(CERT_ASKED | (new_key ? CERT_NEW_KEY : 0));
 }
 
 static void cert_revoke(const struct command_line *c)
 {
-    char words[120];
-    struct strbuf why = STRBUF(words);
     bool stolen = c->count > 2 && span_is(c->word[2], "stolen");
     if (c->count > 2u + stolen && !span_is(c->word[2u + stolen], "yes"))
         say_usage(c->command);
     else if (identity_origin(NULL) != IDENTITY_ISSUED)
         say_error("the certificate in use is none that this box was issued");
-    else if (!confirm(c, "nobody will trust this certificate and its key any more, the next key takes their "
-                         "place: go on?"))
-        return;
-    else if (cert_job_ask(CERT_ASKED | CERT_NEW_KEY | CERT_REVOKE | (stolen ? CERT_STOLEN : 0), &why) != RC_OK)
-        say_error("%s", words);
-    else
-        say("asked for; 'cert info' says what comes of it");
+    else if (confirm(c, "nobody will trust this certificate and its key any more, the next key takes their "
+                        "place: go on?"))
+        ask_for(CERT_ASKED | CERT_NEW_KEY | CERT_REVOKE | (stolen ? CERT_STOLEN : 0));
+}
+
+static void cert_account(const struct command_line *c)
+{
+    struct span what = c->count > 2 ? c->word[2] : SPAN("");
+    if (span_is(what, "roll-over") && c->count == 3)
+        ask_for(CERT_ROLL_OVER);
+    else if (!span_is(what, "deactivate") || (c->count > 3 && !span_is(c->word[3], "yes")))
+        say_usage(c->command);
+    else if (confirm(c, "the authority will take nothing from this account any more, and its key will be gone: go on?"))
+        ask_for(CERT_CLOSE);
 }
 
 /* --- import --- */
@@ -258,6 +268,8 @@ void command_cert(const struct command_line *c)
         cert_renew(c);
     else if (span_is(verb, "revoke"))
         cert_revoke(c);
+    else if (span_is(verb, "account"))
+        cert_account(c);
     else if (span_is(verb, "import") || span_is(verb, "import-ca"))
         cert_import(span_is(verb, "import-ca"));
     else if (span_is(verb, "unpin") && c->count > 2)

@@ -111,6 +111,9 @@ enum rc acme_order(struct acme *a, const struct acme_wish *w) MUST_CHECK;
 enum rc acme_authorize(struct acme *a, const struct acme_solver *solvers, unsigned count) MUST_CHECK;
 enum rc acme_finalize(struct acme *a, struct span key, struct span issuer, struct span *chain) MUST_CHECK;
 
+/* The last refusal says nothing about what was asked: no answer, too many requests, or a fault of the server's. */
+bool acme_is_busy(const struct acme *a);
+
 /* Another key for the account (RFC 8555 7.3.5). RC_OK: new_key, which must outlive *a, is the account's from now on. After a lost answer
  * nobody knows which one is: acme_account with only_existing, with either key, finds out. */
 enum rc acme_change_key(struct acme *a, struct span new_key) MUST_CHECK;

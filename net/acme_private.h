@@ -34,8 +34,6 @@ enum rc acme_say(struct acme *a, enum rc rc, const char *words);
 enum rc acme_lacks(struct acme *a, const char *what); /* RC_PROTOCOL */
 /* Adds the words of a problem document (RFC 9457, RFC 8555 6.7) to a->why, and takes its type. */
 void acme_add_problem(struct acme *a, const struct json_view *problem);
-/* The last refusal says nothing about what was asked: no answer, too many requests, or a fault of the server's. */
-bool acme_is_busy(const struct acme *a);
 bool acme_problem_is(const struct acme *a, const char *type);
 
 /* An unsigned request. *out is a view of the answer. */

@@ -158,6 +158,8 @@ def test_an_account_that_the_authority_lost(start, names):
         box = start()
         box.set(acme__challenge="tls-alpn-01", acme__directory=pebble.url)
         account = wait_issued(box)["account"]
+        box.console("cert account roll-over")
+        box.wait_log("cert account now=another-key")
         pebble.stop()
         pebble.start()
         assert renew(box)["account"] != account
@@ -254,6 +256,33 @@ def test_another_key_and_a_revocation(start, scripted):
     third = wait_issued(box, second["sha256"])
     assert scripted.revoked == {serial: 1} and third["spki_sha256"] == second["next_spki_sha256"] != third["next_spki_sha256"]
     assert "error" in box.console("cert import-ca extra words here") and not box.json("status")["alerts"]
+
+
+def test_the_account_is_rolled_over_and_closed(start, scripted):
+    """Also when the answer is lost: nothing is done twice, and the certificate stays what it is."""
+    box = first_issue(start, scripted)
+    before, first_key = box.json("cert info"), set(scripted.accounts)
+    scripted.faults["key"] = acme.cut(0)
+    assert "asked for" in box.console("cert account roll-over")
+    wait_failed(box, "closed|ended|connection")
+    second_key = set(scripted.accounts)
+    assert len(second_key) == 1 and second_key != first_key
+    box.restart()
+    box.console("cert account roll-over")
+    box.wait_log("cert account now=another-key")
+    assert scripted.asked["key"] == 1 and set(scripted.accounts) == second_key
+    info = box.json("cert info")
+    assert (info["account"], info["sha256"], info["renewal"]["failure"]) == (before["account"], before["sha256"], None)
+    assert renew(box)["account"] == before["account"]
+    assert "nothing was done" in box.console("cert account deactivate\rno")
+    assert all("error" in box.console(f"cert account {words}") for words in ("", "close", "deactivate now", "roll-over now"))
+    scripted.faults["acct"] = acme.cut(0)
+    assert "asked for" in box.console("cert account deactivate yes")
+    wait_failed(box, "closed|ended|connection")
+    box.console("cert account deactivate yes")
+    box.wait_log("cert account now=closed")
+    assert box.json("cert info")["account"] is None and [a["status"] for a in scripted.accounts.values()] == ["deactivated"]
+    assert renew(box)["account"] not in (None, before["account"])
 
 
 def test_a_record_in_the_dns_serves_where_no_port_can_be_reached(start, scripted, names):

@@ -19,12 +19,15 @@
 #define AUTHORITY_CERTIFICATES 4 /* 0: what the box had before */
 
 static struct {
-    enum rc open_rc, obtain_rc, window_rc;
+    enum rc open_rc, obtain_rc, window_rc, account_rc;
     int64_t retry_after_s;
     int64_t date; /* its clock when ours, the monotonic one, was 0; 0: it says none */
     struct acme_renewal window;
-    unsigned opened, obtained, revoked;
-    char account_key[X509_KEY_PEM_MAX]; /* seen first; every later one has to be it */
+    unsigned opened, obtained, revoked, rolled_over, closed;
+    char account_key
+        [X509_KEY_PEM_MAX]; /* seen first, or changed to; every later one has to be it, unless a change is being finished */
+    bool mute;              /* what is asked about the account is done, and not answered */
+    bool finds_out;         /* the key it was opened with is another: only an account may be looked for */
     bool other_key;
     void (*meanwhile)(void); /* happens once, while it is waited for the next answer */
 } authority = { .window_rc = RC_UNSUPPORTED, .retry_after_s = -1 };
@@ -74,7 +77,8 @@ enum rc acme_open(struct acme *a, struct http_client *http, struct span director
     a->memory_bytes = bytes;
     if (!authority.account_key[0])
         memcpy(authority.account_key, account_key.p, account_key.len);
-    authority.other_key |= !span_is(account_key, authority.account_key) || !directory_url.len;
+    authority.finds_out = !span_is(account_key, authority.account_key);
+    authority.other_key |= !directory_url.len;
     authority.opened++;
     return authority_says(a, authority.open_rc);
 }
@@ -82,6 +86,7 @@ enum rc acme_open(struct acme *a, struct http_client *http, struct span director
 enum rc acme_obtain(struct acme *a, const struct acme_wish *w, struct span *chain)
 {
     struct x509_point ours, asked;
+    authority.other_key |= authority.finds_out;
     authority.obtained++;
     if (authority.obtain_rc != RC_OK)
         return authority_says(a, authority.obtain_rc);
@@ -110,8 +115,41 @@ enum rc acme_account(struct acme *a, struct span contact, const struct acme_bind
 {
     (void)contact;
     (void)binding;
-    (void)only_existing;
+    if (authority.finds_out && only_existing) {
+        struct strbuf problem = STRBUF(a->problem);
+        strbuf_puts(&problem, "accountDoesNotExist");
+        return authority_says(a, RC_REFUSED);
+    }
     return authority_says(a, RC_OK);
+}
+
+/* The account's key becomes this one. */
+static enum rc authority_takes(struct acme *a, struct span key)
+{
+    authority.other_key |= authority.finds_out;
+    if (authority.account_rc != RC_OK)
+        return authority_says(a, authority.account_rc);
+    memset(authority.account_key, 0, sizeof authority.account_key);
+    memcpy(authority.account_key, key.p, key.len);
+    return authority_says(a, authority.mute ? RC_TIMEOUT : RC_OK);
+}
+
+enum rc acme_change_key(struct acme *a, struct span new_key)
+{
+    authority.rolled_over++;
+    return authority_takes(a, new_key);
+}
+
+enum rc acme_deactivate(struct acme *a)
+{
+    authority.closed++;
+    return authority_takes(a, SPAN(""));
+}
+
+bool acme_is_busy(const struct acme *a)
+{
+    (void)a;
+    return false;
 }
 
 enum rc acme_use_account(struct acme *a, struct span url)

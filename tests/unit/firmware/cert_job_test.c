@@ -295,6 +295,86 @@ static void what_is_asked_in_a_try_comes_after_it(void **ctx)
     assert_int_equal(state()->flags, 0);
 }
 
+static void ask_for(unsigned flags)
+{
+    char words[120];
+    struct strbuf why = STRBUF(words);
+    assert_int_equal(cert_job_ask(flags, &why), RC_OK);
+}
+
+/* No certificate comes of it, and the next one is asked for with the new key; so with a pair of the operator's, too. */
+static void the_account_gets_another_key(void **ctx)
+{
+    (void)ctx;
+    static char chain[TLS_PEM_MAX], key[TLS_PEM_MAX];
+    char first[X509_KEY_PEM_MAX], words[120];
+    struct strbuf why = STRBUF(words);
+    turn();
+    memcpy(first, authority.account_key, sizeof first);
+    ask_for(CERT_ROLL_OVER);
+    assert_int_equal(turn(), 0);
+    assert_int_equal(authority.rolled_over, 1);
+    assert_string_not_equal(authority.account_key, first);
+    assert_true(state()->flags == 0 && state()->failures == 0 && authority.obtained == 1);
+    until_order();
+    assert_int_equal(identity_import(pair_read_file("rsa", "pem", chain), pair_read_file("rsa", "key", key), &why), RC_OK);
+    ask_for(CERT_ROLL_OVER);
+    turn();
+    assert_true(authority.rolled_over == 2 && authority.obtained == 2 && !authority.other_key);
+    assert_int_equal(identity_origin(NULL), IDENTITY_IMPORTED);
+}
+
+/* The authority has changed the key, and the box has not heard it. */
+static void a_lost_answer_loses_no_account(void **ctx)
+{
+    (void)ctx;
+    turn();
+    authority.mute = true;
+    ask_for(CERT_ROLL_OVER);
+    turn();
+    assert_true(state()->flags == CERT_ROLL_OVER && state()->failures == 1);
+    authority_boot();
+    authority.mute = false;
+    assert_true(turn() <= 120);
+    assert_true(state()->flags == 0 && state()->failures == 0 && state()->why[0] == '\0');
+    until_order();
+    assert_int_equal(authority.rolled_over, 1);
+    assert_false(authority.other_key);
+}
+
+/* It is told, and stands in nobody's way. */
+static void an_account_that_cannot_be_changed(void **ctx)
+{
+    (void)ctx;
+    turn();
+    authority.account_rc = RC_REFUSED;
+    ask_for(CERT_ROLL_OVER);
+    turn();
+    assert_true(state()->flags == 0 && authority.obtained == 1);
+    assert_string_equal(state()->why, "the authority says no");
+    assert_true(until_order() > 20 * AUTHORITY_DAY);
+    assert_int_equal(authority_in_use(), 2);
+    assert_true(authority.rolled_over == 1 && !authority.other_key);
+}
+
+static void an_account_that_is_closed(void **ctx)
+{
+    (void)ctx;
+    char text[CERT_ACCOUNT_MAX], first[X509_KEY_PEM_MAX];
+    struct strbuf url = STRBUF(text);
+    turn();
+    memcpy(first, authority.account_key, sizeof first);
+    assert_int_equal(cert_store_url(CERT_ACCOUNT, cert_store_directory(), &url), RC_OK);
+    ask_for(CERT_ROLL_OVER);
+    ask_for(CERT_CLOSE);
+    turn();
+    assert_true(authority.closed == 1 && authority.rolled_over == 0 && state()->flags == 0 && authority.obtained == 1);
+    assert_int_equal(cert_store_url(CERT_ACCOUNT, cert_store_directory(), &url), RC_NOT_FOUND);
+    assert_true(until_order() > 20 * AUTHORITY_DAY); /* with another account */
+    assert_string_not_equal(authority.account_key, first);
+    assert_int_equal(authority_in_use(), 2);
+}
+
 static void nothing_is_tried_that_could_not_be_counted(void **ctx)
 {
     (void)ctx;
@@ -361,6 +441,10 @@ int main(void)
         CASE(a_revoked_one_is_replaced_with_another_key),
         CASE(what_is_asked_in_a_look_is_done),
         CASE(what_is_asked_in_a_try_comes_after_it),
+        CASE(the_account_gets_another_key),
+        CASE(a_lost_answer_loses_no_account),
+        CASE(an_account_that_cannot_be_changed),
+        CASE(an_account_that_is_closed),
         CASE(nothing_is_tried_that_could_not_be_counted),
         CASE(life_that_ends_is_an_alert),
         CASE(a_name_that_is_not_covered),
