@@ -1,4 +1,4 @@
-/* A fixed table of alert texts. */
+/* A fixed table of alerts, and a few places for the texts of those that are up. */
 #include "firmware/alerts.h"
 
 #include <stdarg.h>
@@ -7,13 +7,12 @@
 #include "hal/base/strbuf.h"
 #include "hal/clock.h"
 
-#define ALERT_TEXT_MAX 160
-
 static struct {
-    bool up;
     uint64_t since_ms;
-    char text[ALERT_TEXT_MAX];
+    bool up;
+    uint8_t place; /* of its text, from 1; 0: it has none */
 } table[ALERT_COUNT];
+static char texts[ALERT_TEXTS_MAX][ALERT_TEXT_MAX]; /* empty: free */
 
 const char *alert_name(enum alert a)
 {
@@ -48,6 +47,14 @@ const char *alert_name(enum alert a)
     return names[a];
 }
 
+static uint8_t free_place(void)
+{
+    for (uint8_t i = 0; i < ALERT_TEXTS_MAX; i++)
+        if (!texts[i][0])
+            return i + 1;
+    return 0;
+}
+
 void alert_raise(enum alert a, const char *format, ...)
 {
     char memory[ALERT_TEXT_MAX];
@@ -56,25 +63,31 @@ void alert_raise(enum alert a, const char *format, ...)
     va_start(ap, format);
     strbuf_vprintf(&text, format, ap);
     va_end(ap);
-    if (table[a].up && span_is(strbuf_span(&text), table[a].text))
+    uint8_t place = table[a].place ? table[a].place : free_place();
+    if (table[a].up && (!place || span_is(strbuf_span(&text), texts[place - 1])))
         return;
     if (!table[a].up)
         table[a].since_ms = clock_ms();
     table[a].up = true;
-    memcpy(table[a].text, memory, sizeof memory);
-    log_event_at(LOG_ALERT, LOG_BOOT, "alert", "name=%s text=\"%s\"", alert_name(a), table[a].text);
+    table[a].place = place;
+    if (place)
+        memcpy(texts[place - 1], memory, sizeof memory);
+    log_event_at(LOG_ALERT, LOG_BOOT, "alert", "name=%s text=\"%s\"", alert_name(a), memory);
 }
 
 void alert_clear(enum alert a)
 {
     if (table[a].up)
         log_event(LOG_BOOT, "alert-over", "name=%s", alert_name(a));
+    if (table[a].place)
+        texts[table[a].place - 1][0] = '\0';
+    table[a].place = 0;
     table[a].up = false;
 }
 
 const char *alert_text(enum alert a)
 {
-    return table[a].up ? table[a].text : NULL;
+    return !table[a].up ? NULL : table[a].place ? texts[table[a].place - 1] : alert_name(a);
 }
 
 uint64_t alert_since_ms(enum alert a)

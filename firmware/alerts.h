@@ -34,6 +34,9 @@ enum alert {
     ALERT_COUNT
 };
 
+#define ALERT_TEXT_MAX 200
+#define ALERT_TEXTS_MAX 12 /* with more up than that, what comes last shows its name alone; the log has all */
+
 /* Raises (or renews) an alert with one printable line; logs at LOG_ALERT when it was down or its text changed. */
 void alert_raise(enum alert a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void alert_clear(enum alert a);        /* logs when it was up */
