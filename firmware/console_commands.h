@@ -1,4 +1,5 @@
-/* The commands' functions, by file: console_settings.c, console_queue.c, console_mail.c (policy, dns), console_cert.c, console_list.c, console_box.c. */
+/* The commands' functions, by file: console_settings.c, console_queue.c, console_mail.c (policy), console_dns.c,
+ * console_cert.c, console_list.c, console_box.c. */
 #ifndef FIRMWARE_CONSOLE_COMMANDS_H
 #define FIRMWARE_CONSOLE_COMMANDS_H
 
@@ -45,8 +46,10 @@ void command_time(const struct command_line *c);
 void command_reboot(const struct command_line *c);
 void command_factory_reset(const struct command_line *c);
 
-/* "in 3 min", "5 s ago", "never" for texts about times. Appends. */
 struct strbuf;
+/* The n-th word as a domain name in canonical form; says what is wrong if it is none. */
+bool domain_word(const struct command_line *c, unsigned n, struct strbuf *domain);
+/* "in 3 min", "5 s ago", "never" for texts about times. Appends. */
 void add_when(struct strbuf *out, int64_t unix_s, int64_t now);
 
 #endif
