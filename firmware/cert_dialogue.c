@@ -93,6 +93,18 @@ bool cert_wanted_name(unsigned n, struct strbuf *name)
     return false;
 }
 
+bool cert_wanted_record(unsigned n, struct strbuf *owner, struct strbuf *data)
+{
+    char memory[DOMAIN_TEXT_MAX];
+    struct strbuf name = STRBUF(memory);
+    strbuf_clear(owner);
+    if (!span_starts(span_of(settings_get("acme.challenge")), "dns-") || !cert_wanted_name(n, &name) ||
+        cert_store_url(CERT_RECORD, cert_store_directory(), data) != RC_OK)
+        return false;
+    strbuf_printf(owner, "_validation-persist.%s", memory);
+    return true;
+}
+
 static enum rc collect_names(void)
 {
     char memory[DOMAIN_TEXT_MAX];

@@ -10,6 +10,8 @@
 uint32_t cert_wanted(void);
 /* The n-th name that a certificate has to have: host.name, then those of acme.names. False: no more. */
 bool cert_wanted_name(unsigned n, struct strbuf *name);
+/* The n-th TXT record that acme.challenge wants in the DNS. False: no more, or the account for it has yet to be made. */
+bool cert_wanted_record(unsigned n, struct strbuf *owner, struct strbuf *data);
 
 /* The directory at acme.directory, asked with the account's key. *why: words. Yields. */
 enum rc cert_dialogue_open(struct http_client *http, char *memory, struct strbuf *why) MUST_CHECK;

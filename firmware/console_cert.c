@@ -37,29 +37,20 @@ static void certificate_json(const struct tls_leaf_info *info, const char *hex, 
     json_text("next_spki_sha256", next_pin[0] ? next_pin : NULL);
 }
 
-/* What the authority looks for in the DNS. False: it does not look there, or an account has yet to be made. */
-static bool find_record(struct strbuf *record)
-{
-    return span_starts(span_of(settings_get("acme.challenge")), "dns-") &&
-           cert_store_url(CERT_RECORD, cert_store_directory(), record) == RC_OK;
-}
-
 static void say_record(void)
 {
-    char text[CERT_ACCOUNT_MAX], host[DOMAIN_TEXT_MAX];
-    struct strbuf record = STRBUF(text), name = STRBUF(host);
-    if (!find_record(&record))
-        return;
-    for (unsigned i = 0; cert_wanted_name(i, &name); i++)
-        say("publish  _validation-persist.%s TXT \"%s\"", host, text);
+    char text[CERT_ACCOUNT_MAX], name[DOMAIN_TEXT_MAX + 24];
+    struct strbuf record = STRBUF(text), owner = STRBUF(name);
+    for (unsigned i = 0; cert_wanted_record(i, &owner, &record); i++)
+        say("publish  %s TXT \"%s\"", name, text);
 }
 
 static void renewal_json(const struct cert_job_view *v, const char *account)
 {
-    char text[CERT_ACCOUNT_MAX];
-    struct strbuf record = STRBUF(text);
+    char text[CERT_ACCOUNT_MAX], name[DOMAIN_TEXT_MAX + 24];
+    struct strbuf record = STRBUF(text), owner = STRBUF(name);
     json_text("account", account[0] ? account : NULL);
-    json_text("record", find_record(&record) ? text : NULL);
+    json_text("record", cert_wanted_record(0, &owner, &record) ? text : NULL);
     json_object("renewal");
     json_bool("active", !v->idle);
     json_text("why", v->idle ? v->idle : renewal_reason_text(v->plan.reason));

@@ -19,7 +19,7 @@ POLICY = {
                  "tested.example": {"mode": "testing", "mxs": [".tested.example"]}},
 }
 SHOWS = ["status", "show", "show mail.", "policy listed.example", "policy unlisted.example", "queue", "list", "list info", "list find listed",
-         "cert", "cert info", "dns", "dns mail.office.example", "dns office.example MX", "log", "log 5", "trace cert", "stats", "time"]
+         "cert", "cert info", "dns", "dns mail.office.example", "dns office.example MX", "dns records", "dns check", "log", "log 5", "trace cert", "stats", "time"]
 
 
 pytestmark = pytest.mark.boards("posix", "virt", "mps2-an500")  # the console is where boards differ most above the drivers
@@ -111,6 +111,51 @@ def test_dns_asks_the_resolver(box):
     assert box.json("dns mail.office.example A")["records"] == [net.BOX]
     assert box.json("dns no-such-name.example")["outcome"] == "no such name"
     assert box.json("dns")["resolvers"] == [f"{net.DNS}:53"]
+
+
+def test_records_to_publish(box, names):
+    """As lines of a zone file; what the box cannot know is a comment there."""
+    pin = box.json("cert info")["spki_sha256"]
+    lines = ["; mail.office.example. A (the public address that leads here)", "office.example. MX 10 mail.office.example.",
+             f"_25._tcp.mail.office.example. TLSA 3 1 1 {pin}"]
+    shown = box.console("dns records").split("\n")
+    assert shown[:3] == lines and all(" TLSA 3 1 1 " in line for line in shown[3:])  # the next key's, if one has been made
+    checked = box.console("dns check").split("\n")
+    assert checked[:3] == [f"{lines[0]} ; found: {net.BOX}", f"{lines[1]} ; live", f"{lines[2]} ; missing"]
+    names.add(f"_25._tcp.mail.office.example. TLSA 3 1 1 {'00' * 32}")
+    assert box.console("dns check").split("\n")[2] == f"{lines[2]} ; another: 3 1 1 {'00' * 32}"
+    names.add(f"_25._tcp.mail.office.example. TLSA 3 1 1 {pin}", f"_25._tcp.mail.office.example. TLSA 3 1 1 {'ff' * 32}")
+    records = box.json("dns check")["records"]
+    assert [r["state"] for r in records[:3]] == ["found", "live", "live"]
+    assert records[0] == {"owner": "mail.office.example", "type": "A", "data": "", "state": "found", "shown": net.BOX}
+    assert box.json("dns records")["records"][1]["state"] == ""
+    names.forget("_25._tcp.mail.office.example. ")
+    names.add()
+
+
+@pytest.mark.boards("posix")
+def test_records_of_a_box_with_public_addresses(make_box, names, board):
+    gateway, ip, ip6 = net.address("198.51.100.1"), "198.51.100.7", f"{net.PREFIX6}::7:7"
+    names.add("mx.public.example. A 198.51.100.8", "public.example. MX 10 other.example.", "second.example. MX 20 mx.public.example.",
+              f"mx.public.example. AAAA {ip6}", "7.100.51.198.in-addr.arpa. PTR mx.public.example.")
+    box = make_box(settings={"host.name": "mx.public.example", "net.address": f"{ip}/16", "net.gateway": gateway, "net.address6": f"{ip6}/64",
+                             "mail.domains": "public.example,second.example", "acme.names": "mta-sts.public.example"})
+    try:
+        end = time.time() + 10
+        while "AAAA" not in box.console("dns records") and time.time() < end:  # it makes sure that nobody else has that address
+            time.sleep(0.2)
+        states = {f"{r['owner']} {r['type']} {r['data']}": r["state"] for r in box.json("dns check")["records"] if r["type"] != "TLSA"}
+        reverse = next(k for k in states if k.endswith("ip6.arpa PTR mx.public.example"))
+        assert states == {
+            f"mx.public.example A {ip}": "another", f"mta-sts.public.example A {ip}": "missing", f"mx.public.example AAAA {ip6}": "live",
+            f"mta-sts.public.example AAAA {ip6}": "missing", "7.100.51.198.in-addr.arpa PTR mx.public.example": "live", reverse: "missing",
+            "public.example MX mx.public.example": "another", "second.example MX mx.public.example": "live"}
+        box.set(net__dns=f"{net.PREFIX}.0.54")  # where nobody answers
+        started = time.time()
+        assert {r["state"] for r in box.json("dns check", timeout=30)["records"]} == {"no answer"}
+        assert time.time() - started < 8  # one is asked, not all
+    finally:
+        box.stop()
 
 
 def test_time_can_be_set_and_is_kept_within_reason(box):

@@ -295,12 +295,14 @@ def test_a_record_in_the_dns_serves_where_no_port_can_be_reached(start, scripted
     assert record.startswith(f"{scripted.name}; accounturi={scripted.base}/")
     owner = f"_validation-persist.{box.name}"
     assert f'publish  {owner} TXT "{record}"' in box.console("cert info")
+    assert f'{owner}. TXT "{record}" ; missing' in box.console("dns check")
     names.add(f'{owner}. TXT "{record}0"', f'{owner}. TXT "another.example; accounturi=https://another.example/1"')
     scripted.txt[owner] = {record}
     box.console("cert renew")
     box.wait_log(r"cert failed number=2 ")
     assert not scripted.asked["c"]  # that was another account's
     names.add(f'{owner}. TXT "{record}; persistUntil=4102444800"')
+    assert f'{owner}. TXT "{record}" ; live' in box.console("dns check")
     info = renew(box)
     assert scripted.asked["c"] == 1 and info["names"] == box.name
     renew(box)
