@@ -279,4 +279,4 @@ help:
 	@sed -n 's/^| \(`make.*\) |$$/\1/p' toolchain/README.md | sed 's/`//g; s/ | /\t/' | expand -t 26
 
 .PHONY: all deps tools selftest tests-built test-programs unit vectors powercut fuzz fuzz-short tools-test e2e bench bench-programs check format \
-	size test demo run image clean help FORCE
+	size test demo run image clean help week day-cut FORCE

@@ -93,3 +93,18 @@ $(CORTEX): $(mps2-an500_BOARD_OBJ) $(CORTEX_SRC:%.c=$(BUILD)/mps2-an500/obj/%.o)
 bench-programs: posix tools $(BENCH) $(CORTEX)
 bench: bench-programs
 	@tests/bench/run
+# Long forms want speed, and check by themselves: no sanitizers.
+LONG := $(BUILD)/bench/day_cut $(BUILD)/bench/week
+LONG_OBJ := $(patsubst %.c,$(BUILD)/posix/obj/%.o,$(wildcard tests/support/*.c))
+$(BUILD)/posix/lib/libsupport.a: $(LONG_OBJ)
+	@mkdir -p $(@D) && rm -f $@
+	@ar rcsD $@ $^
+$(LONG): $(BUILD)/bench/%: $(BUILD)/posix/obj/tests/powercut/%_test.o $(BUILD)/posix/lib/libsupport.a $(BUILD)/posix/lib/libtools.a $(posix_TEST_LIBS)
+	@mkdir -p $(@D)
+	@echo "bench: $@"
+	$(Q)gcc -o $@ $< $(call group,$(filter %.a,$^)) $(posix_LDFLAGS) -lcmocka
+-include $(LONG_OBJ:.o=.d) $(LONG:$(BUILD)/bench/%=$(BUILD)/posix/obj/tests/powercut/%_test.d)
+week: $(BUILD)/bench/week
+	@WEEK_LONG=1 $<
+day-cut: $(BUILD)/bench/day_cut
+	@POWERCUT_LONG=1 $<

@@ -9,6 +9,7 @@
  * - ids never repeat, and the next day runs.
  *
  * POWERCUT_LONG=1 cuts at every operation, torn and not, with several seeds; else a seeded sample. */
+#include "tests/powercut/process.h"
 #include "tests/powercut/spool_day.h"
 
 /* What goes wrong in this run. */
@@ -53,22 +54,9 @@ static void save_and_exit(void)
     _exit(0);
 }
 
-/* Runs fn in a process of its own; false if something was broken there. */
-static bool in_child(void (*fn)(void))
+static bool phase(void (*fn)(void))
 {
-    fflush(NULL);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        alarm(60); /* a hang is a failure */
-        fn();
-        _exit(0);
-    }
-    int status;
-    assert_true(waitpid(pid, &status, 0) == pid);
-    if (!WIFEXITED(status) && shared->why[0] == '\0')
-        snprintf(shared->why, sizeof shared->why, "killed by signal %d", WTERMSIG(status));
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return in_child(fn, shared->why, sizeof shared->why);
 }
 
 /* --- checking --- */
@@ -235,16 +223,16 @@ static void begin_with_blank_flash(void)
 static bool survives(void (*day)(void))
 {
     memcpy(shared, aged, sizeof *shared);
-    return in_child(day) && in_child(recovery_and_next_day) && in_child(last_look);
+    return phase(day) && phase(recovery_and_next_day) && phase(last_look);
 }
 
 static bool one_cut(void)
 {
     memcpy(shared, aged, sizeof *shared);
-    bool ok = in_child(day_with_cut);
+    bool ok = phase(day_with_cut);
     if (ok && cut.again_at != UINT64_MAX)
-        ok = in_child(recovery_with_cut);
-    ok = ok && in_child(recovery_and_next_day) && in_child(last_look);
+        ok = phase(recovery_with_cut);
+    ok = ok && phase(recovery_and_next_day) && phase(last_look);
     if (!ok)
         print_error("cut at %lu torn %d seed %lu, again at %ld torn %d: %s\n", (unsigned long)cut.at, cut.torn,
                     (unsigned long)cut.seed, (long)cut.again_at, cut.again_torn, shared->why);
@@ -265,16 +253,15 @@ static void plan_cut(uint64_t at, bool torn, uint64_t seed)
 static int prepare(void **state)
 {
     (void)state;
-    shared = mmap(NULL, 2 * sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    assert_true(shared != MAP_FAILED);
+    shared = shared_memory(2 * sizeof *shared);
     aged = shared + 1;
     memset(shared->image, 0xff, FLASH_BYTES);
     dice_state = 4711;
-    if (!in_child(age))
+    if (!phase(age))
         fail_msg("ageing: %s", shared->why);
     memcpy(aged, shared, sizeof *shared);
     cut.at = UINT64_MAX / 2;
-    if (!in_child(day_with_cut) || !in_child(last_look))
+    if (!phase(day_with_cut) || !phase(last_look))
         fail_msg("a day without a cut: %s", shared->why);
     aged->operations = shared->operations;
     /* A day that never compacts or erases would prove little. */
@@ -337,7 +324,7 @@ static void any_subset_before_a_commit_holds(void **state)
     unsigned cuts = 0, failures = 0;
     begin_with_blank_flash();
     cut.at = UINT64_MAX / 2;
-    assert_true(in_child(long_mails));
+    assert_true(phase(long_mails));
     uint64_t sync_at[4];
     memcpy(sync_at, shared->sync_at, sizeof sync_at);
     for (unsigned i = 0; i < 4 && failures < 5; i++)
@@ -399,7 +386,7 @@ static void an_empty_spool_remembers(void **state)
     begin_with_blank_flash();
     cut.at = UINT64_MAX / 2;
     cut.torn = false;
-    assert_true(in_child(quiet_day));
+    assert_true(phase(quiet_day));
     uint64_t operations = shared->operations;
     for (cut.at = 0; cut.at <= operations && failures < 5; cut.at += 3, cuts++) {
         cut.torn = cuts % 2;
@@ -441,7 +428,7 @@ static void rot_after_a_boot(void **state)
     memset(shared->image, 0xff, FLASH_BYTES);
     cut.at = UINT64_MAX / 2;
     for (unsigned i = 0; i < 2; i++)
-        if (!in_child(a_short_day))
+        if (!phase(a_short_day))
             fail_msg("%s", shared->why);
     unsigned rotten = 0;
     for (size_t at = 0; at < FLASH_BYTES; at += 32)
@@ -450,7 +437,7 @@ static void rot_after_a_boot(void **state)
             rotten++;
         }
     assert_int_equal(rotten, 1);
-    if (!in_child(the_rotten_one_is_shown))
+    if (!phase(the_rotten_one_is_shown))
         fail_msg("%s", shared->why);
 }
 
@@ -473,7 +460,7 @@ static void any_failed_operation(void **state)
     for (cut.failing = FLASH_ERASE; cut.failing <= FLASH_PROGRAM; cut.failing++)
         for (cut.fails_at = 1; cut.fails_at < (cut.failing == FLASH_ERASE ? 60 : 500); cut.fails_at += 13, tried++) {
             memcpy(shared, aged, sizeof *shared);
-            if (in_child(day_with_failure) && in_child(last_look) && in_child(recovery_and_next_day))
+            if (phase(day_with_failure) && phase(last_look) && phase(recovery_and_next_day))
                 continue;
             failures++;
             print_error("failing %d at %lu: %s\n", (int)cut.failing, (unsigned long)cut.fails_at, shared->why);

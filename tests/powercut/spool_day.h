@@ -8,8 +8,6 @@
 #include <stddef.h>
 
 #include <cmocka.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "firmware/spool.h"

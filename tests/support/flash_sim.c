@@ -97,14 +97,19 @@ void flash_sim_free(void)
     sim.tail = &sim.head;
 }
 
-void flash_sim_init(uint64_t size_bytes, uint32_t erase_block_bytes, uint32_t program_unit_bytes)
+void flash_sim_init_uncut(uint64_t size_bytes, uint32_t erase_block_bytes, uint32_t program_unit_bytes)
 {
     flash_sim_free();
     assert(size_bytes > 0 && size_bytes % erase_block_bytes == 0 && erase_block_bytes % program_unit_bytes == 0);
     sim.geometry = (struct flash_geometry){ size_bytes, erase_block_bytes, program_unit_bytes };
     picture_make(&sim.now);
-    picture_make(&sim.safe);
     sim.wear = must_alloc((size_t)(size_bytes / erase_block_bytes) * sizeof *sim.wear, 0);
+}
+
+void flash_sim_init(uint64_t size_bytes, uint32_t erase_block_bytes, uint32_t program_unit_bytes)
+{
+    flash_sim_init_uncut(size_bytes, erase_block_bytes, program_unit_bytes);
+    picture_make(&sim.safe);
 }
 
 const struct flash_geometry *flash_geometry(void)
@@ -223,6 +228,7 @@ static void tear_erase(struct picture *p, const struct journal_entry *e, uint64_
 static void cut_power(uint64_t seed)
 {
     uint64_t dice = seed;
+    assert(sim.safe.bytes != NULL);
     for (struct journal_entry *e = sim.journal; e != NULL; e = e->next)
         if (seed == 1 || (seed != 0 && chance(&dice) % 2 == 0))
             apply(&sim.safe, e);
@@ -271,6 +277,10 @@ static uint32_t entry_len(const struct flash_op *op)
 
 static void journal_add(const struct flash_op *op)
 {
+    if (sim.safe.bytes == NULL) {
+        apply(&sim.now, &(struct journal_entry){ op->kind, op->addr, entry_len(op), (uint8_t *)(uintptr_t)op->data, NULL });
+        return;
+    }
     struct journal_entry *e = must_alloc(sizeof *e, 0);
     e->kind = op->kind;
     e->addr = op->addr;
@@ -408,12 +418,15 @@ void flash_sim_poke(uint64_t addr, const void *data, size_t len)
 {
     assert(addr <= sim.geometry.size_bytes && len <= sim.geometry.size_bytes - addr);
     memcpy(sim.now.bytes + addr, data, len);
-    memcpy(sim.safe.bytes + addr, data, len);
+    if (sim.safe.bytes != NULL)
+        memcpy(sim.safe.bytes + addr, data, len);
     for (uint64_t at = addr / unit() * unit(); at < addr + len; at += unit()) {
         bool blank = true;
         for (size_t k = 0; k < unit(); k++)
             blank = blank && sim.now.bytes[at + k] == 0xff;
-        sim.now.spent[at / unit()] = sim.safe.spent[at / unit()] = !blank;
+        sim.now.spent[at / unit()] = !blank;
+        if (sim.safe.bytes != NULL)
+            sim.safe.spent[at / unit()] = !blank;
     }
 }
 

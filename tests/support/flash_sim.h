@@ -14,6 +14,8 @@
 
 /* All ones, nothing queued, no cut or fault set, counters zero. May be called again at any time. */
 void flash_sim_init(uint64_t size_bytes, uint32_t erase_block_bytes, uint32_t program_unit_bytes);
+/* The same for a large flash: half the memory, and the power cannot go. */
+void flash_sim_init_uncut(uint64_t size_bytes, uint32_t erase_block_bytes, uint32_t program_unit_bytes);
 void flash_sim_free(void); /* so that the leak checker is content */
 
 /* The power goes when n operations more (erase, program, sync; a row of syncs counts once) have been done and the next one
