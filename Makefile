@@ -147,13 +147,15 @@ $1_IMAGE_BYTES := $$(BOARD_CODE_IMAGE_BYTES)
 $1_PROGRAM := $(BUILD)/$1/postern.elf $$(if $$(BOARD_CODE_IMAGE_BYTES),$(BUILD)/$1/code.img)
 $1_LDFLAGS := $$(BOARD_CFLAGS) $$(BOARD_LDFLAGS) $(ARM_LDFLAGS)
 $$(eval $$(call variant,$1,$1,$$($1_CROSS),$$($1_CROSS)gcc,$$(BOARD_CFLAGS) --specs=picolibc.specs))
-$(BUILD)/$1/postern.elf: $$($1_BOARD_OBJ) $$($1_KEYRING) $$($1_LIBS) $$(wildcard boards/$1/*.ld)
+$(BUILD)/$1/postern.elf: $$($1_BOARD_OBJ) $$($1_KEYRING) $$($1_LIBS) $$(wildcard boards/$1/*.ld) toolchain/pack-texts
 	@echo "$1: $$@"
 	$(Q)$$($1_CROSS)gcc -o $$@ $$($1_BOARD_OBJ) $$($1_KEYRING) -Wl,--start-group $$($1_LIBS) -Wl,--end-group \
 		$$($1_LDFLAGS) -Wl,-Map=$$(@:.elf=.map)
-$(BUILD)/$1/selftest.elf: $$($1_BOARD_OBJ) $(SELFTEST_SRC:%.c=$(BUILD)/$1/obj/%.o) $(BUILD)/$1/lib/libpolicy.a $(BUILD)/$1/lib/libhal.a $$(wildcard boards/$1/*.ld)
+	$(Q)toolchain/pack-texts $$@
+$(BUILD)/$1/selftest.elf: $$($1_BOARD_OBJ) $(SELFTEST_SRC:%.c=$(BUILD)/$1/obj/%.o) $(BUILD)/$1/lib/libpolicy.a $(BUILD)/$1/lib/libhal.a $$(wildcard boards/$1/*.ld) toolchain/pack-texts
 	@echo "$1: $$@"
 	$(Q)$$($1_CROSS)gcc -o $$@ $$(filter %.o %.a,$$^) $$($1_LDFLAGS)
+	$(Q)toolchain/pack-texts $$@
 $(BUILD)/$1/obj/tests/board/selftest_list.o: tests/vectors/list/small.list
 -include $(SELFTEST_SRC:%.c=$(BUILD)/$1/obj/%.d)
 selftest: $$(if $$(wildcard boards/$1/*.ld),$(BUILD)/$1/selftest.$$(if $$(BOARD_CODE_IMAGE_BYTES),img,elf))

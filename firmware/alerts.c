@@ -55,7 +55,7 @@ static uint8_t free_place(void)
     return 0;
 }
 
-void alert_raise(enum alert a, const char *format, ...)
+void(alert_raise)(enum alert a, const char *format, ...)
 {
     char memory[ALERT_TEXT_MAX];
     struct strbuf text = STRBUF(memory);

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "hal/base/packed_text.h"
+
 enum alert {
     ALERT_NO_ENTROPY,
     ALERT_NO_TIME,
@@ -38,7 +40,8 @@ enum alert {
 #define ALERT_TEXTS_MAX 12 /* with more up than that, what comes last shows its name alone; the log has all */
 
 /* Raises (or renews) an alert with one printable line; logs at LOG_ALERT when it was down or its text changed. */
-void alert_raise(enum alert a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void alert_raise(enum alert a, const char *format, ...);
+#define alert_raise(a, ...) (alert_raise)(a, PACKED_FORMAT(__VA_ARGS__))
 void alert_clear(enum alert a);        /* logs when it was up */
 const char *alert_text(enum alert a);  /* NULL when down; a view until the alert changes */
 const char *alert_name(enum alert a);  /* greppable: "list-expired" */

@@ -42,7 +42,7 @@ static void say_line(const char *prefix, const char *format, va_list ap)
         return; /* the console's task is never cancelled */
 }
 
-void say(const char *format, ...)
+void(say)(const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
@@ -50,7 +50,7 @@ void say(const char *format, ...)
     va_end(ap);
 }
 
-void say_error(const char *format, ...)
+void(say_error)(const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);

@@ -2,6 +2,7 @@
 #ifndef FIRMWARE_CONSOLE_H
 #define FIRMWARE_CONSOLE_H
 
+#include "hal/base/packed_text.h"
 #include "hal/base/rc.h"
 #include "hal/base/span.h"
 #include "hal/clock.h"
@@ -24,9 +25,11 @@ struct command_line {
 };
 
 /* Prints one line (printf-like, line end added). Yields, so that a long output never holds the box. */
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void say_error(const char *format, ...) __attribute__((format(printf, 1, 2))); /* "error: ..." */
-void say_usage(const struct command *command);                                 /* how it is typed, as an error */
+void say(const char *format, ...);
+#define say(...) (say)(PACKED_FORMAT(__VA_ARGS__))
+void say_error(const char *format, ...); /* "error: ..." */
+#define say_error(...) (say_error)(PACKED_FORMAT(__VA_ARGS__))
+void say_usage(const struct command *command); /* how it is typed, as an error */
 /* A line or a value of JSON on its way out; of 256 bytes, each as \u00XX, fits. For json_out.c. */
 #define CONSOLE_PIECE_BYTES 1600
 extern char console_piece[CONSOLE_PIECE_BYTES];

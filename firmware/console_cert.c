@@ -229,7 +229,7 @@ static void cert_import(bool ca)
         if (rc != RC_OK)
             say_error("%s", words[0] ? words : rc_name(rc));
         else
-            say(ca ? "the office's CA is in use" : "the certificate is in use");
+            say("the %s is in use", ca ? "office's CA" : "certificate");
         for (unsigned i = 0; rc == RC_OK && !ca && i < IDENTITY_FAULTS; i++)
             if (identity_fault((enum identity_fault)i, &why))
                 say("but %s", words);

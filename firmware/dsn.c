@@ -44,8 +44,6 @@ static const struct {
     { 7, 255, "That server has rules of its own; its words say why." },
 };
 
-static void put(struct report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
 static void put(struct report *r, const char *format, ...)
 {
     char memory[LINE_MAX_BYTES];
@@ -59,6 +57,7 @@ static void put(struct report *r, const char *format, ...)
     if (r->rc == RC_OK)
         r->rc = spool_write(&r->w, strbuf_span(&line));
 }
+#define put(r, ...) put(r, PACKED_FORMAT(__VA_ARGS__))
 
 static void put_date(struct report *r, const char *name, int64_t at)
 {

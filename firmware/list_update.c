@@ -63,7 +63,7 @@ static void drop(void)
 }
 
 /* Ends the transfer with words, and passes rc on. */
-__attribute__((format(printf, 2, 3))) static enum rc end(enum rc rc, const char *format, ...)
+static enum rc end(enum rc rc, const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
@@ -73,6 +73,7 @@ __attribute__((format(printf, 2, 3))) static enum rc end(enum rc rc, const char 
     note_end(false);
     return rc;
 }
+#define end(rc, ...) end(rc, PACKED_FORMAT(__VA_ARGS__))
 
 static enum rc end_by_flash(enum rc rc)
 {
@@ -315,7 +316,7 @@ static enum rc take_patch(struct span bytes)
     enum rc rc = delta_push(&up.patch.delta, bytes);
     if (rc == RC_OK || !up.ticket)
         return rc; /* where it was ended already, the words are there */
-    return end(rc, rc == RC_CORRUPT ? "the patch is damaged" : "the list in use cannot be read");
+    return end(rc, "the %s", rc == RC_CORRUPT ? "patch is damaged" : "list in use cannot be read");
 }
 
 /* --- the calls --- */
@@ -439,7 +440,6 @@ static bool all_is_there(void)
     return up.view.state == LIST_UPDATE_WRITING && patched && up.writer.at == up.image_bytes;
 }
 
-static void end_well(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void end_well(const char *format, ...)
 {
     va_list ap;
@@ -450,6 +450,7 @@ static void end_well(const char *format, ...)
     va_end(ap);
     note_end(true);
 }
+#define end_well(...) end_well(PACKED_FORMAT(__VA_ARGS__))
 
 static enum rc use_keyring(void)
 {
@@ -505,7 +506,7 @@ enum rc list_update_finish(uint32_t ticket)
 
 /* --- looking --- */
 
-void list_update_note(const char *source, bool good, const char *format, ...)
+void(list_update_note)(const char *source, bool good, const char *format, ...)
 {
     va_list ap;
     if (up.ticket)

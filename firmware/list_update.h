@@ -62,7 +62,8 @@ void list_update_abandon(uint32_t ticket, const char *why);
 enum rc list_update_prepare(uint32_t ticket, uint64_t size_bytes) MUST_CHECK;
 
 /* Notes the end of a check that brought no transfer: "not modified", "no answer". source and words as above. */
-void list_update_note(const char *source, bool good, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void list_update_note(const char *source, bool good, const char *format, ...);
+#define list_update_note(source, good, ...) (list_update_note)(source, good, PACKED_FORMAT(__VA_ARGS__))
 void list_update_look(struct list_update_view *out);
 const char *list_update_words(void); /* the last end in words; a view until the next */
 /* Where the list in use came from, e.g. "serial", and when it came (0: unknown), kept over a restart. "" when not known: the first image. */

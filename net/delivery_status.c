@@ -113,8 +113,8 @@ static void enhanced_parse(struct span text, uint8_t out[3])
     }
 }
 
-void delivery_status_set(struct delivery_status *out, enum delivery_result result, enum delivery_scope scope, uint16_t code,
-                         const char *enhanced, const char *format, ...)
+void(delivery_status_set)(struct delivery_status *out, enum delivery_result result, enum delivery_scope scope, uint16_t code,
+                          const char *enhanced, const char *format, ...)
 {
     *out = (struct delivery_status){ .result = result, .scope = scope, .code = code };
     enhanced_parse(span_of(enhanced), out->enhanced);

@@ -32,6 +32,8 @@ void delivery_status_from_reply(struct delivery_status *out, const char *step, u
 void delivery_status_from_rc(struct delivery_status *out, const char *step, enum rc rc);
 /* One of our own making, printf-like text. */
 void delivery_status_set(struct delivery_status *out, enum delivery_result result, enum delivery_scope scope, uint16_t code,
-                         const char *enhanced, const char *format, ...) __attribute__((format(printf, 6, 7)));
+                         const char *enhanced, const char *format, ...);
+#define delivery_status_set(out, result, scope, code, enhanced, ...) \
+    (delivery_status_set)(out, result, scope, code, enhanced, PACKED_FORMAT(__VA_ARGS__))
 
 #endif

@@ -246,7 +246,7 @@ bool smtp_command_helo(struct span args, char *helo, size_t cap, struct smtp_ans
 {
     struct span name = span_sub(args, 0, span_find(args, 0, ' '));
     if (name.len == 0 || name.len >= cap) {
-        smtp_answer(a, 501, "5.5.4", name.len == 0 ? "your name is missing" : "your name is too long");
+        smtp_answer(a, 501, "5.5.4", "your name is %s", name.len == 0 ? "missing" : "too long");
         return false;
     }
     struct strbuf b = strbuf_on(helo, cap);

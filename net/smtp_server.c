@@ -13,7 +13,7 @@
 #define LINGER_MS 2000
 #define CLOSE_MS 5000
 
-void smtp_answer(struct smtp_answer *a, uint16_t code, const char *enhanced, const char *format, ...)
+void(smtp_answer)(struct smtp_answer *a, uint16_t code, const char *enhanced, const char *format, ...)
 {
     memset(a, 0, sizeof *a);
     a->code = code;
@@ -132,7 +132,6 @@ enum rc smtp_server_line(struct smtp_server *s, struct span *line)
     return RC_OK;
 }
 
-static enum rc ehlo_line(struct smtp_server *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static enum rc ehlo_line(struct smtp_server *s, const char *format, ...)
 {
     char memory[DOMAIN_TEXT_MAX + 64];
@@ -144,6 +143,7 @@ static enum rc ehlo_line(struct smtp_server *s, const char *format, ...)
     strbuf_puts(&line, "\r\n");
     return line.overflow ? RC_TOO_LONG : stream_write(s->stream, strbuf_span(&line), write_deadline(s));
 }
+#define ehlo_line(s, ...) ehlo_line(s, PACKED_FORMAT(__VA_ARGS__))
 
 static bool offers_starttls(const struct smtp_server *s)
 {

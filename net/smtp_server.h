@@ -16,8 +16,8 @@ struct smtp_answer {
     char text[SMTP_ANSWER_TEXT_MAX];
     bool close; /* the session ends after this reply */
 };
-void smtp_answer(struct smtp_answer *a, uint16_t code, const char *enhanced, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void smtp_answer(struct smtp_answer *a, uint16_t code, const char *enhanced, const char *format, ...);
+#define smtp_answer(a, code, enhanced, ...) (smtp_answer)(a, code, enhanced, PACKED_FORMAT(__VA_ARGS__))
 
 enum smtp_service { SMTP_SERVICE_MX, SMTP_SERVICE_SUBMISSION, SMTP_SERVICE_SUBMISSIONS /* TLS from the first byte */ };
 

@@ -111,7 +111,7 @@ static void add_origin(struct strbuf *out, const struct url *u)
     else if (domain_canonical(u->host, &name) != RC_OK)
         strbuf_clear(&name); /* cannot be: the URL was parsed */
     bool brackets = span_find(strbuf_span(&name), 0, ':') != SIZE_MAX;
-    strbuf_printf(out, brackets ? "[%s]" : "%s", name.p);
+    strbuf_printf(out, "%s%s%s", brackets ? "[" : "", name.p, brackets ? "]" : "");
     if (u->port != (u->https ? 443 : 80))
         strbuf_printf(out, ":%u", u->port);
 }

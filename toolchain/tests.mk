@@ -36,6 +36,8 @@ PROGRAM_SRC := $(wildcard tests/programs/*.c)
 $(foreach t,$(PROGRAM_SRC:tests/%.c=%),$(eval $(call test_program,$t)))
 -include $(SUPPORT_OBJ:.o=.d) $(TEST_SRC:%.c=$(BUILD)/posix-asan/obj/%.d) $(PROGRAM_SRC:%.c=$(BUILD)/posix-asan/obj/%.d)
 
+$(BUILD)/posix-asan/obj/tests/unit/hal/packed_text_test.o: tests/vectors/texts/lines.packed
+
 # Certificates with one fault each, for the tests of TLS.
 PKI := $(BUILD)/tests/pki
 $(PKI)/.stamp: tests/support/make_pki.py
@@ -85,10 +87,11 @@ $(BENCH): $(BUILD)/bench/%: $(BUILD)/posix/obj/tests/bench/%.o $(BUILD)/posix/li
 CORTEX := $(BUILD)/bench/cortex.elf
 CORTEX_SRC := $(wildcard tests/bench/cortex/*.c) tests/board/say.c
 $(CORTEX): $(mps2-an500_BOARD_OBJ) $(CORTEX_SRC:%.c=$(BUILD)/mps2-an500/obj/%.o) \
-		$(addprefix $(BUILD)/mps2-an500/lib/,libpolicy.a libhal.a libbearssl.a) $(wildcard boards/mps2-an500/*.ld)
+		$(addprefix $(BUILD)/mps2-an500/lib/,libpolicy.a libhal.a libbearssl.a) $(wildcard boards/mps2-an500/*.ld) toolchain/pack-texts
 	@mkdir -p $(@D)
 	@echo "bench: $@"
 	$(Q)$(mps2-an500_CROSS)gcc -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(mps2-an500_LDFLAGS)
+	$(Q)toolchain/pack-texts $@
 -include $(CORTEX_SRC:%.c=$(BUILD)/mps2-an500/obj/%.d)
 bench-programs: posix tools $(BENCH) $(CORTEX)
 bench: bench-programs

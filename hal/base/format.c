@@ -1,6 +1,5 @@
 /* printf's formats as far as we use them, into a strbuf: an eighth of libc's size, and of its stack. */
 #include <stdint.h>
-#include <string.h>
 
 #include "hal/base/strbuf.h"
 
@@ -24,14 +23,19 @@ static void put_text(struct strbuf *b, const struct conversion *c, const char *t
 {
     if (text == NULL)
         text = "(null)";
-    struct span s = { text, 0 };
-    while (s.len < c->precision && text[s.len] != '\0') /* with a precision there need be no end */
-        s.len++;
+    size_t len = text_length(text, c->precision);
     if (!c->left)
-        pad(b, ' ', s.len, c->width);
-    strbuf_add(b, s);
+        pad(b, ' ', len, c->width);
+    if (text_is_packed(text)) {
+        struct text_reader r;
+        text_open(&r, text);
+        for (size_t i = 0; i < len; i++)
+            strbuf_putc(b, text_next(&r));
+    } else {
+        strbuf_add(b, span_bytes(text, len));
+    }
     if (c->left)
-        pad(b, ' ', s.len, c->width);
+        pad(b, ' ', len, c->width);
 }
 
 static void put_number(struct strbuf *b, const struct conversion *c, uint64_t value, bool negative)
@@ -52,11 +56,11 @@ static void put_number(struct strbuf *b, const struct conversion *c, uint64_t va
         pad(b, ' ', len + sign, c->width);
 }
 
-static size_t read_number(const char **format)
+static size_t read_number(struct text_reader *format, char *next)
 {
     size_t n = 0;
-    for (; **format >= '0' && **format <= '9'; (*format)++)
-        n = n * 10 + (size_t)(**format - '0');
+    for (; *next >= '0' && *next <= '9'; *next = text_next(format))
+        n = n * 10 + (size_t)(*next - '0');
     return n;
 }
 
@@ -64,29 +68,33 @@ struct arguments {
     va_list ap; /* in a struct, for some ABIs make it an array */
 };
 
-/* From behind the % to before the letter. */
-static struct conversion read_conversion(const char **format, struct arguments *a)
+/* From behind the % to the letter. */
+static char read_conversion(struct text_reader *format, struct arguments *a, struct conversion *c)
 {
-    struct conversion c = { .precision = SIZE_MAX };
-    for (; **format == '-' || **format == '0'; (*format)++) {
-        c.left |= **format == '-';
-        c.zeros |= **format == '0';
+    char next = text_next(format);
+    *c = (struct conversion){ .precision = SIZE_MAX };
+    for (; next == '-' || next == '0'; next = text_next(format)) {
+        c->left |= next == '-';
+        c->zeros |= next == '0';
     }
-    c.width = read_number(format);
-    if (**format == '.' && *++*format == '*') {
-        int given = va_arg(a->ap, int);
-        c.precision = given < 0 ? SIZE_MAX : (size_t)given;
-        (*format)++;
-    } else if ((*format)[-1] == '.') {
-        c.precision = read_number(format);
+    c->width = read_number(format, &next);
+    if (next == '.') {
+        next = text_next(format);
+        if (next == '*') {
+            int given = va_arg(a->ap, int);
+            c->precision = given < 0 ? SIZE_MAX : (size_t)given;
+            next = text_next(format);
+        } else {
+            c->precision = read_number(format, &next);
+        }
     }
-    for (; **format == 'l'; (*format)++)
-        c.longs++;
-    if (**format == 'z') {
-        c.longs = sizeof(size_t) == sizeof(int) ? 0 : 1;
-        (*format)++;
+    for (; next == 'l'; next = text_next(format))
+        c->longs++;
+    if (next == 'z') {
+        c->longs = sizeof(size_t) == sizeof(int) ? 0 : 1;
+        next = text_next(format);
     }
-    return c;
+    return next;
 }
 
 static uint64_t next_unsigned(struct arguments *a, unsigned longs)
@@ -133,17 +141,17 @@ static void convert(struct strbuf *b, struct conversion *c, char letter, struct 
 void strbuf_vprintf(struct strbuf *b, const char *format, va_list ap)
 {
     struct arguments a;
+    struct text_reader text;
     va_copy(a.ap, ap);
-    while (*format != '\0') {
-        size_t plain = strcspn(format, "%");
-        strbuf_add(b, span_bytes(format, plain));
-        format += plain;
-        if (*format == '\0')
-            break;
-        format++;
-        struct conversion c = read_conversion(&format, &a);
-        convert(b, &c, *format, &a);
-        format++;
+    text_open(&text, format);
+    for (char next = text_next(&text); next != '\0'; next = text_next(&text)) {
+        if (next != '%') {
+            strbuf_putc(b, next);
+            continue;
+        }
+        struct conversion c;
+        char letter = read_conversion(&text, &a, &c);
+        convert(b, &c, letter, &a);
     }
     va_end(a.ap);
 }

@@ -228,7 +228,7 @@ void ip_endpoint_format(struct strbuf *out, const struct ip_endpoint *e)
     if (e->addr.family == IP_V6)
         strbuf_putc(out, '[');
     ip_format(out, &e->addr);
-    strbuf_printf(out, e->addr.family == IP_V6 ? "]:%u" : ":%u", e->port);
+    strbuf_printf(out, "%s:%u", e->addr.family == IP_V6 ? "]" : "", e->port);
 }
 
 bool ip_eq(const struct ip_addr_any *a, const struct ip_addr_any *b)

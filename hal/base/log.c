@@ -52,7 +52,7 @@ static void emit(enum log_level level, enum log_area area, const char *event, co
     current_sink(level, area, event, text);
 }
 
-void log_event(enum log_area area, const char *event, const char *format, ...)
+void(log_event)(enum log_area area, const char *event, const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
@@ -60,7 +60,7 @@ void log_event(enum log_area area, const char *event, const char *format, ...)
     va_end(ap);
 }
 
-void log_event_at(enum log_level level, enum log_area area, const char *event, const char *format, ...)
+void(log_event_at)(enum log_level level, enum log_area area, const char *event, const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);

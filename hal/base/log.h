@@ -3,6 +3,8 @@
 #ifndef HAL_BASE_LOG_H
 #define HAL_BASE_LOG_H
 
+#include "hal/base/packed_text.h"
+
 enum log_area {
     LOG_BOOT,
     LOG_NET,
@@ -27,9 +29,10 @@ enum log_area {
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ALERT };
 
 /* event: a constant lower-case word; format: key=value pairs separated by one blank. Level LOG_INFO. */
-void log_event(enum log_area area, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void log_event_at(enum log_level level, enum log_area area, const char *event, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void log_event(enum log_area area, const char *event, const char *format, ...);
+#define log_event(area, event, ...) (log_event)(area, event, PACKED_FORMAT(__VA_ARGS__))
+void log_event_at(enum log_level level, enum log_area area, const char *event, const char *format, ...);
+#define log_event_at(level, area, event, ...) (log_event_at)(level, area, event, PACKED_FORMAT(__VA_ARGS__))
 
 /* Where lines go. The sink is called once a line, with text that lasts only during the call. One sink; NULL drops. */
 typedef void (*log_sink)(enum log_level level, enum log_area area, const char *event, const char *text);

@@ -38,9 +38,12 @@ void strbuf_add(struct strbuf *b, struct span s)
     b->p[b->len] = '\0';
 }
 
-void strbuf_puts(struct strbuf *b, const char *cstr)
+void strbuf_puts(struct strbuf *b, const char *text)
 {
-    strbuf_add(b, span_of(cstr));
+    if (text_is_packed(text))
+        (strbuf_printf)(b, "%s", text);
+    else
+        strbuf_add(b, span_of(text));
 }
 
 void strbuf_putc(struct strbuf *b, char c)
@@ -48,7 +51,7 @@ void strbuf_putc(struct strbuf *b, char c)
     strbuf_add(b, (struct span){ &c, 1 });
 }
 
-void strbuf_printf(struct strbuf *b, const char *format, ...)
+void(strbuf_printf)(struct strbuf *b, const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);

@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 
+#include "hal/base/packed_text.h"
 #include "hal/base/span.h"
 
 struct strbuf {
@@ -21,12 +22,13 @@ struct strbuf strbuf_on(char *memory, size_t cap);
 void strbuf_copy(char *memory, size_t cap, const char *text); /* an array's text, cut to what fits */
 void strbuf_clear(struct strbuf *b);                          /* also clears overflow */
 void strbuf_add(struct strbuf *b, struct span s);
-void strbuf_puts(struct strbuf *b, const char *cstr);
+void strbuf_puts(struct strbuf *b, const char *text);
 void strbuf_putc(struct strbuf *b, char c);
 /* printf's %s %c %d %u %x %X and %% with the flags - and 0, a width, a precision of text (also *), l, ll and z; anything else in
  * a format is our mistake and stops the box. A result that does not fit is cut and overflow set. */
-void strbuf_printf(struct strbuf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void strbuf_vprintf(struct strbuf *b, const char *format, va_list ap) __attribute__((format(printf, 2, 0)));
+void strbuf_printf(struct strbuf *b, const char *format, ...);
+#define strbuf_printf(b, ...) (strbuf_printf)(b, PACKED_FORMAT(__VA_ARGS__))
+void strbuf_vprintf(struct strbuf *b, const char *format, va_list ap);
 /* Adds s with every byte that is not printable ASCII, and the backslash, as \xHH: for text from a peer that will be
  * logged or shown. At most max bytes of output; a cut is marked by "...". */
 void strbuf_add_printable(struct strbuf *b, struct span s, size_t max);
