@@ -11,8 +11,8 @@
 #include "hal/task.h"
 #include "net/acme_private.h"
 
-#define POLL_FIRST_S 1
-#define POLL_MOST_S 10
+#define POLL_FIRST_MS 500
+#define POLL_MOST_MS 10000
 #define STATUS_MAX 16
 
 enum rc acme_keep_location(struct acme *a, enum acme_url i)
@@ -149,7 +149,7 @@ enum rc acme_wait_for(struct acme *a, enum acme_url i, enum acme_wait wait, stru
     char status[STATUS_MAX];
     struct strbuf s = STRBUF(status), why = STRBUF(a->why);
     struct deadline d = deadline_in_ms(ACME_PATIENCE_MS);
-    for (uint32_t wait_s = POLL_FIRST_S;; wait_s = wait_s * 2 < POLL_MOST_S ? wait_s * 2 : POLL_MOST_S) {
+    for (uint32_t wait_ms = POLL_FIRST_MS;; wait_ms = wait_ms * 2 < POLL_MOST_MS ? wait_ms * 2 : POLL_MOST_MS) {
         enum rc rc = wait == ACME_ANSWERED ? RC_OK : acme_fetch(a, i, out);
         if (rc == RC_OK)
             rc = take_status(a, out, &s);
@@ -169,7 +169,7 @@ enum rc acme_wait_for(struct acme *a, enum acme_url i, enum acme_wait wait, stru
         int64_t asked_s = a->retry_after_s;
         if (deadline_passed(d) || asked_s > ACME_PATIENCE_MS / 1000)
             return RC_TIMEOUT;
-        rc = task_sleep_ms((asked_s > (int64_t)wait_s ? (uint32_t)asked_s : wait_s) * 1000);
+        rc = task_sleep_ms(asked_s * 1000 > wait_ms ? (uint32_t)asked_s * 1000 : wait_ms);
         if (rc != RC_OK)
             return rc;
     }
@@ -271,6 +271,8 @@ static enum rc meet(struct acme *a, const struct acme_solver *solver, const stru
     strbuf_puts(&payload, "{}");
     if (rc == RC_OK && !started)
         rc = acme_post(a, ACME_CHALLENGE, &payload, SPAN(""), &v);
+    if (rc == RC_OK && !started) /* asked at once, every server says "pending" */
+        rc = task_sleep_ms(POLL_FIRST_MS);
     if (rc == RC_OK)
         rc = acme_wait_for(a, ACME_AUTHORIZATION, ACME_UNTIL_VALID, &v);
     solver->done(solver->ctx, c);
