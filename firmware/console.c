@@ -112,10 +112,10 @@ static enum rc read_line(bool hidden, bool silent, struct deadline d, struct spa
     }
 }
 
-enum rc console_more(const char *prompt, bool hidden, struct span *line)
+enum rc console_more(const char *prompt, bool hidden, struct deadline d, struct span *line)
 {
     console_write(prompt, strlen(prompt));
-    return read_line(hidden, false, deadline_never(), line);
+    return read_line(hidden, false, d, line);
 }
 
 enum rc console_take_line(struct deadline d, struct span *line)
@@ -129,7 +129,7 @@ bool confirm(const struct command_line *c, const char *question)
     if (c->count > 1 && span_is(c->word[c->count - 1], "yes"))
         return true;
     console_write(question, strlen(question));
-    if (console_more(" (yes/no) ", false, &answer) == RC_OK && span_is_nocase(span_trim(answer), "yes"))
+    if (console_more(" (yes/no) ", false, deadline_never(), &answer) == RC_OK && span_is_nocase(span_trim(answer), "yes"))
         return true;
     say("nothing was done");
     return false;

@@ -38,9 +38,9 @@ extern char console_piece[CONSOLE_PIECE_BYTES];
 void say_raw(struct span text);
 /* Asks "... (yes/no) " unless the last word was yes; true for yes. Yields. */
 bool confirm(const struct command_line *c, const char *question);
-/* Reads one more line from the operator, without history. RC_CANCELLED on ^C. The view lasts until the next. Yields. */
-enum rc console_more(const char *prompt, bool hidden, struct span *line) MUST_CHECK;
-/* The same for what a program sends: nothing is printed while it comes. Also RC_TIMEOUT, RC_TOO_LONG. */
+/* Reads one more line from the operator, without history. RC_CANCELLED on ^C, RC_TIMEOUT. The view lasts until the next. Yields. */
+enum rc console_more(const char *prompt, bool hidden, struct deadline d, struct span *line) MUST_CHECK;
+/* The same for what a program sends: nothing is printed while it comes. Also RC_TOO_LONG. */
 enum rc console_take_line(struct deadline d, struct span *line) MUST_CHECK;
 
 struct command {

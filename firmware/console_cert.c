@@ -11,6 +11,7 @@
 #include "hal/base/datetime.h"
 
 #define TIME_TEXT_MAX 24
+#define PASTE_IDLE_MS 180000 /* a renewal needs the memory that it goes to */
 
 static const char *const origins[] = { "none", "self-signed", "acme", "imported" };
 
@@ -199,7 +200,7 @@ static bool paste(struct strbuf *text)
     struct span line;
     say("paste it, and end with a line of one dot");
     for (;;) {
-        enum rc rc = console_more("", true, &line);
+        enum rc rc = console_more("", true, deadline_in_ms(PASTE_IDLE_MS), &line);
         if (rc != RC_OK) {
             say_error("given up (%s)", rc == RC_CANCELLED ? "^C" : rc_name(rc));
             return false;
@@ -219,7 +220,7 @@ static void cert_import(bool ca)
     char words[200], *memory = identity_pem_take();
     struct strbuf why = STRBUF(words);
     if (!memory) {
-        say_error("another certificate is just being put in");
+        say_error("the box is getting a certificate just now: 'cert info' says how far it is, try again then");
         return;
     }
     struct strbuf text = strbuf_on(memory, IDENTITY_PEM_BYTES);
