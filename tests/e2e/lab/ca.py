@@ -69,10 +69,10 @@ class Pebble:
         self.stop()
         self._folder.cleanup()
 
-    def root(self):
-        """The root of what it issues, in PEM."""
+    def root(self, n=0):
+        """The root of what it issues, in PEM; from 1 on: of its alternate chains."""
         context = ssl._create_unverified_context()
-        return urllib.request.urlopen(f"https://{self.ip}:15000/roots/0", context=context).read().decode()
+        return urllib.request.urlopen(f"https://{self.ip}:15000/roots/{n}", context=context).read().decode()
 
     def log(self):
         with open(f"{self.folder}/log") as f:
