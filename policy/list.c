@@ -11,6 +11,7 @@
 #define HEADER_CRC_AT 52
 #define FORMAT 3
 #define SHARED_MAX 0xfffffe
+#define EXPIRES_BITS 40 /* of the date; the number of known hosts stands above it */
 
 _Static_assert((int)LIST_OWN_WEIGHTS == LIST_OWN_MAX, "the image's weights");
 
@@ -25,7 +26,7 @@ static enum rc check_header(const struct list *l, const uint8_t *h, size_t autho
     if (memcmp(h, "PLST", 4) != 0 || h[4] != FORMAT || h[5] != LIST_MODEL || crc != get_le32(h + HEADER_CRC_AT))
         return RC_CORRUPT;
     if (l->names_a_block == 0 || l->policies_a_block == 0 || l->names.bits > LIST_BITS_MAX || l->plain > LIST_PLAIN_MAX ||
-        l->plain > l->shared)
+        l->plain > l->shared || get_le32(h + 20) >> 8 > LIST_KNOWN_MAX)
         return RC_CORRUPT;
     if (i->timestamp <= 0 || i->expires < i->timestamp || i->expires > last_date || i->enforce > i->domains ||
         l->shared > SHARED_MAX)
@@ -45,7 +46,7 @@ static uint32_t blocks_of(uint32_t count, uint32_t each)
 static enum rc lay_out(struct list *l, size_t author_len)
 {
     l->names.count = blocks_of(l->info.domains, l->names_a_block);
-    l->policies.count = l->plain + blocks_of(l->shared - l->plain, l->policies_a_block);
+    l->policies.count = l->plain + blocks_of(l->shared - l->plain, l->policies_a_block) + l->known;
     l->names.at = LIST_HEADER_BYTES + author_len + LIST_OWN_BYTES;
     l->names.data = l->names.at + list_directory_bytes(&l->names);
     l->policies.at = l->names.data + l->names.data_bytes;
@@ -57,7 +58,8 @@ static void take_header(struct list *l, const uint8_t *h)
 {
     l->names_a_block = h[6];
     l->info.timestamp = (int64_t)get_le64(h + 8);
-    l->info.expires = (int64_t)get_le64(h + 16);
+    l->info.expires = (int64_t)(get_le64(h + 16) & ((UINT64_C(1) << EXPIRES_BITS) - 1));
+    l->known = get_le16(h + 16 + EXPIRES_BITS / 8);
     l->info.domains = get_le32(h + 24);
     l->info.enforce = get_le32(h + 28);
     l->info.testing = l->info.domains - l->info.enforce;

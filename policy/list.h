@@ -14,7 +14,7 @@ enum list_mode { LIST_TESTING = 0, LIST_ENFORCE = 1 };
 #define LIST_AUTHOR_MAX 96
 
 #define LIST_HEADER_BYTES 56
-#define LIST_OWN_MAX 93 /* weights that the image brings for its own, in six bits each */
+#define LIST_OWN_MAX 107 /* weights that the image brings for its own, in six bits each */
 #define LIST_OWN_BYTES ((LIST_OWN_MAX * 6 + 7) / 8)
 
 struct list_info {
@@ -34,6 +34,7 @@ struct list {
     } names, policies;
     uint32_t shared; /* policies in the table; the others stand beside their name */
     uint16_t plain;  /* of them in plain text, one a block */
+    uint16_t known;  /* hosts that patterns begin with, one a block */
     uint8_t names_a_block, policies_a_block;
     int8_t weights[LIST_OWN_MAX];
 };

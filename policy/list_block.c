@@ -257,9 +257,9 @@ enum rc list_choice_next(struct list_choice *c, const struct list *l)
 /* The policy after `skip` others. */
 static enum rc read_policies(struct list_coder *c, const struct list *l, uint32_t skip, struct list_entry *out)
 {
-    enum rc rc = list_policy_read(c, l->weights, out);
+    enum rc rc = list_policy_read(c, l, out);
     for (; rc == RC_OK && skip > 0; skip--)
-        rc = list_policy_read(c, l->weights, out);
+        rc = list_policy_read(c, l, out);
     return rc;
 }
 

@@ -331,10 +331,10 @@ uint32_t list_code_number(struct list_coder *c, const int8_t *own, uint32_t numb
     return value;
 }
 
-uint32_t list_code_dropped(struct list_coder *c, const int8_t *own, uint32_t number)
+uint32_t list_code_gamma(struct list_coder *c, const int8_t *own, unsigned at, unsigned most, uint32_t number)
 {
     unsigned bits = 0;
-    while (bits < 8 && list_code_own(c, own, OWN_DROPPED + bits, (number + 1) >> (bits + 1) != 0))
+    while (bits < most && list_code_own(c, own, at + bits, (number + 1) >> (bits + 1) != 0))
         bits++;
     uint32_t value = 1;
     for (unsigned i = bits; i > 0; i--)

@@ -7,7 +7,7 @@
 #include "hal/base/reader.h"
 #include "policy/list_walk.h"
 
-#define LIST_MODEL 1
+#define LIST_MODEL 2
 #define LIST_WEIGHT_EVEN 0 /* both bits alike */
 
 extern const int8_t list_weights[LIST_WEIGHTS];
@@ -26,7 +26,9 @@ enum {
     OWN_BARE = OWN_RELATIVE + 3,    /* nothing before the domain? */
     OWN_DASHED = OWN_BARE + 1,      /* begins with the domain as one label? */
     OWN_DOT = OWN_DASHED + 1, /* a suffix pattern? By whether it stands before the domain (2), and what the one before does (3) */
-    LIST_OWN_WEIGHTS = OWN_DOT + 6
+    OWN_KNOWN = OWN_DOT + 6,  /* begins with a known host? By whether it is the first pattern */
+    OWN_KNOWN_BITS = OWN_KNOWN + 2, /* bits of that one's number: are there more? */
+    LIST_OWN_WEIGHTS = OWN_KNOWN_BITS + 12
 };
 
 #define LIST_CODER_BUFFER 32
@@ -94,8 +96,19 @@ static inline unsigned list_mode_weight(uint32_t number, int before)
 {
     return before >= 0 ? OWN_MODE + (unsigned)before : OWN_MODE + 2 + list_at_most(number, 7);
 }
-/* How many symbols of a pattern the next one does not share: gamma code, at most LIST_DROPPED_MAX. */
+/* A number in gamma code, 0..2^(most + 1) - 2, its length by own[at..at + most]. */
+uint32_t list_code_gamma(struct list_coder *c, const int8_t *own, unsigned at, unsigned most, uint32_t number);
+/* How many symbols of a pattern the next one does not share: at most LIST_DROPPED_MAX. */
 #define LIST_DROPPED_MAX 510
-uint32_t list_code_dropped(struct list_coder *c, const int8_t *own, uint32_t number);
+static inline uint32_t list_code_dropped(struct list_coder *c, const int8_t *own, uint32_t number)
+{
+    return list_code_gamma(c, own, OWN_DROPPED, 8, number);
+}
+/* The number of a known host, of LIST_KNOWN_MAX. */
+#define LIST_KNOWN_MAX 8191
+static inline uint32_t list_code_known(struct list_coder *c, const int8_t *own, uint32_t number)
+{
+    return list_code_gamma(c, own, OWN_KNOWN_BITS, 12, number);
+}
 
 #endif

@@ -54,21 +54,47 @@ static enum rc copy_text(struct pattern *p, const struct pattern *from, size_t l
     return RC_OK;
 }
 
-static enum rc read_fresh(struct list_coder *c, const int8_t *own, struct pattern *p, unsigned before)
+/* One that begins with a known host, whose symbols lie in a block of their own, in plain text. */
+static enum rc read_known(struct list_coder *c, const struct list *l, struct pattern *p)
 {
+    struct list_place place;
+    uint32_t number = list_code_known(c, l->weights, 0);
+    if (number >= l->known)
+        return RC_CORRUPT;
+    enum rc rc = list_find_place(l, &l->policies, l->policies.count - l->known + number, &place);
+    if (rc == RC_OK && (place.len > DOMAIN_MAX || place.len >= p->room))
+        rc = RC_CORRUPT;
+    if (rc == RC_OK)
+        rc = list_get(l, place.from, p->text, place.len);
+    for (p->len = 0; rc == RC_OK && p->len < place.len; p->len++) {
+        if (p->text[p->len] == SYMBOL_END || p->text[p->len] >= SYMBOLS)
+            rc = RC_CORRUPT;
+    }
+    return rc == RC_OK ? read_text(c, p) : rc;
+}
+
+static enum rc read_fresh(struct list_coder *c, const struct list *l, struct pattern *p, unsigned before)
+{
+    const int8_t *own = l->weights;
     p->flags = 0;
     if (list_code_own(c, own, OWN_RELATIVE + before, 0)) {
         p->flags = PATTERN_RELATIVE;
         return list_code_own(c, own, OWN_BARE, 0) ? RC_OK : read_text(c, p);
     }
-    if (list_code_own(c, own, OWN_DASHED, 0))
-        p->flags = PATTERN_DASHED;
-    enum rc rc = read_text(c, p);
+    enum rc rc;
+    if (list_code_own(c, own, OWN_KNOWN + (before > 0), 0)) {
+        rc = read_known(c, l, p);
+    } else {
+        if (list_code_own(c, own, OWN_DASHED, 0))
+            p->flags = PATTERN_DASHED;
+        rc = read_text(c, p);
+    }
     return rc == RC_OK && p->len == 0 ? RC_CORRUPT : rc;
 }
 
-static enum rc read_pattern(struct list_coder *c, const int8_t *own, struct pattern *p, const struct pattern *before)
+static enum rc read_pattern(struct list_coder *c, const struct list *l, struct pattern *p, const struct pattern *before)
 {
+    const int8_t *own = l->weights;
     enum rc rc;
     bool first = before == NULL;
     unsigned flags = first ? 0 : before->flags;
@@ -83,7 +109,7 @@ static enum rc read_pattern(struct list_coder *c, const int8_t *own, struct patt
         if (rc == RC_OK)
             rc = read_text(c, p);
     } else {
-        rc = read_fresh(c, own, p, list_pattern_before(first, flags, PATTERN_RELATIVE));
+        rc = read_fresh(c, l, p, list_pattern_before(first, flags, PATTERN_RELATIVE));
     }
     unsigned relative = (p->flags & PATTERN_RELATIVE) != 0;
     p->flags &= ~(unsigned)PATTERN_DOT;
@@ -97,14 +123,14 @@ static bool another(struct list_coder *c, const int8_t *own, unsigned count)
     return count == 0 || (count < LIST_MX_MAX && list_code_own(c, own, OWN_MORE + (count < 4 ? count - 1 : 3), 0));
 }
 
-enum rc list_policy_read(struct list_coder *c, const int8_t *own, struct list_entry *out)
+enum rc list_policy_read(struct list_coder *c, const struct list *l, struct list_entry *out)
 {
     struct pattern before = { .len = 0 };
     uint8_t *text = (uint8_t *)out->text;
     out->text_len = 0;
-    for (out->mx_count = 0; another(c, own, out->mx_count); out->mx_count++) {
+    for (out->mx_count = 0; another(c, l->weights, out->mx_count); out->mx_count++) {
         struct pattern p = { .text = text + out->text_len, .room = sizeof out->text - out->text_len };
-        enum rc rc = p.room > 0 ? read_pattern(c, own, &p, out->mx_count > 0 ? &before : NULL) : RC_CORRUPT;
+        enum rc rc = p.room > 0 ? read_pattern(c, l, &p, out->mx_count > 0 ? &before : NULL) : RC_CORRUPT;
         if (rc != RC_OK)
             return rc;
         p.text[p.len] = (uint8_t)(PATTERN_END | p.flags);

@@ -26,7 +26,7 @@ struct list_context list_pattern_context(unsigned flags, const uint8_t *text, si
 bool list_pattern_next(uint8_t *text, size_t len);
 
 /* Reads the next policy: count and, in out->text, patterns that are still relative. RC_CORRUPT, RC_IO. */
-enum rc list_policy_read(struct list_coder *c, const int8_t *own, struct list_entry *out) MUST_CHECK;
+enum rc list_policy_read(struct list_coder *c, const struct list *l, struct list_entry *out) MUST_CHECK;
 /* Whether text[0..text_len) is a policy as list_policy_read leaves it; counts its patterns. RC_CORRUPT. */
 enum rc list_policy_check(struct list_entry *out) MUST_CHECK;
 /* Writes them out for their domain, in place. RC_CORRUPT when they get too long. */

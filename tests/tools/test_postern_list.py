@@ -473,7 +473,7 @@ def test_verify_sees_differences_and_damage(tmp_path):
     target.write_bytes(whole[:60] + bytes([whole[60] ^ 1]) + whole[61:])
     assert "damaged" in run("verify", target, code=1).stderr
     # A count of domains in mode enforce that is another's, under a good checksum.
-    weights = whole.index(HEAD["author"].encode()) + len(HEAD["author"]) + 70
+    weights = whole.index(HEAD["author"].encode()) + len(HEAD["author"]) + 81
     head = whole[:28] + (1).to_bytes(4, "little") + whole[32:52]
     crc = zlib.crc32(head + whole[56:weights]).to_bytes(4, "little")
     target.write_bytes(head + crc + whole[56:])

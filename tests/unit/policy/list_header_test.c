@@ -49,7 +49,7 @@ static void pad_table(const struct list *before)
 {
     struct byte_buffer padded = { NULL, 0, 0 };
     uint32_t plain = get_le16(image.p + 50), coded = get_le32(image.p + 32) - plain, each = image.p[49] > 0 ? image.p[49] : 1;
-    struct list_directory d = { .count = plain + (uint32_t)(((uint64_t)coded + each - 1) / each) };
+    struct list_directory d = { .count = plain + (uint32_t)(((uint64_t)coded + each - 1) / each) + (get_le32(image.p + 20) >> 8) };
     byte_buffer_add(&padded, image.p, (size_t)before->policies.at);
     for (uint64_t have = list_directory_bytes(&before->policies); have < list_directory_bytes(&d); have++)
         byte_buffer_u8(&padded, 0);
@@ -98,6 +98,8 @@ static void what_the_rules_allow_is_opened(void **state)
         { { 8, 8, 1 }, { 16, 8, 253402300799 } },
         { { 8, 8, 7 }, { 16, 8, 7 } },
         { { 50, 2, 1024 }, { 32, 4, 2000 } },
+        { { 21, 3, 1 }, { 49, 1, 1 } },
+        { { 21, 3, 8191 }, { 16, 5, 253402300799 } },
         { { 32, 4, 0xfffffe }, { 49, 1, 255 } },
         { { 56, 1, ' ' }, { 28, 4, 3 } },
         { { 56, 1, '~' }, { 28, 4, 0 } },
@@ -112,7 +114,9 @@ static void each_rule_is_checked(void **state)
     static const struct field faults[][2] = {
         { { 0, 1, 'Q' }, { 3, 1, 'T' } },
         { { 4, 1, 2 }, { 5, 1, 1 } },
-        { { 4, 1, 3 }, { 5, 1, 2 } },
+        { { 4, 1, 3 }, { 5, 1, 1 } },
+        { { 21, 3, 8192 }, { 49, 1, 1 } },
+        { { 21, 3, 0x10000 }, { 49, 1, 1 } },
         { { 6, 1, 0 }, { 49, 1, 1 } },
         { { 6, 1, 1 }, { 49, 1, 0 } },
         { { 48, 1, LIST_BITS_MAX + 1 }, { 49, 1, 1 } },

@@ -148,6 +148,7 @@ void policies_free(struct policies *p)
     free(p->records);
     free(p->hash_heads);
     free(p->by_number);
+    known_hosts_free(&p->hosts);
     memset(p, 0, sizeof *p);
 }
 
@@ -198,49 +199,88 @@ static bool pays(size_t shared, size_t dropped)
     return shared * 3 > gamma;
 }
 
-static void code_fresh(struct list_coder *c, const int8_t *own, const struct pattern *p, unsigned before)
+static bool is_like(const struct pattern *p, const struct pattern *before)
+{
+    size_t shared = shared_with(p, before);
+    return pays(shared, before->len - shared);
+}
+
+static void code_outside(struct list_coder *c, const int8_t *own, const struct known_hosts *hosts, const struct pattern *p,
+                         bool first)
+{
+    const struct known_host *h = p->flags & PATTERN_DASHED ? NULL : known_hosts_find(hosts, span_bytes(p->text, p->len));
+    if (list_code_own(c, own, OWN_KNOWN + !first, h != NULL))
+        list_code_known(c, own, h->number);
+    else
+        list_code_own(c, own, OWN_DASHED, (p->flags & PATTERN_DASHED) != 0);
+    code_text(c, p, h != NULL ? h->text.len : 0);
+}
+
+static void code_fresh(struct list_coder *c, const int8_t *own, const struct known_hosts *hosts, const struct pattern *p,
+                       unsigned before)
 {
     if (list_code_own(c, own, OWN_RELATIVE + before, (p->flags & PATTERN_RELATIVE) != 0)) {
         if (!list_code_own(c, own, OWN_BARE, p->len == 0))
             code_text(c, p, 0);
         return;
     }
-    list_code_own(c, own, OWN_DASHED, (p->flags & PATTERN_DASHED) != 0);
-    code_text(c, p, 0);
+    code_outside(c, own, hosts, p, before == 0);
 }
 
-static void code_pattern(struct list_coder *c, const int8_t *own, struct pattern *p, const struct pattern *before)
+static void code_pattern(struct list_coder *c, const int8_t *own, const struct known_hosts *hosts, struct pattern *p,
+                         const struct pattern *before)
 {
     if (before != NULL) {
         p->next = is_next(p, before);
         if (list_code_own(c, own, OWN_NEXT + before->next, p->next))
             return;
     }
-    size_t shared = before != NULL ? shared_with(p, before) : 0;
     unsigned flags = before != NULL ? before->flags : 0, relative = (p->flags & PATTERN_RELATIVE) != 0;
-    if (before != NULL && list_code_own(c, own, OWN_SHARED, pays(shared, before->len - shared))) {
+    if (before != NULL && list_code_own(c, own, OWN_SHARED, is_like(p, before))) {
+        size_t shared = shared_with(p, before);
         list_code_dropped(c, own, (uint32_t)(before->len - shared));
         code_text(c, p, shared);
     } else {
-        code_fresh(c, own, p, list_pattern_before(before == NULL, flags, PATTERN_RELATIVE));
+        code_fresh(c, own, hosts, p, list_pattern_before(before == NULL, flags, PATTERN_RELATIVE));
     }
     list_code_own(c, own, OWN_DOT + relative * 3 + list_pattern_before(before == NULL, flags, PATTERN_DOT), p->flags & PATTERN_DOT);
 }
 
-void policy_record_code(struct list_coder *c, const int8_t *own, const struct policy_record *r)
+/* The pattern that begins at *start, which goes behind it. False: there is none. */
+static bool take_pattern(const struct policy_record *r, size_t *start, struct pattern *out)
 {
-    struct pattern before = { .len = 0 };
+    size_t end = *start;
+    if (end == r->len)
+        return false;
+    while (r->text[end] < PATTERN_END)
+        end++;
+    *out = (struct pattern){ r->text + *start, end - *start, r->text[end] & ~(unsigned)PATTERN_END, false };
+    *start = end + 1;
+    return true;
+}
+
+void policies_choose_hosts(struct policies *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        struct pattern now, before = { .len = 0 };
+        for (size_t start = 0, n = 0; take_pattern(&p->records[i], &start, &now); n++, before = now) {
+            bool fresh = n == 0 || !(is_next(&now, &before) || is_like(&now, &before));
+            if (fresh && (now.flags & (PATTERN_RELATIVE | PATTERN_DASHED)) == 0)
+                known_hosts_add(&p->hosts, span_bytes(now.text, now.len));
+        }
+    }
+    known_hosts_choose(&p->hosts);
+}
+
+void policy_record_code(struct list_coder *c, const int8_t *own, const struct known_hosts *hosts, const struct policy_record *r)
+{
+    struct pattern p, before = { .len = 0 };
     unsigned count = 0;
-    for (size_t start = 0; start < r->len; count++) {
-        size_t end = start;
-        while (r->text[end] < PATTERN_END)
-            end++;
-        struct pattern p = { r->text + start, end - start, r->text[end] & ~(unsigned)PATTERN_END, false };
+    for (size_t start = 0; take_pattern(r, &start, &p); count++) {
         if (count > 0)
             list_code_own(c, own, OWN_MORE + (count < 4 ? count - 1 : 3), 1);
-        code_pattern(c, own, &p, count > 0 ? &before : NULL);
+        code_pattern(c, own, hosts, &p, count > 0 ? &before : NULL);
         before = p;
-        start = end + 1;
     }
     if (count < LIST_MX_MAX)
         list_code_own(c, own, OWN_MORE + (count < 4 ? count - 1 : 3), 0);

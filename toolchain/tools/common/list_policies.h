@@ -3,6 +3,7 @@
 #define TOOLS_LIST_POLICIES_H
 
 #include "policy/list_policy.h"
+#include "toolchain/tools/common/list_known.h"
 #include "toolchain/tools/common/list_writer.h"
 
 struct policy_record {
@@ -20,6 +21,7 @@ struct policies { /* zeroed: none */
     size_t hash_size;
     struct policy_record **by_number; /* those of the table */
     size_t shared;                    /* how many */
+    struct known_hosts hosts;
 };
 
 void policies_count(struct policies *p, const struct list_source_domain *d);
@@ -28,7 +30,10 @@ void policies_number(struct policies *p);
 const struct policy_record *policies_find(const struct policies *p, const struct list_source_domain *d);
 void policies_free(struct policies *p);
 
+/* Chooses what many patterns begin with, when all policies are counted. */
+void policies_choose_hosts(struct policies *p);
+
 /* Writes a policy so that list_policy_read reads it. */
-void policy_record_code(struct list_coder *c, const int8_t *own, const struct policy_record *r);
+void policy_record_code(struct list_coder *c, const int8_t *own, const struct known_hosts *hosts, const struct policy_record *r);
 
 #endif

@@ -9,12 +9,13 @@
 #include "toolchain/tools/common/list_policies.h"
 
 #define FORMAT 3
+#define EXPIRES_BITS 40 /* below the number of known hosts */
 /* A small list takes less room in larger blocks, and is read fast enough. */
 #define SMALL_LIST 10000
 static const struct {
     uint8_t names, policies;
     uint16_t plain; /* policies that are read without decoding */
-} block_sizes[] = { { 4, 2, 64 }, { 36, 10, 0 } };
+} block_sizes[] = { { 4, 2, 64 }, { 10, 2, 0 } };
 #define SPARE_BITS 17 /* of the codes in lines, above what it takes to number the blocks */
 
 struct check { /* the image, read back */
@@ -73,7 +74,7 @@ static void start_block(struct writer *w)
 static void end_block(struct writer *w)
 {
     for (size_t i = 0; i < w->own; i++)
-        policy_record_code(&w->choices.coder, w->weights, w->owns[i]);
+        policy_record_code(&w->choices.coder, w->weights, &w->policies.hosts, w->owns[i]);
     size_t bits = list_encoder_end(&w->names, w->name_blocks.bits), back_bits = list_encoder_end(&w->choices, 0);
     list_blocks_add(&w->name_blocks, &w->names, bits, &w->choices, back_bits);
 }
@@ -139,9 +140,11 @@ static void code_shared_policies(struct writer *w)
     for (size_t i = w->plain, n; i < w->policies.shared; i += n) {
         list_encoder_start(e, w->counts);
         for (n = 0; n < w->policies_a_block && i + n < w->policies.shared; n++)
-            policy_record_code(&e->coder, w->weights, w->policies.by_number[i + n]);
+            policy_record_code(&e->coder, w->weights, &w->policies.hosts, w->policies.by_number[i + n]);
         list_blocks_add(&w->policy_blocks, e, list_encoder_end(e, 0), &w->choices, 0);
     }
+    for (size_t i = 0; i < w->policies.hosts.known; i++)
+        list_blocks_add_plain(&w->policy_blocks, w->policies.hosts.by_number[i]->text.p, w->policies.hosts.by_number[i]->text.len);
 }
 
 /* --- passes --- */
@@ -218,7 +221,7 @@ static void write_header(const struct writer *w, const struct list_input *in, st
     byte_buffer_u8(out, (uint8_t)w->names_a_block);
     byte_buffer_u8(out, (uint8_t)author_len);
     byte_buffer_u64(out, (uint64_t)in->timestamp);
-    byte_buffer_u64(out, (uint64_t)in->expires);
+    byte_buffer_u64(out, (uint64_t)in->expires | (uint64_t)w->policies.hosts.known << EXPIRES_BITS);
     byte_buffer_u32(out, (uint32_t)w->domains);
     byte_buffer_u32(out, (uint32_t)w->enforce);
     byte_buffer_u32(out, (uint32_t)w->policies.shared);
@@ -301,6 +304,7 @@ static enum rc write_all(struct writer *w, const struct list_input *in, struct b
     if (rc != RC_OK)
         return rc;
     policies_number(&w->policies);
+    policies_choose_hosts(&w->policies);
     bool small = w->domains < SMALL_LIST;
     w->names_a_block = block_sizes[small].names;
     w->policies_a_block = block_sizes[small].policies;

@@ -46,7 +46,7 @@ static enum rc measure_policies(const struct list *l, const struct list_place *p
     double middle = bits_read(&c.coder);
     uint32_t own = c.own + (c.number == 0);
     for (uint32_t i = 0; rc == RC_OK && i < own; i++)
-        rc = list_policy_read(&c.coder, l->weights, &e);
+        rc = list_policy_read(&c.coder, l, &e);
     p->numbers += middle - start;
     p->own_policies += bits_read(&c.coder) - middle;
     p->own += own;
@@ -104,8 +104,8 @@ static void print_parts(const struct loaded *f, const struct parts *p)
     print_bits("index", directories + names_data - p->names - p->numbers - p->own_policies, l);
     print_bits("model", 8.0 * LIST_OWN_BYTES, l);
     print_bits("header", all - names_data - policies_data - directories - 8.0 * LIST_OWN_BYTES, l);
-    printf("policies         %zu stand beside their name, %.1f bits each; %u in a table, %.1f bits each\n", p->own,
-           p->own > 0 ? p->own_policies / (double)p->own : 0, l->shared, l->shared > 0 ? policies_data / l->shared : 0);
+    printf("policies         %zu stand beside their name, %.1f bits each; %u in a table, %.1f bits each; %u known hosts\n", p->own,
+           p->own > 0 ? p->own_policies / (double)p->own : 0, l->shared, l->shared > 0 ? policies_data / l->shared : 0, l->known);
     printf("frozen model     %d, %zu bytes, in the firmware: not in the sums above\n", LIST_MODEL, sizeof list_weights);
 }
 
