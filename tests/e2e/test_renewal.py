@@ -3,7 +3,9 @@ lacks is in test_renewal_scripted.py."""
 
 import contextlib
 import datetime
+import hashlib
 import itertools
+import json
 import re
 import socket
 import ssl
@@ -14,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from lab import ca, client, net
+from lab.box import BUILD
 
 _boxes = itertools.count(110)
 _hosts = itertools.count(1)
@@ -146,13 +149,26 @@ def chains(box, *roots):
     return [leads(root) for root in roots]
 
 
+def requests_of(box):
+    """Of the last order, directory and window included."""
+    return int(re.findall(r"acme order rc=ok .*requests=(\d+)", box.log(400))[-1])
+
+
+def keep_figures(board, requests, identity_peak):
+    """For `make size`."""
+    with open(f"{BUILD}/{board}/postern.elf", "rb") as f:
+        figures = {"names": 2, "requests": requests, "identity_peak": identity_peak, "elf_sha256": hashlib.sha256(f.read()).hexdigest()}
+    with open(f"{BUILD}/{board}/issue.json", "w") as f:
+        json.dump(figures, f)
+
+
 @pytest.mark.boards("posix", "virt", "mps2-an500")
 def test_first_issue_and_renewal(board, start, authority):
     box = start(board, extra=["mta-sts"])
     first = pin(shown(box))
     assert "(self-signed)" in box.console("cert info") and "acme.directory is not set" in box.console("cert info")
     box.set(acme__names=f"mta-sts.{box.name}", acme__directory=authority.url)
-    info = wait_issued(box, timeout=120)
+    info, requests = wait_issued(box, timeout=120), [requests_of(box)]
     leaf = shown(box)
     assert names_of(leaf) == sorted([box.name, f"mta-sts.{box.name}"])
     assert pin(leaf) == first  # the key stays, and so does a TLSA record
@@ -161,10 +177,12 @@ def test_first_issue_and_renewal(board, start, authority):
     assert info["renewal"]["why"] == "a third of its life is left then" and info["account"].startswith("https://ca.example")
     assert info["next_spki_sha256"] and info["next_spki_sha256"] != first
     assert "cert-self-signed" not in str(box.json("status")["alerts"])
+    identity_peak = box.json("stats")["memory"]["identity"]["tls_peak"]
     box.restart()
     assert shown(box).serial_number == leaf.serial_number
     with undisturbed(box, PORTS[:1] if board == "mps2-an500" else PORTS):  # it has three sessions, and one is for the authority's questions
         renew(box)
+        requests.append(requests_of(box))
     renewed = shown(box)
     assert renewed.serial_number != leaf.serial_number and pin(renewed) == first
     for name in (box.name, f"mta-sts.{box.name}", "unknown.example", None):
@@ -173,6 +191,9 @@ def test_first_issue_and_renewal(board, start, authority):
     assert errand["stack_used"] < errand["stack_bytes"] * 0.85, errand
     text = box.log(400)
     assert "BEGIN" not in text and "account url=" not in text  # the account is known already
+    assert requests[0] <= 18 and requests[1] < requests[0], requests
+    if board != "posix":
+        keep_figures(board, requests, max(identity_peak, box.json("stats")["memory"]["identity"]["tls_peak"]))
     box.stop()
 
 
