@@ -81,7 +81,6 @@ enum rc smtp_reply_read(struct stream *s, struct smtp_reply *reply, smtp_reply_l
         enum rc rc = stream_read_line(s, &buf, &bare_lf, d);
         if (rc != RC_OK && rc != RC_TOO_LONG)
             return give_up(reply, rc);
-        reply->truncated = reply->truncated || rc == RC_TOO_LONG;
         struct span line = strbuf_span(&buf);
         unsigned code = line_code(line);
         if (bare_lf)
@@ -95,7 +94,7 @@ enum rc smtp_reply_read(struct stream *s, struct smtp_reply *reply, smtp_reply_l
         reply->code = (uint16_t)code;
         bool last = line.len <= 3 || line.p[3] == ' ';
         take_text(reply, &text, span_from(line, 4), code);
-        reply->truncated = reply->truncated || text.overflow;
+        reply->truncated = text.overflow; /* a line that was too long is longer than the text */
         if (on_line != NULL)
             on_line(ctx, span_from(line, 4), last);
         if (last)

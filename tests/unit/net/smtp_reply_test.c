@@ -26,15 +26,23 @@ static const struct reply_case cases[] = {
     { SPAN("550 5.1.1\r\n"), RC_OK, 550, 1, "5.1.1", "", false },
     { SPAN("550 4.1.1 classes differ\r\n"), RC_OK, 550, 1, "0.0.0", "4.1.1 classes differ", false },
     { SPAN("550 5.1.1.2 four parts\r\n"), RC_OK, 550, 1, "0.0.0", "5.1.1.2 four parts", false },
+    { SPAN("550 5.255.9 largest\r\n"), RC_OK, 550, 1, "5.255.9", "largest", false },
+    { SPAN("550 5.256.1 too big\r\n"), RC_OK, 550, 1, "0.0.0", "5.256.1 too big", false },
+    { SPAN("550 5..1 a part is missing\r\n"), RC_OK, 550, 1, "0.0.0", "5..1 a part is missing", false },
+    { SPAN("550 5.0001.1 four digits\r\n"), RC_OK, 550, 1, "0.0.0", "5.0001.1 four digits", false },
+    { SPAN("599 ok\r\n"), RC_OK, 599, 1, "0.0.0", "ok", false },
     { SPAN("550 5.999.1 too big\r\n"), RC_OK, 550, 1, "0.0.0", "5.999.1 too big", false },
     { SPAN("250-2.0.0 one\r\n250-2.0.0 two\r\n250 2.0.0 three\r\n"), RC_OK, 250, 3, "2.0.0", "one / two / three", false },
     { SPAN("250-a\r\n250\r\n"), RC_OK, 250, 2, "0.0.0", "a / ", false },
     { SPAN("554 \x1b[2Jj\xc3\xb6\r\n"), RC_OK, 554, 1, "0.0.0", "\\x1b[2Jj\\xc3\\xb6", false },
     { SPAN("250 a\rb\r\n"), RC_OK, 250, 1, "0.0.0", "a\\x0db", false },
     { SPAN("250-a\r\n251 b\r\n"), RC_PROTOCOL, 0, 0, "0.0.0", "codes differ between the lines of a reply: 251 b", false },
+    { SPAN("550-5.1.1 a\r\n551 b\r\n"), RC_PROTOCOL, 0, 0, "0.0.0", "codes differ between the lines of a reply: 551 b", false },
     { SPAN("250-a\r\nb\r\n"), RC_PROTOCOL, 0, 0, "0.0.0", "not an SMTP reply: b", false },
     { SPAN("250 ok\n"), RC_PROTOCOL, 0, 0, "0.0.0", "a reply line that ends in a bare LF: 250 ok", false },
     { SPAN("25 ok\r\n"), RC_PROTOCOL, 0, 0, "0.0.0", "not an SMTP reply: 25 ok", false },
+    { SPAN("25\r\n"), RC_PROTOCOL, 0, 0, "0.0.0", "not an SMTP reply: 25", false },
+    { SPAN("2x0 ok\r\n"), RC_PROTOCOL, 0, 0, "0.0.0", "not an SMTP reply: 2x0 ok", false },
     { SPAN("2500 ok\r\n"), RC_PROTOCOL, 0, 0, "0.0.0", "not an SMTP reply: 2500 ok", false },
     { SPAN("150 ok\r\n"), RC_PROTOCOL, 0, 0, "0.0.0", "not an SMTP reply: 150 ok", false },
     { SPAN("600 ok\r\n"), RC_PROTOCOL, 0, 0, "0.0.0", "not an SMTP reply: 600 ok", false },
@@ -147,6 +155,11 @@ static void overlong_text_is_cut(void **state)
     assert_int_equal(strlen(r.text), SMTP_REPLY_TEXT_MAX - 1);
     memcpy(big + 1024 * 1024, "a\n", 2);
     assert_int_equal(read_big(1024 * 1024 + 2, &r), RC_PROTOCOL);
+    assert_false(r.truncated);
+    memcpy(big, "550-", 4);
+    memcpy(big + 1024 * 1024, "\r\nbad\r\n", 7);
+    assert_int_equal(read_big(1024 * 1024 + 7, &r), RC_PROTOCOL);
+    assert_false(r.truncated);
 }
 
 int main(void)
