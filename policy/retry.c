@@ -39,7 +39,7 @@ unsigned retry_tries_within(const struct retry_rules *r, uint32_t seconds)
 
 bool retry_life_over(const struct retry_rules *r, int64_t received, int64_t now, unsigned tries)
 {
-    if (now <= 0 || received <= 0 || now < received)
+    if (received <= 0 || now < received)
         return tries >= retry_tries_within(r, r->life_s);
     return now - received >= (int64_t)r->life_s && tries >= retry_tries_within(r, r->life_s / 2);
 }

@@ -108,14 +108,32 @@ static void a_role_may_be_empty(void **state)
     assert_int_equal(keyring.role[KEYRING_FIRMWARE].threshold, 0);
 }
 
+static void one_key_is_enough_and_twelve_are_not_too_many(void **state)
+{
+    (void)state;
+    struct keyring_source s = signing_keyring(1);
+    s.count = 1;
+    s.threshold[KEYRING_ROOT] = 1;
+    s.threshold[KEYRING_LIST] = s.threshold[KEYRING_FIRMWARE] = 0;
+    byte_buffer_free(&made);
+    assert_int_equal(keyring_write(&s, &made), RC_OK);
+    assert_int_equal(reopen(), RC_OK);
+    for (s.count = 0; s.count < KEYRING_KEYS_MAX; s.count++)
+        s.key[s.count] = (struct keyring_source_key){ KEYRING_ROOT, { (uint8_t)(s.count + 1) } };
+    byte_buffer_free(&made);
+    assert_int_equal(keyring_write(&s, &made), RC_OK);
+    assert_int_equal(reopen(), RC_OK);
+    assert_int_equal(keyring.key_count, KEYRING_KEYS_MAX);
+}
+
 static void any_other_length_is_refused(void **state)
 {
     (void)state;
     size_t whole = made.len;
-    for (size_t len = 0; len < whole; len++) {
+    for (size_t len = 0; len <= whole; len++) {
         uint8_t *exact = tool_alloc(len, 1);
         memcpy(exact, made.p, len);
-        assert_int_equal(keyring_open(&keyring, span_bytes(exact, len)), RC_CORRUPT);
+        assert_int_equal(keyring_open(&keyring, span_bytes(exact, len)), len < whole ? RC_CORRUPT : RC_OK);
         free(exact);
     }
     byte_buffer_u8(&made, 0);
@@ -129,6 +147,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_breaks_a_rule_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_key_counts_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_role_may_be_empty, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_key_is_enough_and_twelve_are_not_too_many, set_up, tear_down),
         cmocka_unit_test_setup_teardown(any_other_length_is_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
