@@ -10,6 +10,9 @@ static void small_mail_is_one_program_and_one_sync(void **state)
     uint32_t id = must_put(2, 2, 2000);
     assert_int_equal(flash_sim_count(FLASH_PROGRAM) - programs, 1);
     assert_int_equal(flash_sim_count(FLASH_SYNC) - syncs, 1);
+    struct spool_info info;
+    spool_info(&info);
+    assert_int_equal(info.commits, 2);
     check_message(id, 2, 2, 2000);
 }
 
