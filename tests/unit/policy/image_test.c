@@ -183,7 +183,16 @@ static void hostile_manifests_are_refused(void **state)
         { 64 + 112 + 16, 38 },        /* bytes after the last section */
         { 64 + 112, IMAGE_POLICIES }, /* a type twice */
         { 32, UINT64_MAX },           /* created before 1970 */
+        { 40, UINT64_MAX },           /* expires before 1970 */
         { 8, 0x0a796e61 },            /* board "any\n" */
+        { 8, 0x7f796e61 },            /* board "any\x7f" */
+        { 8, 0x6120796e61 },          /* board "any a" */
+        { 8, 0x6100796e61 },          /* board "any", NUL, "a" */
+        { 8, 0 },                     /* no board */
+        { 0, 0x0001000158474d49 },    /* magic */
+        { 0, 0x00010002474d4950 },    /* format */
+        { 0, 0x00000001474d4950 },    /* kind */
+        { 0, 0x00050001474d4950 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint64_t old = get_le64(made.p + cases[i].at);
@@ -194,6 +203,76 @@ static void hostile_manifests_are_refused(void **state)
         mend_crc();
         assert_int_equal(image_open(&image, &reader), RC_OK);
     }
+}
+
+/* A manifest of the least that image_open takes but for what its arguments say; sections are empty. */
+static enum rc open_made_of(unsigned section_count, uint32_t room, uint32_t signature_count, const char *board)
+{
+    static uint8_t b[4096];
+    size_t head = 64 + section_count * 56u;
+    struct span all = span_bytes(b, head + room);
+    struct reader r = reader_on_span(&all);
+    memset(b, 0, sizeof b);
+    memcpy(b, "PIMG\x01\x00\x01\x00", 8);
+    memcpy(b + 8, board, strnlen(board, 16));
+    b[24] = 'x'; /* version: no end of the board's name */
+    put_le64(b + 48, head + room);
+    put_le32(b + 56, section_count);
+    put_le32(b + 60, room);
+    for (unsigned n = 0; n < section_count; n++) {
+        put_le32(b + 64 + n * 56, n + 1);
+        put_le64(b + 64 + n * 56 + 8, head + room);
+    }
+    memcpy(b + head, "PSIG", 4);
+    put_le32(b + head + 4, crc32_update(0, b, head));
+    put_le32(b + head + 8, signature_count);
+    return image_open(&image, &r);
+}
+
+static void counts_have_bounds(void **state)
+{
+    (void)state;
+    assert_int_equal(open_made_of(1, 16, 0, "any"), RC_OK);
+    assert_int_equal(open_made_of(8, 16, 0, "any"), RC_OK);
+    assert_int_equal(open_made_of(9, 16, 0, "any"), RC_CORRUPT);
+    assert_int_equal(open_made_of(0, 16, 0, "any"), RC_CORRUPT);
+    assert_int_equal(open_made_of(1, 16 + 8 * 104, 8, "any"), RC_OK);
+    assert_int_equal(open_made_of(1, 16 + 8 * 104, 9, "any"), RC_CORRUPT);
+    assert_int_equal(open_made_of(1, 16 + 8 * 104 - 1, 8, "any"), RC_CORRUPT);
+    assert_int_equal(open_made_of(1, 16 + 8 * 104 + 1, 0, "any"), RC_CORRUPT);
+    assert_int_equal(open_made_of(1, 16 + 104, UINT32_MAX / 104 + 1, "any"), RC_CORRUPT); /* a product that wraps */
+    assert_int_equal(open_made_of(1, 15, 0, "any"), RC_CORRUPT);
+    assert_int_equal(open_made_of(1, 16, 0, "a-name-of-fiftee"), RC_CORRUPT); /* no NUL after it */
+    assert_int_equal(open_made_of(1, 16, 0, "a-name-of-fifte"), RC_OK);
+}
+
+static unsigned reads_left;
+static enum rc read_fails(void *ctx, uint64_t offset, void *out, size_t len)
+{
+    (void)ctx;
+    return reads_left-- == 0 ? RC_IO : reader_get(&reader, offset, out, len);
+}
+
+static void a_failing_read_is_not_a_damaged_image(void **state)
+{
+    (void)state;
+    struct reader r = { .read = read_fails, .size_bytes = made.len };
+    uint8_t hash[32];
+    struct image_signature s;
+    enum rc rc = RC_IO;
+    put_le32(made.p + 64 + 3 * 56 + 8, 1);
+    for (unsigned n = 0; rc == RC_IO && n < 20; n++) {
+        reads_left = n;
+        rc = image_open(&image, &r);
+        assert_int_equal(rc == RC_IO ? 0 : 3, image.section_count);
+    }
+    assert_int_equal(rc, RC_OK);
+    reads_left = 0;
+    assert_int_equal(image_section_check(&image, IMAGE_ROOTS, NULL), RC_IO);
+    reads_left = 0;
+    assert_int_equal(image_manifest_hash(&image, hash), RC_IO);
+    reads_left = 0;
+    assert_int_equal(image_signature(&image, 0, &s), RC_IO);
 }
 
 static void signatures_are_given_as_written(void **state)
@@ -249,6 +328,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_flip_in_the_manifest_is_seen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cut_images_are_corrupt, set_up, tear_down),
         cmocka_unit_test_setup_teardown(hostile_manifests_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(counts_have_bounds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_failing_read_is_not_a_damaged_image, set_up, tear_down),
         cmocka_unit_test_setup_teardown(signatures_are_given_as_written, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_writer_refuses_what_the_reader_would, set_up, tear_down),
     };
