@@ -37,12 +37,16 @@ size_t list_encoder_end(struct list_encoder *e, size_t least)
 {
     struct list_coder *c = &e->coder;
     size_t bits = e->out.len * 8;
+    e->settled = bits;
+    e->low = (uint32_t)c->code;
     for (unsigned n = 0;; n++) {
         uint64_t tail = (uint64_t)UINT32_MAX >> n, start = (c->code + tail) & ~tail;
         if (start + tail >= c->code + c->range)
             continue;
-        if (start > UINT32_MAX)
+        if (start > UINT32_MAX) {
             carry(&e->out);
+            e->settled = SIZE_MAX;
+        }
         for (unsigned shift = 32; shift > 0; shift -= 8)
             byte_buffer_u8(&e->out, (uint8_t)(start >> (shift - 8)));
         bits += n;
@@ -156,19 +160,89 @@ static void count_block(struct list_blocks *b, uint32_t prefix, size_t start)
         list_blocks_end(b);
 }
 
+/* Bits of a block: the first ones of its two codes, and what stands between them. */
+struct meeting {
+    const struct list_encoder *forwards, *backwards;
+    size_t bits, back_bits;
+    uint32_t between;
+    unsigned between_bits;
+};
+
+#define SHARED_MOST 5 /* bits of each code that are tried */
+
+static unsigned bits_to_try(const struct list_encoder *e, size_t bits, size_t least)
+{
+    if (e->settled == SIZE_MAX || bits <= e->settled || bits <= least)
+        return 0;
+    size_t loose = bits - (e->settled > least ? e->settled : least);
+    return loose < SHARED_MOST ? (unsigned)loose : SHARED_MOST;
+}
+
+/* The 32 bits that end a code, when the other one, bits from..to, stands behind those of its own, the bits between being zeros. */
+static uint32_t tail_of(const struct list_encoder *e, size_t bits, unsigned between, const struct list_encoder *other, size_t from,
+                        size_t to)
+{
+    uint32_t tail = 0;
+    for (size_t i = e->settled; i < e->settled + 32; i++) {
+        size_t behind = i - bits - between; /* bits of the other, from its last one on */
+        if (i < bits)
+            tail = tail << 1 | bit_at(&e->out, i);
+        else
+            tail = tail << 1 | (i - bits >= between && behind < to - from ? bit_at(&other->out, to - 1 - behind) : 0);
+    }
+    return tail;
+}
+
+static uint32_t turned_round(uint32_t value, unsigned bits)
+{
+    uint32_t turned = 0;
+    for (; bits > 0; bits--, value >>= 1)
+        turned = turned << 1 | (value & 1);
+    return turned;
+}
+
+/* A code means the same as long as its number lies in its interval: bits that both codes could end in are looked for which do for both, so
+ * that the block takes a byte less. */
+static bool share_bits(struct meeting *m, size_t prefix_bits)
+{
+    unsigned a = bits_to_try(m->forwards, m->bits, prefix_bits), z = bits_to_try(m->backwards, m->back_bits, 0);
+    unsigned over = (unsigned)((m->bits - prefix_bits + m->back_bits + 7) % 8) + 1, count = a + z - over;
+    if (a + z < over)
+        return false;
+    size_t bits = m->bits - a, back_bits = m->back_bits - z;
+    size_t known = bits - m->forwards->settled, back_known = back_bits - m->backwards->settled;
+    if (known + count > 32 || back_known + count > 32)
+        return false;
+    uint32_t tail = tail_of(m->forwards, bits, count, m->backwards, 0, back_bits);
+    uint32_t back = tail_of(m->backwards, back_bits, count, m->forwards, prefix_bits, bits);
+    unsigned shift = 32 - (unsigned)known - count, back_shift = 32 - (unsigned)back_known - count;
+    for (uint32_t between = 0; between >> count == 0; between++) {
+        uint32_t one = tail | (uint32_t)((uint64_t)between << shift);
+        uint32_t other = back | (uint32_t)((uint64_t)turned_round(between, count) << back_shift);
+        if (one - m->forwards->low < m->forwards->coder.range && one >= m->forwards->low &&
+            other - m->backwards->low < m->backwards->coder.range && other >= m->backwards->low) {
+            *m = (struct meeting){ m->forwards, m->backwards, bits, back_bits, between, count };
+            return true;
+        }
+    }
+    return false;
+}
+
 void list_blocks_add(struct list_blocks *b, const struct list_encoder *forwards, size_t bits, const struct list_encoder *backwards,
                      size_t back_bits)
 {
+    struct meeting m = { forwards, backwards, bits, back_bits, 0, (unsigned)(0 - (bits - b->bits + back_bits)) % 8 };
     struct bit_buffer block = { .used = 0 };
     uint32_t prefix = 0;
-    size_t start = b->group.len, total = bits - b->bits + back_bits;
+    size_t start = b->group.len;
+    if (back_bits > 0)
+        (void)share_bits(&m, b->bits);
     for (size_t i = 0; i < b->bits; i++)
         prefix = prefix << 1 | bit_at(&forwards->out, i);
-    for (size_t i = b->bits; i < bits; i++)
+    for (size_t i = b->bits; i < m.bits; i++)
         bit_buffer_add(&block, bit_at(&forwards->out, i), 1);
-    for (; total % 8 != 0; total++)
-        bit_buffer_add(&block, 0, 1);
-    for (size_t i = back_bits; i > 0; i--)
+    bit_buffer_add(&block, m.between, m.between_bits);
+    for (size_t i = m.back_bits; i > 0; i--)
         bit_buffer_add(&block, bit_at(&backwards->out, i - 1), 1);
     byte_buffer_add(&b->group, block.bytes.p, block.bytes.len);
     byte_buffer_free(&block.bytes);

@@ -9,6 +9,8 @@
 struct list_encoder {
     struct list_coder coder; /* what list_code_bit and the others take */
     struct byte_buffer out;
+    size_t settled; /* bits of `out` that no end can change; SIZE_MAX when it has. Set when it is ended, as is: */
+    uint32_t low;   /* where the coder's range begins, behind those bits */
 };
 
 /* Starts anew; the memory stays. Zeroed: a new one. counts: as in struct list_coder. */

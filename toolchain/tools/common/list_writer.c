@@ -15,7 +15,7 @@
 static const struct {
     uint8_t names, policies;
     uint16_t plain; /* policies that are read without decoding */
-} block_sizes[] = { { 4, 2, 64 }, { 10, 2, 0 } };
+} block_sizes[] = { { 9, 3, 64 }, { 10, 2, 0 } };
 #define SPARE_BITS 17 /* of the codes in lines, above what it takes to number the blocks */
 
 struct check { /* the image, read back */
