@@ -80,6 +80,36 @@ def test_a_rate_limit_is_obeyed(start, scripted):
     wait_issued(box, old)
 
 
+# What goes wrong at which step. A try goes on with the order that the one before has left, so these go by the dialogue's order, too.
+MISDEEDS = [("dir", acme.cut()), ("dir", acme.instead(200, b" " * 100000)), ("dir", acme.instead(302, Location="/dir")), ("order", acme.cut()),
+            ("order", acme.instead(200, b'{"a":' * 40 + b"1" + b"}" * 40)), *((step, acme.cut()) for step in ("o", "z", "c", "f")), ("f", acme.cut(100)),
+            ("cert", acme.cut()), ("cert", acme.instead(200, b"no certificate", "text/plain"))]
+
+
+def test_what_no_authority_should_do(start, scripted):
+    """The box says what happened each time, keeps the pair that it has, and gets another once the authority behaves."""
+    box = first_issue(start, scripted)
+    old, causes = box.json("cert info"), []
+    for number, (step, misdeed) in enumerate(MISDEEDS, 1):
+        scripted.faults = {step: misdeed}
+        box.console("cert renew")
+        end = time.time() + 40
+        while True:
+            info = box.json("cert info")
+            assert info["sha256"] == old["sha256"], (step, box.log(60))
+            if info["renewal"]["failures"] == number and not info["renewal"]["running"]:
+                break
+            assert time.time() < end, (step, box.log(60))
+            time.sleep(0.1)
+        causes.append((step, info["renewal"]["failure"]))
+    print(causes)
+    assert shown(box).serial_number == scripted.certificates[0]["cert"].serial_number
+    assert any("no new certificate after" in a for a in map(str, box.json("status")["alerts"]))
+    scripted.faults = {}
+    info = renew(box)
+    assert info["renewal"]["failures"] == 0 and not box.json("status")["alerts"]
+
+
 def test_another_key_and_a_revocation(start, scripted):
     box = first_issue(start, scripted)
     first = box.json("cert info")
