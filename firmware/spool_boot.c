@@ -440,8 +440,11 @@ enum rc spool_open(uint64_t addr, uint64_t size_bytes)
 {
     reset();
     enum rc rc = lay_out(addr, size_bytes);
-    for (unsigned i = 0; rc == RC_OK && i < spool.segments; i++)
+    for (unsigned i = 0; rc == RC_OK && i < spool.segments; i++) {
         rc = segment_classify(i);
+        if (spool.segment[i].state == SEGMENT_BAD && !spool.segment[i].wear_lost)
+            boot.lost_records = true; /* it can't be read today: what it ends or commits must not be taken for cut */
+    }
     if (rc == RC_OK)
         rc = recover();
     if (rc != RC_OK) {
