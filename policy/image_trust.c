@@ -221,7 +221,6 @@ enum image_refusal image_trust_keyring(const struct image *i, const struct keyri
                                        void (*pause)(void), uint8_t *memory, struct keyring *out)
 {
     enum image_refusal r = d->kind == IMAGE_KEYRING ? judge_target(i, d) : IMAGE_WRONG_KIND;
-    *out = (struct keyring){ .version = 0 };
     if (r == IMAGE_ACCEPTED)
         r = image_trust_sections(i, pause);
     if (r == IMAGE_ACCEPTED)
