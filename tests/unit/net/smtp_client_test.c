@@ -63,7 +63,7 @@ struct send_case {
     struct span body;      /* empty: "x\r\n" */
     const char *
         flags; /* 8 body=8BITMIME, u SMTPUTF8, d DSN parameters, f the stored body fails, s size is not known, m more is declared than
-                            * there is, l less */
+                            * there is, l less, E the envelope id injects, O the original recipient does */
 };
 
 static bool has_flag(const struct send_case *c, char flag)
@@ -77,11 +77,14 @@ static unsigned split_recipients(const struct send_case *c, struct smtp_recipien
     bool more = true;
     struct span to = span_of(c->to != NULL ? c->to : "c@d.test"), item;
     while (span_split(&to, &more, ' ', &item)) {
-        r[n] = (struct smtp_recipient){ .address = item };
+        r[n] = (struct smtp_recipient){ .address = item,
+                                        .status.result = n % 2 ? DELIVERY_DONE : DELIVERY_BOUNCE }; /* of an earlier try */
         if (has_flag(c, 'd')) {
             r[n].notify = DSN_NOTIFY_SUCCESS | DSN_NOTIFY_DELAY;
             r[n].orcpt = SPAN("rfc822;o@d.test");
         }
+        if (has_flag(c, 'O'))
+            r[n].orcpt = SPAN("rfc822;o\nRSET");
         n++;
     }
     return n;
@@ -114,6 +117,8 @@ static enum rc transact(const struct send_case *c, size_t piece, struct strbuf *
         m.envid = SPAN("Q+2B1");
         m.ret = 'H';
     }
+    if (has_flag(c, 'E'))
+        m.envid = SPAN("Q\r\nQUIT");
     unsigned count = split_recipients(c, r);
     enum rc rc = smtp_client_send(&client, &m, r, count, scratch, sizeof scratch);
     for (unsigned i = 0; i < count; i++)
@@ -285,6 +290,12 @@ static const struct send_case refused_cases[] = {
     { .name = "MAIL refused in a flight",
       .text = PIPE MAIL RCPT "< DATA\n> 550 no\n> 503 what\n> 503 what\n" QUIT,
       .result = "bounce message 550 0.0.0 at MAIL the server said: 550 no\nok" },
+    { .name = "RCPT 354",
+      .text = PLAIN MAIL "> 250 ok\n" RCPT "> 354 go\n",
+      .result = "wait host 0 4.5.0 at RCPT the server broke the protocol: go\nprotocol" },
+    { .name = "354 to the end of nothing",
+      .text = PIPE MAIL RCPT "< DATA\n> 250 ok\n> 550 none\n> 354 go\n< .\n> 354 more\n",
+      .result = "bounce recipient 550 0.0.0 at RCPT the server said: 550 none\nprotocol" },
     { .name = "354 without a recipient",
       .text = PIPE MAIL RCPT "< DATA\n> 250 ok\n> 550 none\n> 354 go\n< .\n> 554 none\n" QUIT,
       .result = "bounce recipient 550 0.0.0 at RCPT the server said: 550 none\nok" },
@@ -388,6 +399,22 @@ static const struct send_case unsendable_cases[] = {
       .from = "a\r@b.test",
       .text = PLAIN QUIT,
       .result = ALL_BOUNCE("5.1.7", "the sender address cannot be sent") },
+    { .name = "DEL in a sender",
+      .from = "a\x7f@b.test",
+      .text = PLAIN QUIT,
+      .result = ALL_BOUNCE("5.1.7", "the sender address cannot be sent") },
+    { .name = "an envelope id that injects",
+      .flags = "E",
+      .text = FULL QUIT,
+      .result = ALL_BOUNCE("5.1.7", "the sender address cannot be sent") },
+    { .name = "an original recipient that injects",
+      .flags = "O",
+      .text = FULL QUIT,
+      .result = "bounce recipient 0 5.1.3 the recipient address cannot be sent\nok" },
+    { .name = "a recipient without a name",
+      .to = " c@d.test",
+      .text = PLAIN SENT "> 250 taken\n" QUIT,
+      .result = "bounce recipient 0 5.1.3 the recipient address cannot be sent\n" DONE "ok" },
 };
 
 static void unsendable(void **state)
@@ -542,6 +569,17 @@ static void starttls(void **state)
     }
 }
 
+/* After a handshake that failed, or bytes that somebody put in, the session must carry neither a mail nor a QUIT. */
+static void nothing_more_goes_out(void)
+{
+    const struct send_case c = { .name = "after the end" };
+    char memory[512];
+    struct strbuf out = STRBUF(memory);
+    assert_int_equal(transact(&c, 10, &out), RC_CLOSED);
+    smtp_client_quit(&client);
+    assert_string_equal(script.error, "");
+}
+
 static void starttls_injection(void **state)
 {
     (void)state;
@@ -557,7 +595,7 @@ static void starttls_injection(void **state)
             assert_false(client.tls);
             assert_int_equal(client.status.scope, SCOPE_HOST);
             assert_string_equal(client.status.text, "STARTTLS: plaintext came after the 220 reply");
-            smtp_client_quit(&client);
+            nothing_more_goes_out();
         }
 }
 
@@ -599,7 +637,7 @@ static void handshake_fails(void **state)
     assert_int_equal(client.status.result, DELIVERY_WAIT);
     assert_int_equal(client.status.scope, SCOPE_HOST);
     assert_int_equal(client.status.enhanced[1], 7);
-    smtp_client_quit(&client);
+    nothing_more_goes_out();
     followed();
 }
 

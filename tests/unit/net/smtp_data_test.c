@@ -28,6 +28,12 @@ static void run(struct smtp_data *d, struct span in, size_t chunk, struct result
         r->taken += piece.len - left.len;
     }
     assert_false(r->out.overflow);
+    if (r->event == SMTP_DATA_END) { /* whatever is asked then: nothing more belongs to the message */
+        struct span next = SPAN("RSET\r\n"), out;
+        assert_int_equal(smtp_data_next(d, &next, &out), SMTP_DATA_END);
+        assert_int_equal(next.len, 6);
+        assert_int_equal(out.len, 0);
+    }
 }
 
 struct data_case {
