@@ -95,6 +95,8 @@ static void what_is_no_header_is_refused(void **state)
     (void)state;
     assert_int_equal(read_header(SPAN("EHLO client.example\r\n"), 0), RC_PROTOCOL);
     assert_int_equal(read_header(SPAN("PROXY TCP4 192.0.2.7 198.51.100.1 1 25\r\n"), 0), RC_PROTOCOL);
+    assert_int_equal(read_header(SPAN("\r\n\r\n\0\r\nQUIT\r\x21\x11\0\x0c\xc0\0\x02\x07\xc6\x33\x64\x01\x30\x39\0\x19"), 0),
+                     RC_PROTOCOL);
     assert_int_equal(read_header(SPAN(SIG "\x11\x11\0\x0c\xc0\0\x02\x07\xc6\x33\x64\x01\x30\x39\0\x19"), 0), RC_PROTOCOL);
     assert_int_equal(read_header(SPAN(SIG "\x22\x11\0\x0c\xc0\0\x02\x07\xc6\x33\x64\x01\x30\x39\0\x19"), 0), RC_PROTOCOL);
     assert_int_equal(read_header(SPAN(SIG "\x21\x11\0\x0b\xc0\0\x02\x07\xc6\x33\x64\x01\x30\x39\0"), 0), RC_PROTOCOL);

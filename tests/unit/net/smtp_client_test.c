@@ -669,6 +669,14 @@ static void auth(void **state)
                                     "1Njc4OQBw\n> 235 ok\n",
                sixty, "p"),
         RC_OK);
+    char text[400];
+    memset(text, 'x', sizeof text);
+    greet_on(SECURE("AUTH PLAIN"), 0);
+    assert_int_equal(smtp_client_starttls(&client, &tls), RC_OK);
+    assert_int_equal(smtp_client_auth(&client, span_bytes(text, sizeof text), span_bytes(text, sizeof text)), RC_REFUSED);
+    assert_int_equal(smtp_client_auth(&client, SPAN("u\0x"), SPAN("secret")), RC_REFUSED);
+    assert_int_equal(smtp_client_auth(&client, SPAN("u"), SPAN("secret\0x")), RC_REFUSED);
+    followed();
     greet_on(GREET "> 250-mx\n> 250 AUTH PLAIN\n", 0);
     assert_int_equal(smtp_client_auth(&client, SPAN("u"), SPAN("secret")), RC_REFUSED);
     followed();

@@ -49,6 +49,8 @@ static void judge(const struct smtp_address *a, const char *enhanced, struct smt
         smtp_answer(answer, 550, "5.7.1", "not here");
     else if (strcmp(a->local, "later") == 0)
         smtp_answer(answer, 451, "4.7.1", "later");
+    else if (strcmp(a->local, "nonsense") == 0)
+        smtp_answer(answer, 70, enhanced, "ok");
     else if (strcmp(a->local, "nothing") != 0)
         smtp_answer(answer, 250, enhanced, "ok");
     answer->close = strcmp(a->local, "shut") == 0;
@@ -102,7 +104,7 @@ static void on_done(void *ctx, struct smtp_server *s, struct smtp_answer *a)
     owner.in_data = false;
     strbuf_printf(&owner.log, "done %u\n", s->recipients);
     if (strcmp(s->mail.sender.local, "nodone") != 0)
-        smtp_answer(a, 250, "2.0.0", "queued");
+        smtp_answer(a, strcmp(s->mail.sender.local, "odd") != 0 ? 250 : 600, "2.0.0", "queued");
 }
 
 static void on_abort(void *ctx)
@@ -218,6 +220,17 @@ static const struct dialogue plain_dialogues[] = {
                     "> RCPT TO:<c@d.test> NOTIFY=NEVER\n< 250 2.1.5 ok\n> RSET\n< 250 2.0.0 ok\n" QUIT,
       "mail <a@b.test> size=1000 8bit utf8 ret=H envid=QQ+2B1\nrcpt <\xc3\xb6@d.test> notify=14 orcpt=rfc822;x+40y\n"
       "rcpt <c@d.test> notify=1 orcpt=\nabort\n",
+      RC_OK },
+    { "an owner whose word is nonsense, or who has none",
+      GREETING EHLO "> MAIL FROM:<nonsense@b.test>\n< 451 4.3.0 local error, try again later\n"
+                    "> MAIL FROM:<odd@b.test>\n< 250 2.1.0 ok\n> RCPT TO:<c@d.test>\n< 250 2.1.5 ok\n"
+                    "> RCPT TO:<nothing@d.test>\n< 451 4.3.0 local error, try again later\n"
+                    "> RCPT TO:<nonsense@d.test>\n< 451 4.3.0 local error, try again later\n"
+                    "> DATA\n< 354 go ahead\n> .\n< 451 4.3.0 local error, try again later\n" QUIT,
+      "mail <nonsense@b.test> size=0 ret=- envid=\nmail <odd@b.test> size=0 ret=- envid=\nrcpt <c@d.test> notify=0 orcpt=\n"
+      "rcpt <nothing@d.test> notify=0 orcpt=\nrcpt <nonsense@d.test> notify=0 orcpt=\ndata\ndone 1\n",
+      RC_OK },
+    { "EHLO ends a mail that is under way", OPEN EHLO "> RCPT TO:<c@d.test>\n< 503 5.5.1 say MAIL first\n" QUIT, HEARD "abort\n",
       RC_OK },
     { "bad MAIL",
       GREETING EHLO "> MAIL <a@b.test>\n< 501 5.5.4 FROM: is missing\n"
@@ -401,8 +414,9 @@ static void bdat(void **state)
 
 static const struct dialogue tls_dialogues[] = {
     { "STARTTLS forgets all",
-      OPEN "> STARTTLS\n< 220 2.0.0 ready to start TLS\ntls\n> MAIL FROM:<a@b.test>\n"
-           "< 503 5.5.1 say EHLO first\n" EHLO_TLS "> STARTTLS\n< 503 5.5.1 TLS is active already\n> RCPT TO:<c@d.test>\n"
+      OPEN "> STARTTLS\n< 220 2.0.0 ready to start TLS\ntls\n> RCPT TO:<c@d.test>\n< 503 5.5.1 say MAIL first\n"
+           "> MAIL FROM:<a@b.test>\n< 503 5.5.1 say EHLO first\n" EHLO_TLS
+           "> STARTTLS\n< 503 5.5.1 TLS is active already\n> RCPT TO:<c@d.test>\n"
            "< 503 5.5.1 say MAIL first\n" QUIT,
       HEARD "abort\n", RC_OK },
     { "injection",
@@ -503,6 +517,10 @@ static void size_limit(void **state)
           HELO "> BDAT 9\n>_123456789\n< 250 2.0.0 chunk taken\n> BDAT 9 LAST\n>_123456789\n"
                "< 552 5.3.4 the message is bigger than this server takes\n" QUIT,
           HEARD "data\nabort\n", RC_OK },
+        { "a chunk too big ends the mail",
+          HELO "> BDAT 18\n>_123456789012345678\n< 552 5.3.4 the message is bigger than this server takes\n"
+               "> BDAT 0 LAST\n< 503 5.5.1 say MAIL first\n" QUIT,
+          HEARD "abort\n", RC_OK },
     };
     struct smtp_server_params p = params_for(SMTP_SERVICE_MX);
     p.limits.size_max = 17;
@@ -650,6 +668,11 @@ static void endless_commands(void **state)
         { "VRFY x\r\n", "252", 20 },
         { "MAIL FROM:<later@b.test>\r\n", "451", 19 },
         { "MAIL FROM:<no@b.test>\r\n", "550", 10 },
+        { "MAIL <a@b.test>\r\n", "501", 10 },
+        { "RCPT TO:<no@d.test>\r\n", "550", 10 },
+        { "RCPT <c@d.test>\r\n", "501", 10 },
+        { "HELO\r\n", "501", 10 },
+        { "BDAT 0\r\n", "503", 10 },
         { "FOO\r\n", "500", 10 },
         { "\r\n", "500", 10 },
         { "x\n", "500", 10 },
@@ -662,6 +685,8 @@ static void endless_commands(void **state)
         flood = STRBUF(flood_text);
         if (span_starts(span_of(cases[i].command), "MAIL"))
             strbuf_puts(&flood, "HELO x\r\n");
+        if (span_starts(span_of(cases[i].command), "RCPT"))
+            strbuf_puts(&flood, "HELO x\r\nMAIL FROM:<a@b.test>\r\n");
         repeat(cases[i].command, 100000 / (unsigned)strlen(cases[i].command));
         assert_int_equal(run_flood(&p, i % 2 == 0 ? 1 : 0), RC_PROTOCOL);
         assert_int_equal(count_replies(cases[i].reply), cases[i].times);
