@@ -182,8 +182,13 @@ static void malformed_names_are_refused(void **state)
         { "\200a\0", 3, 0 },
         { "\1a\0", 3, 7 }, /* beyond the message */
     };
-    char text[DOMAIN_TEXT_MAX];
+    char text[DOMAIN_TEXT_MAX], reserved[256] = { 0 };
     size_t end;
+    for (unsigned type = 0x40; type < 0xc0; type++) { /* as lengths they would fit */
+        memset(reserved + 1, 'a', type);
+        reserved[0] = (char)type;
+        assert_int_equal(read_name(reserved, sizeof reserved, 0, text, &end), RC_PROTOCOL);
+    }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(read_name(bad[i].bytes, bad[i].len, bad[i].at, text, &end), RC_PROTOCOL);
         assert_false(dns_name_is(span_bytes(bad[i].bytes, bad[i].len), bad[i].at, SPAN("a")));

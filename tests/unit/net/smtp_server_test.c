@@ -251,6 +251,13 @@ static const struct dialogue plain_dialogues[] = {
                     "> MAIL FROM:<a@b.test> ENVID=a+0D+0Ab\n< 501 5.5.4 parameter ENVID: malformed xtext\n"
                     "> MAIL FROM:<a@b.test> SMTPUTF8=1\n< 501 5.5.4 parameter SMTPUTF8: SMTPUTF8 takes no value\n" QUIT,
       "", RC_OK },
+    { "bad ORCPT",
+      GREETING EHLO "> MAIL FROM:<a@b.test>\n< 250 2.1.0 ok\n"
+                    "> RCPT TO:<c@d.test> ORCPT=;a\n< 501 5.5.4 parameter ORCPT: ORCPT is not TYPE;ADDRESS\n"
+                    "> RCPT TO:<c@d.test> ORCPT=rfc822;\n< 501 5.5.4 parameter ORCPT: ORCPT is not TYPE;ADDRESS\n"
+                    "> RCPT TO:<c@d.test> ORCPT=x+41;a\n< 501 5.5.4 parameter ORCPT: malformed address type in ORCPT\n"
+                    "> RCPT TO:<c@d.test> ORCPT=rfc822;a+7Fb\n< 501 5.5.4 parameter ORCPT: malformed xtext\n" QUIT,
+      "mail <a@b.test> size=0 ret=- envid=\nabort\n", RC_OK },
     { "bad RCPT",
       GREETING EHLO "> MAIL FROM:<a@b.test>\n< 250 2.1.0 ok\n"
                     "> RCPT TO:<>\n< 501 5.1.3 the null address takes no mail\n"
@@ -737,6 +744,32 @@ static void replies_leave_together(void **state)
                         "221 2.0.0 goodbye\r\n");
 }
 
+/* RFC 3461 allows 500 characters; what is longer than we keep only informs, and is left out. */
+static void long_original_recipients(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned length;
+        const char *reply, *heard;
+    } cases[] = {
+        { 321, "250 2.1.5", "rcpt <c@d.test> notify=0 orcpt=\n" },
+        { 500, "250 2.1.5", "rcpt <c@d.test> notify=0 orcpt=\n" },
+        { 501, "501 5.5.4", "" },
+    };
+    struct smtp_server_params p = params_for(SMTP_SERVICE_SUBMISSION);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        flood = STRBUF(flood_text);
+        strbuf_puts(&flood, "HELO c.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test> ORCPT=rfc822;");
+        repeat("a", cases[i].length - 7);
+        strbuf_puts(&flood, "\r\nQUIT\r\n");
+        assert_int_equal(run_flood(&p, 0), RC_OK);
+        assert_int_equal(count_replies(cases[i].reply), 1);
+        assert_int_equal(strstr(owner.text, "rcpt") != NULL, cases[i].heard[0] != '\0');
+        if (cases[i].heard[0] != '\0')
+            assert_non_null(strstr(owner.text, cases[i].heard));
+    }
+}
+
 static void what_the_owner_sees(void **state)
 {
     (void)state;
@@ -746,6 +779,10 @@ static void what_the_owner_sees(void **state)
     run_one(&d, &p, 0);
     assert_string_equal(server.helo, "a?b?????c");
     assert_false(server.esmtp);
+    static const struct dialogue good = { "all that a name may hold", GREETING "> HELO [azAZ09-._:]\n< 250 mx.test\n" QUIT, "",
+                                          RC_OK };
+    run_one(&good, &p, 0);
+    assert_string_equal(server.helo, "[azAZ09-._:]");
 }
 
 int main(void)
@@ -767,6 +804,7 @@ int main(void)
         cmocka_unit_test(megabyte_lines),
         cmocka_unit_test(endless_message),
         cmocka_unit_test(replies_leave_together),
+        cmocka_unit_test(long_original_recipients),
         cmocka_unit_test(what_the_owner_sees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
