@@ -7,9 +7,12 @@
 #include "hal/base/reader.h"
 
 /* Sizes of the format (IMAGE.md), shared with what writes it. */
-#define DELTA_FORMAT 1
+#define DELTA_FORMAT 2
 #define DELTA_HEADER_BYTES 80
-#define DELTA_COPY_BYTES 256 /* at once, in RAM */
+#define DELTA_COPY_BYTES 256 /* at once, in RAM; a multiple of DELTA_SUM_STEP */
+#define DELTA_SUM_STEP 8     /* bytes from one number that is added to until the next */
+#define DELTA_KIND_BITS 2    /* of an operation's first number */
+enum delta_kind { DELTA_BYTES, DELTA_COPY, DELTA_COPY_AND_ADD, DELTA_ZEROS };
 
 struct delta_header {
     uint8_t base[32], target[32]; /* SHA-256 of each manifest: image_manifest_hash */
@@ -28,11 +31,12 @@ struct delta {
     struct delta_sink sink;
     struct delta_header header;
     enum rc ended; /* RC_OK while all is well */
-    enum { DELTA_IN_HEADER, DELTA_IN_LENGTH, DELTA_IN_BYTES, DELTA_IN_PLACE } state;
+    enum { DELTA_IN_HEADER, DELTA_IN_LENGTH, DELTA_IN_BYTES, DELTA_IN_PLACE, DELTA_IN_SUM } state;
     uint64_t made;      /* bytes given to the sink */
-    uint64_t copied_to; /* where the last copy ended in the base */
-    uint32_t number, bits, left;
-    uint32_t pending_len;
+    uint64_t copied_to; /* where the last copy ended in the base; of one under way, where it goes on */
+    uint32_t number, left;
+    uint32_t sum; /* that is added now */
+    uint8_t kind, bits, pending_len;
     uint8_t pending[DELTA_HEADER_BYTES], copy[DELTA_COPY_BYTES];
 };
 

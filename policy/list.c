@@ -9,9 +9,10 @@
 #include "policy/list_block.h"
 
 #define HEADER_CRC_AT 52
-#define FORMAT 3
+#define FORMAT 4
 #define SHARED_MAX 0xfffffe
-#define EXPIRES_BITS 40 /* of the date; the number of known hosts stands above it */
+#define TIME_BITS 40 /* of a date; above the timestamp stands the number of lines, above the other that of known hosts */
+#define TIME_MASK ((UINT64_C(1) << TIME_BITS) - 1)
 
 _Static_assert((int)LIST_OWN_WEIGHTS == LIST_OWN_MAX, "the image's weights");
 
@@ -25,7 +26,7 @@ static enum rc check_header(const struct list *l, const uint8_t *h, size_t autho
     uint32_t crc = crc32_update(crc32_update(crc32_update(0, h, HEADER_CRC_AT), i->author, author_len), weights, LIST_OWN_BYTES);
     if (memcmp(h, "PLST", 4) != 0 || h[4] != FORMAT || h[5] != LIST_MODEL || crc != get_le32(h + HEADER_CRC_AT))
         return RC_CORRUPT;
-    if (l->names_a_block == 0 || l->policies_a_block == 0 || l->names.bits > LIST_BITS_MAX || l->plain > LIST_PLAIN_MAX ||
+    if (l->names.usual == 0 || l->policies_a_block == 0 || l->names.bits > LIST_BITS_MAX || l->plain > LIST_PLAIN_MAX ||
         l->plain > l->shared || get_le32(h + 20) >> 8 > LIST_KNOWN_MAX)
         return RC_CORRUPT;
     if (i->timestamp <= 0 || i->expires < i->timestamp || i->expires > last_date || i->enforce > i->domains ||
@@ -45,7 +46,6 @@ static uint32_t blocks_of(uint32_t count, uint32_t each)
 
 static enum rc lay_out(struct list *l, size_t author_len)
 {
-    l->names.count = blocks_of(l->info.domains, l->names_a_block);
     l->policies.count = l->plain + blocks_of(l->shared - l->plain, l->policies_a_block) + l->known;
     l->names.at = LIST_HEADER_BYTES + author_len + LIST_OWN_BYTES;
     l->names.data = l->names.at + list_directory_bytes(&l->names);
@@ -56,10 +56,12 @@ static enum rc lay_out(struct list *l, size_t author_len)
 
 static void take_header(struct list *l, const uint8_t *h)
 {
-    l->names_a_block = h[6];
-    l->info.timestamp = (int64_t)get_le64(h + 8);
-    l->info.expires = (int64_t)(get_le64(h + 16) & ((UINT64_C(1) << EXPIRES_BITS) - 1));
-    l->known = get_le16(h + 16 + EXPIRES_BITS / 8);
+    uint64_t time_and_lines = get_le64(h + 8);
+    l->names.usual = h[6];
+    l->info.timestamp = (int64_t)(time_and_lines & TIME_MASK);
+    l->names.count = (uint32_t)(time_and_lines >> TIME_BITS) * LIST_LINE_BLOCKS;
+    l->info.expires = (int64_t)(get_le64(h + 16) & TIME_MASK);
+    l->known = get_le16(h + 16 + TIME_BITS / 8);
     l->info.domains = get_le32(h + 24);
     l->info.enforce = get_le32(h + 28);
     l->info.testing = l->info.domains - l->info.enforce;
@@ -67,6 +69,7 @@ static void take_header(struct list *l, const uint8_t *h)
     l->info.policies = l->shared + get_le32(h + 36);
     l->names.data_bytes = get_le32(h + 40);
     l->policies.data_bytes = get_le32(h + 44);
+    l->policies.usual = 1; /* it has no names: any number but 0 */
     l->names.bits = h[48];
     l->policies_a_block = h[49];
     l->plain = get_le16(h + 50);
@@ -191,12 +194,6 @@ enum rc list_find_block(const struct list *l, const struct list_key *wanted, str
     return rc;
 }
 
-uint32_t list_names_in_block(const struct list *l, uint32_t block)
-{
-    uint32_t left = l->info.domains - block * l->names_a_block;
-    return left < l->names_a_block ? left : l->names_a_block;
-}
-
 /* Whether the name, which has its first `matched` symbols in common with *wanted, stands behind it, as far as it is known. */
 static bool is_past(const struct list_walk *w, const struct list_key *wanted, size_t matched)
 {
@@ -205,7 +202,7 @@ static bool is_past(const struct list_walk *w, const struct list_key *wanted, si
 
 struct found {
     struct list_place place;
-    uint32_t index, count; /* of the names of the block */
+    uint32_t index; /* of the names of the block */
 };
 
 /* Reads a block until *wanted, or past where it would stand. */
@@ -217,7 +214,7 @@ static __attribute__((noinline)) enum rc find_in_block(const struct list *l, con
     size_t matched = list_coder_skip(&w.coder, code); /* symbols in common with the name at hand, which stands before *wanted */
     w.len = matched;
     memcpy(memory, wanted->symbol, matched);
-    for (f->index = 0; f->index < f->count; f->index++) {
+    for (f->index = 0; f->index < f->place.names; f->index++) {
         size_t shared;
         enum rc rc = list_walk_next(&w, &shared);
         if (rc == RC_OK && (shared < matched || (shared == matched && is_past(&w, wanted, matched))))
@@ -247,17 +244,14 @@ static __attribute__((noinline)) enum rc find_name(const struct list *l, struct 
     if (!list_key_of_domain(&wanted, domain))
         return RC_NOT_FOUND;
     enum rc rc = list_find_block(l, &wanted, &code, &block, &f->place);
-    if (rc != RC_OK)
-        return rc;
-    f->count = list_names_in_block(l, block);
-    return find_in_block(l, &wanted, &code, f, memory);
+    return rc == RC_OK ? find_in_block(l, &wanted, &code, f, memory) : rc;
 }
 
 enum rc list_find(const struct list *l, struct span domain, struct list_entry *out)
 {
     struct found f;
     enum rc rc = find_name(l, domain, &f, (uint8_t *)out->text);
-    return rc == RC_OK ? list_get_entry(l, &f.place, f.index, f.count, domain, out) : rc;
+    return rc == RC_OK ? list_get_entry(l, &f.place, f.index, domain, out) : rc;
 }
 
 const char *list_entry_mx(const struct list_entry *e, unsigned i)

@@ -29,13 +29,14 @@ struct list {
     /* What follows is the format's own, checked by list_open. */
     struct list_directory {
         uint64_t at, data;          /* offsets in the image: of the lines' table, and of what it leads to */
-        uint32_t data_bytes, count; /* count: blocks */
+        uint32_t data_bytes, count; /* count: blocks, if all lines are full */
         uint8_t bits;               /* how many bits of a block's code stand in its line, in place of the block */
+        uint8_t usual;              /* names in a block that is not said to have others */
     } names, policies;
     uint32_t shared; /* policies in the table; the others stand beside their name */
     uint16_t plain;  /* of them in plain text, one a block */
     uint16_t known;  /* hosts that patterns begin with, one a block */
-    uint8_t names_a_block, policies_a_block;
+    uint8_t policies_a_block;
     int8_t weights[LIST_OWN_MAX];
 };
 
@@ -58,7 +59,7 @@ bool list_entry_allows(const struct list_entry *e, struct span mx_host);
  * RC_NOT_FOUND at the end, RC_CORRUPT. */
 struct list_iterator {
     const struct list *list;
-    uint32_t position;
+    uint32_t position; /* names given */
     uint32_t private_words[LIST_ITERATOR_WORDS];
     char name[DOMAIN_TEXT_MAX];
 };
@@ -78,7 +79,7 @@ struct list_search {
     struct list_iterator it; /* it.name: the name found */
     enum list_match match;
     bool found;
-    uint32_t first; /* where the walk began */
+    uint32_t first; /* names of the block where the walk began */
     size_t text_len;
     char text[DOMAIN_TEXT_MAX];
 };

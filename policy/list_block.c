@@ -157,6 +157,14 @@ static inline __attribute__((always_inline)) uint32_t take_number(struct line_bi
     return (ahead << (ones + 1) >> 1 >> (31 - rest)) + (((1u << ones) - 1) << low_bits);
 }
 
+/* A block has one name more than usual, one less, two more... */
+static __attribute__((noinline)) uint8_t odd_names(const struct list_directory *d, struct line_bits *b, uint32_t *until_odd)
+{
+    uint32_t z = take_number(b, 0), away = z / 2 + 1;
+    *until_odd = take_number(b, LIST_ODD_BITS);
+    return (uint8_t)(d->usual + (z % 2 == 0 ? away : -away));
+}
+
 enum rc list_line_find(const struct list *l, const struct list_directory *d, uint32_t number, struct list_range wanted, uint32_t *n,
                        struct list_place *place, struct list_place *next)
 {
@@ -166,24 +174,31 @@ enum rc list_line_find(const struct list *l, const struct list_directory *d, uin
         return rc;
     struct line_bits b = { 0, line.bytes + 1, line.bytes + line.bytes[0], 0 };
     unsigned gap_bits = take_bits(&b, 5), len_bits = take_bits(&b, 4), least = take_bits(&b, 8);
-    uint32_t left = d->count - number * LIST_LINE_BLOCKS, known = *n, i;
+    uint32_t left = d->count - number * LIST_LINE_BLOCKS, until_odd = LIST_LINE_BLOCKS, known = *n, i;
     uint64_t from = (uint64_t)line.from + line.bytes[0], before = from, end = line.end;
     uint32_t prefix = line.prefix, prefix_before = prefix, len = 0, len_before = 0;
+    uint8_t names = d->usual, names_before = names;
     left = left < LIST_LINE_BLOCKS ? left : LIST_LINE_BLOCKS;
+    if (d == &l->names && take_bits(&b, 1)) {
+        left = take_bits(&b, 5) + 1;
+        until_odd = take_number(&b, LIST_ODD_BITS);
+    }
     for (i = 0; i < left; i++) {
         prefix += i == 0 || d->bits == 0 ? 0 : take_number(&b, gap_bits);
         from += len;
         len = least + take_number(&b, len_bits);
-        if (from + len > end)
+        names = until_odd-- > 0 ? d->usual : odd_names(d, &b, &until_odd);
+        if (from + len > end || names == 0)
             return RC_CORRUPT;
         if (i >= known && prefix >= wanted.low)
             break;
         before = from;
         len_before = len;
         prefix_before = prefix;
+        names_before = names;
     }
-    *place = (struct list_place){ d->data + before, len_before, prefix_before };
-    *next = (struct list_place){ d->data + from, len, prefix };
+    *place = (struct list_place){ d->data + before, len_before, prefix_before, names_before, i == left };
+    *next = (struct list_place){ d->data + from, len, prefix, names, false };
     *n = i;
     return i < left && prefix <= wanted.high ? RC_BUSY : i < known ? RC_CORRUPT : RC_OK;
 }
@@ -273,7 +288,7 @@ static enum rc read_own_policy(struct list_choice *c, const struct list *l, uint
     return rc == RC_OK ? read_policies(&c->coder, l, skip, out) : rc;
 }
 
-static __attribute__((noinline)) enum rc read_shared_policy(const struct list *l, uint32_t number, struct list_entry *out)
+__attribute__((noinline)) enum rc list_shared_policy(const struct list *l, uint32_t number, struct list_entry *out)
 {
     struct list_place p;
     struct list_coder c;
@@ -292,7 +307,7 @@ static __attribute__((noinline)) enum rc read_shared_policy(const struct list *l
 }
 
 static __attribute__((noinline)) enum rc read_policy(const struct list *l, const struct list_place *p, uint32_t index,
-                                                     uint32_t count, struct list_entry *out)
+                                                     struct list_entry *out)
 {
     struct list_choice c;
     enum rc rc = RC_OK;
@@ -302,12 +317,11 @@ static __attribute__((noinline)) enum rc read_policy(const struct list *l, const
     if (rc != RC_OK)
         return rc;
     out->mode = c.mode ? LIST_ENFORCE : LIST_TESTING;
-    return c.number > 0 ? read_shared_policy(l, c.number, out) : read_own_policy(&c, l, count - 1 - index, out);
+    return c.number > 0 ? list_shared_policy(l, c.number, out) : read_own_policy(&c, l, p->names - 1 - index, out);
 }
 
-enum rc list_get_entry(const struct list *l, const struct list_place *p, uint32_t index, uint32_t count, struct span domain,
-                       struct list_entry *out)
+enum rc list_get_entry(const struct list *l, const struct list_place *p, uint32_t index, struct span domain, struct list_entry *out)
 {
-    enum rc rc = read_policy(l, p, index, count, out);
+    enum rc rc = read_policy(l, p, index, out);
     return rc == RC_OK ? list_policy_expand(out, domain) : rc;
 }

@@ -9,6 +9,7 @@
 #define LIST_TABLE_BYTES 8  /* of a line in the directory's table */
 #define LIST_LINE_MAX 192   /* bytes of a line */
 #define LIST_BITS_MAX 31
+#define LIST_ODD_BITS 3 /* low bits of the code that tells how far it is to a block with another number of names */
 #define LIST_PLAIN_MAX 1024
 
 /* reader_get, but a range outside the image is the image's fault: RC_CORRUPT. A device that fails stays RC_IO. */
@@ -25,14 +26,17 @@ bool list_key_of_domain(struct list_key *k, struct span domain);
 void list_key_text(char *end, const uint8_t *symbol, size_t len);
 int list_key_cmp(const struct list_key *a, const struct list_key *b);
 
-/* A block: where it lies, and the bits that its code begins with. */
+/* A block: where it lies, the bits that its code begins with, and how many names it has (1..255). */
 struct list_place {
     uint64_t from;
     uint32_t len, prefix;
+    uint8_t names;
+    bool last; /* of its line */
 };
 
 uint64_t list_directory_bytes(const struct list_directory *d);
-/* The place of a block, which then lies within the data. RC_CORRUPT, RC_IO. */
+/* The place of a block, which then lies within the data. A line has LIST_LINE_BLOCKS numbers, also where it has fewer blocks.
+ * RC_CORRUPT, RC_IO. */
 enum rc list_find_place(const struct list *l, const struct list_directory *d, uint32_t block, struct list_place *out) MUST_CHECK;
 /* The prefix of the first block of a line. RC_CORRUPT, RC_IO. */
 enum rc list_line_prefix(const struct list *l, const struct list_directory *d, uint32_t line, uint32_t *prefix) MUST_CHECK;
@@ -46,7 +50,6 @@ struct list_range {
 enum rc list_line_find(const struct list *l, const struct list_directory *d, uint32_t line, struct list_range wanted, uint32_t *n,
                        struct list_place *place, struct list_place *next) MUST_CHECK;
 
-uint32_t list_names_in_block(const struct list *l, uint32_t block);
 /* The last block whose first name is not after *wanted, whose bracket goes into *code; RC_NOT_FOUND when all are. RC_CORRUPT, RC_IO. */
 enum rc list_find_block(const struct list *l, const struct list_key *wanted, struct list_bracket *code, uint32_t *block,
                         struct list_place *place) MUST_CHECK;
@@ -83,8 +86,10 @@ struct list_choice {
 void list_choice_start(struct list_choice *c, const struct list *l, const struct list_place *p);
 enum rc list_choice_next(struct list_choice *c, const struct list *l) MUST_CHECK;
 
-/* The entry of a domain that is the index-th of `count` in its block. RC_CORRUPT, RC_IO. */
-enum rc list_get_entry(const struct list *l, const struct list_place *p, uint32_t index, uint32_t count, struct span domain,
+/* The entry of a domain that is the index-th of its block. RC_CORRUPT, RC_IO. */
+enum rc list_get_entry(const struct list *l, const struct list_place *p, uint32_t index, struct span domain,
                        struct list_entry *out) MUST_CHECK;
+/* A policy of the table, 1..l->shared, with its patterns as they are stored: relative to a domain. RC_CORRUPT, RC_IO. */
+enum rc list_shared_policy(const struct list *l, uint32_t number, struct list_entry *out) MUST_CHECK;
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "policy/list_block.h"
 
-enum { S_RANGE, S_CODE_HIGH, S_CODE_LOW, S_CONSUMED, S_AHEAD, S_SHARED, S_TREND, S_FROM, S_LEN, S_WORDS };
+enum { S_RANGE, S_CODE_HIGH, S_CODE_LOW, S_CONSUMED, S_AHEAD, S_SHARED, S_BLOCK, S_FROM, S_LEN, S_WORDS };
 _Static_assert(S_WORDS == LIST_ITERATOR_WORDS, "what an iterator keeps");
 
 void list_iterate(struct list_iterator *it, const struct list *l)
@@ -12,7 +12,8 @@ void list_iterate(struct list_iterator *it, const struct list *l)
     it->list = l;
 }
 
-static void keep(struct list_iterator *it, const struct list_walk *w)
+/* index: of the name in its block, counted from 1. */
+static void keep(struct list_iterator *it, const struct list_walk *w, const struct list_place *place, uint32_t index)
 {
     uint32_t *s = it->private_words;
     const struct list_coder *c = &w->coder;
@@ -21,8 +22,7 @@ static void keep(struct list_iterator *it, const struct list_walk *w)
     s[S_CODE_LOW] = (uint32_t)c->code;
     s[S_CONSUMED] = c->next - (c->have - c->at);
     s[S_AHEAD] = (uint32_t)c->ahead << 8 | c->overrun;
-    s[S_SHARED] = (uint32_t)w->shared.last;
-    s[S_TREND] = w->shared.trend;
+    s[S_SHARED] = (uint32_t)w->shared.last | w->shared.trend << 8 | index << 16 | (uint32_t)place->names << 24;
     s[S_FROM] = (uint32_t)(c->from - it->list->names.data);
     s[S_LEN] = c->len;
 }
@@ -39,7 +39,7 @@ static __attribute__((noinline)) enum rc resume(const struct list_iterator *it, 
                                     .len = s[S_LEN],
                                     .next = s[S_CONSUMED],
                                     .overrun = (uint8_t)s[S_AHEAD] };
-    w->shared = (struct list_shared){ s[S_SHARED], s[S_TREND] };
+    w->shared = (struct list_shared){ s[S_SHARED] & 0xff, s[S_SHARED] >> 8 & 0xff };
     w->first = false;
     w->symbol = memory;
     if (!list_key_of_domain(&before, span_of(it->name)))
@@ -56,15 +56,17 @@ static enum rc next_name(struct list_iterator *it, struct list_place *place)
     struct list_walk w;
     uint8_t memory[LIST_KEY_BYTES];
     enum rc rc = RC_OK;
-    if (it->position >= l->info.domains)
+    uint32_t *s = it->private_words, index = s[S_SHARED] >> 16 & 0xff, names = s[S_SHARED] >> 24;
+    if (it->position >= l->info.domains || (index == names && s[S_BLOCK] >= l->names.count))
         return RC_NOT_FOUND;
-    if (it->position % l->names_a_block == 0) {
-        rc = list_find_place(l, &l->names, it->position / l->names_a_block, place);
+    if (index == names) {
+        index = 0;
+        rc = list_find_place(l, &l->names, s[S_BLOCK], place);
         if (rc == RC_OK)
             list_walk_start(&w, l, place, memory);
     } else {
         rc = resume(it, &w, memory);
-        *place = (struct list_place){ w.coder.from, w.coder.len, 0 };
+        *place = (struct list_place){ w.coder.from, w.coder.len, 0, (uint8_t)names, false };
     }
     if (rc == RC_OK)
         rc = list_walk_name(&w);
@@ -72,7 +74,9 @@ static enum rc next_name(struct list_iterator *it, struct list_place *place)
         return rc;
     it->name[w.len] = '\0';
     list_key_text(it->name + w.len, w.symbol, w.len);
-    keep(it, &w);
+    if (index == 0)
+        s[S_BLOCK] = (place->last ? s[S_BLOCK] | (LIST_LINE_BLOCKS - 1) : s[S_BLOCK]) + 1;
+    keep(it, &w, place, index + 1);
     it->position++;
     return RC_OK;
 }
@@ -80,8 +84,8 @@ static enum rc next_name(struct list_iterator *it, struct list_place *place)
 /* The entry of the name that next_name has given. */
 static enum rc entry_of(const struct list_iterator *it, const struct list_place *place, struct list_entry *out)
 {
-    uint32_t at = it->position - 1, each = it->list->names_a_block;
-    return list_get_entry(it->list, place, at % each, list_names_in_block(it->list, at / each), span_of(it->name), out);
+    uint32_t index = it->private_words[S_SHARED] >> 16 & 0xff;
+    return list_get_entry(it->list, place, index - 1, span_of(it->name), out);
 }
 
 enum rc list_next(struct list_iterator *it, struct list_entry *out)
@@ -99,16 +103,17 @@ static char lower(char c)
 }
 
 /* Places the walk so that the next name is the first of the block where *wanted would stand. */
-static enum rc walk_from(struct list_iterator *it, const struct list_key *wanted)
+static enum rc walk_from(struct list_iterator *it, const struct list_key *wanted, uint32_t *names)
 {
     struct list_bracket code;
-    struct list_place place;
+    struct list_place place = { .names = 0 };
     uint32_t block;
     enum rc rc = list_find_block(it->list, wanted, &code, &block, &place);
     if (rc == RC_NOT_FOUND)
         return RC_OK;
     if (rc == RC_OK)
-        it->position = block * it->list->names_a_block;
+        it->private_words[S_BLOCK] = block;
+    *names = place.names;
     return rc;
 }
 
@@ -125,9 +130,7 @@ enum rc list_search(struct list_search *s, const struct list *l, enum list_match
     s->match = match;
     if (match != LIST_WITHIN || !list_key_of_domain(&wanted, span_bytes(s->text, s->text_len)))
         return RC_OK;
-    enum rc rc = walk_from(&s->it, &wanted);
-    s->first = s->it.position;
-    return rc;
+    return walk_from(&s->it, &wanted, &s->first);
 }
 
 static bool matches(const struct list_search *s)
@@ -146,7 +149,7 @@ static bool matches(const struct list_search *s)
 /* What is within a domain stands together, and begins in the block where the walk did or with the first name after it. */
 static bool gone_by(const struct list_search *s)
 {
-    return s->match == LIST_WITHIN && (s->found || s->it.position > s->first + s->it.list->names_a_block);
+    return s->match == LIST_WITHIN && (s->found || s->it.position > s->first);
 }
 
 enum rc list_search_next(struct list_search *s, struct list_entry *out)

@@ -145,7 +145,7 @@ def nginx(names):
 def test_from_nginx_first_all_then_a_delta(nginx, make_box):
     names, url = names_of(1, 2000), "https://real.example/list.bin"
     first = listimage.image(nginx.folder, "first", policy(1, names))
-    second = listimage.image(nginx.folder, "second", policy(2, names + ["zz-added.example"]))
+    second = listimage.image(nginx.folder, "second", policy(2, names[:1000] + names[1001:] + ["zz-added.example", names[0] + "a"]), previous=first)
     nginx.put("list.bin", first)
     box = boot(make_box)
     assert "rc=ok" in poll(box, url) and domains(box) == 2000
@@ -156,7 +156,8 @@ def test_from_nginx_first_all_then_a_delta(nginx, make_box):
     nginx.put(f"list.bin.from-{old}", listimage.delta(first, second, f"{nginx.folder}/delta"))
     assert "rc=ok" in poll(box, url) and domains(box) == 2001
     assert nginx.requests()[asked:] == ["GET /list.bin 206", f"GET /list.bin.from-{old} 200"]
-    assert os.path.getsize(f"{nginx.folder}/delta") * 5 < os.path.getsize(second)
+    assert os.path.getsize(f"{nginx.folder}/delta") < 2000 < 20000 < os.path.getsize(second)
+    assert "zz-added.example" in box.console("list find zz-added") and names[1000] not in box.console(f"list find {names[1000]}")
     assert "rc=ok" in poll(box, url)
     assert nginx.requests()[-1] == "GET /list.bin 304"
     box.stop()

@@ -71,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(patch, data + 2 + base_len, len);
     try_lines(span_bytes(patch, len));
     if (len >= DELTA_HEADER_BYTES && data[1] % 2) {
-        memcpy(patch, "PDLT\1\0\0\0", 8);
+        memcpy(patch, "PDLT\2\0\0\0", 8);
         put_le64(patch + 72, get_le64(patch + 72) % 5000);
     }
     try_patch(span_bytes(patch, len), base, step);

@@ -38,15 +38,15 @@ static void mend_list(uint8_t *b, size_t len)
 {
     if (len < LIST_HEADER_BYTES)
         return;
-    memcpy(b, "PLST\3\2", 6);
+    memcpy(b, "PLST\4\2", 6);
     b[7] = (uint8_t)(b[7] % 8);
     b[48] %= 32;
     uint64_t before = LIST_HEADER_BYTES + b[7] + LIST_OWN_BYTES;
     uint32_t shared = get_le32(b + 32), plain = get_le16(b + 50), known = get_le32(b + 20) >> 8;
     if (b[6] == 0 || b[49] == 0 || plain > shared || before > len)
         return;
-    uint64_t tables = before + table_bytes(blocks_of(get_le32(b + 24), b[6])) +
-                      table_bytes(plain + blocks_of(shared - plain, b[49]) + known);
+    uint64_t lines = get_le64(b + 8) >> 40,
+             tables = before + lines * 8 + table_bytes(plain + blocks_of(shared - plain, b[49]) + known);
     if (tables + get_le32(b + 44) <= len)
         put_le32(b + 40, (uint32_t)(len - tables - get_le32(b + 44)));
     put_le32(b + 52, crc32_update(crc32_update(0, b, 52), b + LIST_HEADER_BYTES, before - LIST_HEADER_BYTES));

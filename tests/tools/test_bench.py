@@ -44,6 +44,7 @@ def test_lists(folder):
         assert 200 < row["stack_bytes"] < 1200 and 5000 < row["verify_kinstr"] < 60000
     assert told["list"]["real names"]["domains"] == NAMES
     assert 0 < told["delta"]["policy-1 to policy-2"]["patch_bytes"] < told["delta"]["policy-1 to policy-2"]["new_bytes"]
+    assert 0 < told["delta"]["real names, 1 changed"]["patch_bytes"] < told["delta"]["real names, 10 changed"]["patch_bytes"]
 
 
 def test_compile(folder):

@@ -67,19 +67,33 @@ def number(patch, at):
             return value, at
 
 
+def difference(patch, at):
+    d, at = number(patch, at)
+    return -(d + 1) // 2 if d & 1 else d // 2, at
+
+
 def apply(base, patch):
     magic, form, zero, of, to, size = struct.unpack_from("<4sHH32s32sQ", patch)
-    assert (magic, form, zero) == (b"PDLT", 1, 0) and of == hashlib.sha256(manifest(base)).digest()
-    out, at, end = b"", 80, 0
+    assert (magic, form, zero) == (b"PDLT", 2, 0) and of == hashlib.sha256(manifest(base)).digest()
+    out, at, end, total = b"", 80, 0, 0
     while len(out) < size:
         n, at = number(patch, at)
-        if n & 1:
-            d, at = number(patch, at)
-            start = end - (d + 1) // 2 if d & 1 else end + d // 2
-            assert 0 <= start and start + n // 2 <= len(base)
-            out, end = out + base[start: start + n // 2], start + n // 2
+        n, kind = n >> 2, n & 3
+        if kind == 0:
+            out, at = out + patch[at: at + n], at + n
+        elif kind == 3:
+            out += bytes(n)
         else:
-            out, at = out + patch[at: at + n // 2], at + n // 2
+            away, at = difference(patch, at)
+            start, end = end + away, end + away + n
+            assert 0 <= start and end <= len(base)
+            piece = bytearray(base[start: end])
+            if kind == 2:
+                more, at = difference(patch, at)
+                total += more
+                for i in range(0, n - 3, 8):
+                    piece[i: i + 4] = (int.from_bytes(piece[i: i + 4], "little") + total & 0xFFFFFFFF).to_bytes(4, "little")
+            out += piece
     assert len(out) == size and at == len(patch) and to == hashlib.sha256(manifest(out)).digest()
     return out
 
@@ -109,9 +123,28 @@ def test_a_delta_makes_the_new_image(tmp_path, images, keys, old, new):
     assert struct.unpack_from("<HH", delta, 4) == (1, 4) and delta[24:48] == target[24:48]  # kind; version, created, expires
     assert apply(base, section(delta)) == target
     assert run("verify", out, "--keyring", keys / "keyring.img", "--now", "2020-05-21T00:00:00Z")
-    head = len(manifest(target)) + 848
     if old == new:
-        assert len(section(delta)) < 80 + head + 40
+        assert len(section(delta)) < 80 + len(manifest(target)) + 16 + 104 + 40  # with room for its one signature
+
+
+def test_a_list_that_follows_has_a_small_delta(tmp_path, keys):
+    """By the image before, by the list in it; a copy of the JSON would not do once lists have followed each other."""
+    policies = {f"{i * 2654435761 % 2**32:08x}.example": {"mode": "testing", "mxs": [f"mx{i % 9}.provider.example"]} for i in range(3000)}
+    previous, before = None, None
+    for n in range(4):
+        policies[f"added-{n}.example"] = {"mode": "enforce", "mxs": [f"mx.added-{n}.example"]}
+        (tmp_path / "policy.json").write_text(
+            json.dumps({"timestamp": 1589995512 + n, "expires": 1591205112, "version": "0.1", "policies": policies}))
+        listed, path = tmp_path / f"{n}.list", tmp_path / f"{n}.img"
+        subprocess.run([LIST_TOOL, "compile", tmp_path / "policy.json", *(["--previous", previous] if previous else []), "-o", listed],
+                       check=True, stdout=subprocess.DEVNULL)
+        run("list", "--list", listed, "--roots", ROOTS, "--keys", keys, "-o", path)
+        if before:
+            run("delta", before, path, "--keys", keys, "-o", tmp_path / "delta")
+            delta = (tmp_path / "delta").read_bytes()
+            assert len(delta) < 1200 < 16000 < path.stat().st_size
+            assert apply(before.read_bytes(), section(delta)) == path.read_bytes()
+        before, previous = path, path if n % 2 else listed
 
 
 def test_an_unsigned_delta(tmp_path, images, keys):

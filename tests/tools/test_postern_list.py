@@ -310,6 +310,11 @@ def test_the_timestamp_never_goes_back(tmp_path):
         assert "goes back" in run("compile", older, "--previous", previous, "-o", other, code=1).stderr
         assert not other.exists()
     run("compile", source, "--previous", older, "-o", other)
+    damaged = bytearray(target.read_bytes())
+    damaged[56 + damaged[7] + 81 + 8] = 0  # the length of the names' line
+    other.write_bytes(damaged)
+    assert f"{other}: is damaged" in run("compile", source, "--previous", other, "-o", tmp_path / "none", code=1).stderr
+    assert not (tmp_path / "none").exists()
 
 
 def test_what_is_no_list_is_not_written_over(tmp_path):

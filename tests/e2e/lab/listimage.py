@@ -11,14 +11,14 @@ def policy(domains, published, expires):
             "policies": {d: {"mode": "enforce", "mxs": [f"mx.{d}"]} for d in domains}}
 
 
-def image(folder, name, content, roots=None):
-    """Gives the path of the image. roots must be those of the box's first image where a delta is to stay small."""
+def image(folder, name, content, roots=None, previous=None):
+    """Gives the path of the image. For a delta to be small, roots must be those of the image before and previous that image."""
     source, pem, listed, path = (f"{folder}/{name}.{s}" for s in ("json", "pem", "list", "image"))
     with open(source, "w") as f:
         json.dump(content, f)
     with open(pem, "w") as f:
         f.write(roots if roots is not None else pki.trusted_roots())
-    box.tool("postern-list", "compile", source, "-o", listed)
+    box.tool("postern-list", "compile", source, *(["--previous", previous] if previous else []), "-o", listed)
     box.tool("postern-image", "list", "--list", listed, "--roots", pem, "-o", path)
     return path
 

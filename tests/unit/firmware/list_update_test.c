@@ -14,6 +14,7 @@
 #include "tests/support/list_image.h"
 #include "tests/support/signing.h"
 #include "tests/support/tls_pair.h"
+#include "policy/delta.h"
 #include "toolchain/tools/common/delta_writer.h"
 
 #define BLOCK 4096
@@ -483,7 +484,7 @@ static void a_delta_may_make_lists_only(void **state)
     (void)state;
     use_delta(&full);
     /* A patch whose target is the delta itself: its head is literal. */
-    const uint8_t header[8] = { 'P', 'D', 'L', 'T', 1, 0, 0, 0 };
+    const uint8_t header[8] = { 'P', 'D', 'L', 'T', DELTA_FORMAT, 0, 0, 0 };
     struct byte_buffer inner = { NULL, 0, 0 };
     uint8_t hash[32];
     assert_int_equal(image_manifest_hash(list_store_image(), hash), RC_OK);
@@ -491,10 +492,12 @@ static void a_delta_may_make_lists_only(void **state)
     byte_buffer_add(&inner, hash, 32);
     byte_buffer_add(&inner, hash, 32);
     byte_buffer_u64(&inner, new.len);
-    byte_buffer_varint(&inner, (uint32_t) new.len << 1);
+    byte_buffer_varint(&inner, (uint32_t) new.len << DELTA_KIND_BITS);
     byte_buffer_add(&inner, new.p, new.len);
     const struct image_source_section section = { IMAGE_PATCH, byte_buffer_span(&inner) };
-    const struct image_source s = { IMAGE_DELTA, "any", NEW, NEW, 0, &section, 1 };
+    const struct image_source s = {
+        .kind = IMAGE_DELTA, .board = "any", .version = NEW, .created = NEW, .sections = &section, .count = 1
+    };
     signing_image(&s, (const unsigned[]){ LIST_A, 0 }, &twice);
     byte_buffer_free(&new);
     new = twice;

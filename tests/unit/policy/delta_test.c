@@ -8,6 +8,7 @@
 
 #include "hal/base/bytes.h"
 #include "policy/delta.h"
+#include "policy/image.h"
 #include "tests/support/list_image.h"
 #include "toolchain/tools/common/delta_writer.h"
 
@@ -94,8 +95,9 @@ static void what_did_not_change_is_not_sent(void **state)
     list_image_make(&base, 1, 500, 0);
     list_image_make(&target, 2, 500, 0);
     assert_int_equal(delta_write(byte_buffer_span(&base), byte_buffer_span(&target), &patch), RC_OK);
-    /* header, manifest with signatures, and some ten bytes */
-    assert_in_range(patch.len, DELTA_HEADER_BYTES + 1024, DELTA_HEADER_BYTES + 1024 + 24);
+    /* header, manifest with two sections and a signature, and some ten bytes */
+    size_t head = IMAGE_MANIFEST_BYTES + 2 * IMAGE_SECTION_BYTES + IMAGE_SIGNATURE_HEAD_BYTES + IMAGE_SIGNATURE_BYTES;
+    assert_in_range(patch.len, DELTA_HEADER_BYTES + head - 60, DELTA_HEADER_BYTES + head + 24);
     expect_target();
 }
 
@@ -127,15 +129,15 @@ static void operations(const char *bytes, size_t len)
 }
 #define OPERATIONS(literal) operations(literal, sizeof(literal) - 1)
 
-static void expect(enum rc wanted, bool complete, const char *text)
+static void expect(enum rc wanted, bool complete, struct span bytes)
 {
     for (size_t step = 1; step < 200; step += 66) {
         bool is_complete;
         assert_int_equal(apply(step, &is_complete), wanted);
         assert_int_equal(is_complete, complete);
         if (wanted == RC_OK) {
-            assert_int_equal(made.len, strlen(text));
-            assert_memory_equal(made.p, text, made.len);
+            assert_int_equal(made.len, bytes.len);
+            assert_memory_equal(made.p, bytes.p, made.len);
         }
     }
 }
@@ -143,78 +145,111 @@ static void expect(enum rc wanted, bool complete, const char *text)
 static void operations_mean_what_the_format_says(void **state)
 {
     (void)state;
-    begin(14);
-    OPERATIONS("\x04xy");   /* 2 bytes */
-    OPERATIONS("\x07\x04"); /* 3 of the base, 2 ahead of 0 */
-    OPERATIONS("\x05\x00"); /* 2 of where that ended */
-    OPERATIONS("\x09\x07"); /* 4, 4 back from 7 */
-    OPERATIONS("\x06zzz");  /* 3 bytes */
+    begin(16);
+    OPERATIONS("\x08xy");   /* 2 bytes */
+    OPERATIONS("\x0d\x04"); /* 3 of the base, 2 ahead of 0 */
+    OPERATIONS("\x09\x00"); /* 2 of where that ended */
+    OPERATIONS("\x11\x07"); /* 4, 4 back from 7 */
+    OPERATIONS("\x0b");     /* 2 zeros */
+    OPERATIONS("\x0czzz");  /* 3 bytes */
     expect(RC_OK, true,
-           "xy23456"
-           "3456"
-           "zzz");
+           SPAN("xy23456"
+                "3456\0\0"
+                "zzz"));
 }
 
-static void what_breaks_a_rule(void **state)
+static void numbers_are_added_to(void **state)
 {
     (void)state;
+    begin(22);
+    OPERATIONS("\x26\x00\x02");     /* 9 bytes of the base, 1 more at 0, at 8 there is no number */
+    OPERATIONS("\x12\x11\x03");     /* 4, 9 back, the sum is 2 less now: -1 */
+    OPERATIONS("\x05\x01");         /* a plain one in between: 1, 1 back */
+    OPERATIONS("\x22\x05\xa2\x03"); /* 8, 3 back from 4; the sum is 0xd0: carried on within the number, not behind it */
+    expect(RC_OK, true,
+           SPAN("112345678"
+                "/123"
+                "3"
+                "\x01\x33\x33\x34"
+                "5678"));
+}
+
+static void a_sum_goes_on_over_pieces(void **state)
+{
+    (void)state;
+    begin(600);
+    byte_buffer_free(&base);
+    byte_buffer_fill(&base, 0, 600);
+    byte_buffer_fill(&target, 0, 600);
+    for (size_t i = 0; i < 600; i += DELTA_SUM_STEP)
+        put_le32(target.p + i, UINT32_MAX);
+    OPERATIONS("\xe2\x12\x00\x01"); /* 600, the sum is -1 */
+    expect_target();
+}
+
+#define RULE(literal) literal, sizeof(literal) - 1
+static void what_breaks_a_rule(void **state)
+{
+    static const struct {
+        uint64_t target_bytes;
+        const char *bytes;
+        size_t len;
+    } cases[] = {
+        { 10, RULE("\x00") },         /* no bytes */
+        { 10, RULE("\x01\x00") },     /* copies none */
+        { 10, RULE("\x02\x00\x00") }, /* and adds */
+        { 10, RULE("\x03") },         /* no zeros */
+        { 10, RULE("\x2c"
+                   "01234567890") }, /* more than the target: bytes, a copy, */
+        { 9, RULE("\x29\x00") },
+        { 9, RULE("\x2a\x00\x00") },                        /* with a sum, */
+        { 10, RULE("\x2f") },                               /* zeros */
+        { 20, RULE("\x2d\x00") },                           /* more than the base */
+        { 20, RULE("\x2e\x00\x00") },                       /* with a sum */
+        { 20, RULE("\x09\x12") },                           /* over the base's end by one */
+        { 20, RULE("\x05\x14") },                           /* behind it */
+        { 20, RULE("\x05\x01") },                           /* before its start */
+        { 20, RULE("\x06\x01\x00") },                       /* with a sum */
+        { 20, RULE("\x05\xfe\xff\xff\xff\x0f") },           /* far beyond */
+        { 20, RULE("\x05\xff\xff\xff\xff\x0f") },           /* far before */
+        { 20, RULE("\x88\x00xy") },                         /* a number with a needless byte */
+        { UINT64_MAX, RULE("\x88\x80\x80\x80\x80\x01xy") }, /* over 32 bits */
+        { UINT64_MAX, RULE("\x88\x80\x80\x80\x10xy") },     /* the same in five bytes */
+        { 20, RULE("\x12\x00\x88\x80\x80\x80\x10") },       /* a sum over 32 bits */
+        { 2, RULE("\x08xy\x08") },                          /* goes on behind its end */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        begin(cases[i].target_bytes);
+        operations(cases[i].bytes, cases[i].len);
+        expect(RC_CORRUPT, false, SPAN(""));
+    }
     begin(10);
-    OPERATIONS("\x00"); /* no bytes */
-    expect(RC_CORRUPT, false, "");
-    begin(10);
-    OPERATIONS("\x01\x00"); /* copies none */
-    expect(RC_CORRUPT, false, "");
-    begin(10);
-    OPERATIONS("\x16"
-               "01234567890"); /* more than the target */
-    expect(RC_CORRUPT, false, "");
-    begin(20);
-    OPERATIONS("\x17\x00"); /* more than the base */
-    expect(RC_CORRUPT, false, "");
-    begin(20);
-    OPERATIONS("\x05\x12"); /* over the base's end by one */
-    expect(RC_CORRUPT, false, "");
-    begin(20);
-    OPERATIONS("\x05\x01"); /* before its start */
-    expect(RC_CORRUPT, false, "");
-    begin(20);
-    OPERATIONS("\x03\xfe\xff\xff\xff\x0f"); /* far beyond */
-    expect(RC_CORRUPT, false, "");
-    begin(20);
-    OPERATIONS("\x84\x00xy"); /* a number with a needless byte */
-    expect(RC_CORRUPT, false, "");
-    begin(UINT64_MAX);
-    OPERATIONS("\x84\x80\x80\x80\x80\x01xy"); /* over 32 bits */
-    expect(RC_CORRUPT, false, "");
-    begin(2);
-    OPERATIONS("\x04xy\x04"); /* goes on behind its end */
-    expect(RC_CORRUPT, false, "");
-    begin(10);
-    patch.p[4] = 2; /* a later format */
-    expect(RC_CORRUPT, false, "");
+    patch.p[4] = DELTA_FORMAT + 1; /* a later format */
+    expect(RC_CORRUPT, false, SPAN(""));
 }
 
 static void what_is_cut_is_not_complete(void **state)
 {
     (void)state;
     begin(6);
-    expect(RC_OK, false, "");
-    OPERATIONS("\x04xy\x09\x00");
+    expect(RC_OK, false, SPAN(""));
+    OPERATIONS("\x08xy\x11\x00");
     for (patch.len = 1; patch.len < DELTA_HEADER_BYTES + 5; patch.len++) {
         bool complete;
         assert_int_equal(apply(1, &complete), RC_OK);
         assert_false(complete);
     }
-    expect(RC_OK, true, "xy0123");
+    expect(RC_OK, true, SPAN("xy0123"));
 }
 
 static void the_sink_may_refuse(void **state)
 {
     (void)state;
     begin(4);
-    OPERATIONS("\x08xyxy");
+    OPERATIONS("\x10xyxy");
     sink_answer = RC_REFUSED;
-    expect(RC_REFUSED, false, "");
+    expect(RC_REFUSED, false, SPAN(""));
 }
 
 int main(void)
@@ -224,6 +259,8 @@ int main(void)
         cmocka_unit_test_teardown(what_did_not_change_is_not_sent, tear_down),
         cmocka_unit_test_teardown(only_lists_have_patches, tear_down),
         cmocka_unit_test_teardown(operations_mean_what_the_format_says, tear_down),
+        cmocka_unit_test_teardown(numbers_are_added_to, tear_down),
+        cmocka_unit_test_teardown(a_sum_goes_on_over_pieces, tear_down),
         cmocka_unit_test_teardown(what_breaks_a_rule, tear_down),
         cmocka_unit_test_teardown(what_is_cut_is_not_complete, tear_down),
         cmocka_unit_test_teardown(the_sink_may_refuse, tear_down),

@@ -464,6 +464,7 @@ static void a_flip_in_the_header_is_seen(void **state)
 /* What a block is made of: its names, and their policies. */
 struct crafted {
     struct list_encoder names, policies;
+    bool without; /* the line says that the block has no names */
 };
 
 static void craft_begin(struct crafted *c)
@@ -484,10 +485,11 @@ static void mend_crc(void)
 static void craft(struct crafted *c, uint32_t count)
 {
     struct byte_buffer small = f.image;
-    struct list_blocks blocks = { .bits = f.list.names.bits };
+    struct list_blocks blocks = { .bits = f.list.names.bits, .usual = f.list.names.usual };
     size_t before = LIST_HEADER_BYTES + strlen(f.source.author) + LIST_OWN_BYTES, policies = (size_t)f.list.policies.at;
-    size_t bits = list_encoder_end(&c->names, blocks.bits), back_bits = list_encoder_end(&c->policies, 0);
-    list_blocks_add(&blocks, &c->names, bits, &c->policies, back_bits);
+    struct list_codes codes = { &c->names, &c->policies, list_encoder_end(&c->names, blocks.bits),
+                                list_encoder_end(&c->policies, 0) };
+    list_blocks_add(&blocks, &codes, c->without ? 0 : count);
     list_blocks_end(&blocks);
     f.image = (struct byte_buffer){ NULL, 0, 0 };
     byte_buffer_add(&f.image, small.p, before);
@@ -537,7 +539,7 @@ static void expect_damage(struct crafted *c, const char *name, unsigned good)
 static void entries_that_break_a_rule_are_corrupt(void **state)
 {
     char endless[DOMAIN_TEXT_MAX];
-    for (unsigned fault = 0; fault < 4; fault++) {
+    for (unsigned fault = 0; fault < 5; fault++) {
         make_small();
         struct crafted c;
         struct list_context x = { .kind = 0 };
@@ -558,6 +560,12 @@ static void entries_that_break_a_rule_are_corrupt(void **state)
             put_symbols(&c, &x, SYMBOL_END, 1);
             put_policy(&c, 1);
             expect_damage(&c, endless, 0);
+        } else if (fault == 3) { /* a block without names */
+            put_symbols(&c, &x, SYMBOLS - 1, 1);
+            put_symbols(&c, &x, SYMBOL_END, 1);
+            put_policy(&c, 1);
+            c.without = true;
+            expect_damage(&c, "z", 0);
         } else { /* a name after "z" that shares nothing with it: there is none */
             const uint8_t z = SYMBOLS - 1;
             put_symbols(&c, &x, z, 1);

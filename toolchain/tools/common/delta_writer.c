@@ -15,12 +15,17 @@
 #define CANDIDATES 256 /* places tried for each window */
 #define HASH_BITS 18
 #define NONE UINT32_MAX
+#define SUMS_LEAST 3 /* numbers in a row, all greater by the same */
+#define SUM_COSTS 6  /* bytes, about, more than a copy that goes on */
+#define ZEROS_LEAST 8
 
 struct matcher {
     struct span base, target;
     size_t base_from;       /* signatures may be added to the base later: its head is no source */
     uint32_t *first, *next; /* chains of base positions with the same hash, the lowest place last */
+    size_t head_len;        /* of the target: no copy of anything */
     size_t literals_from, expected;
+    uint32_t sum; /* that the patch adds now */
     struct byte_buffer *out;
 };
 
@@ -56,8 +61,51 @@ static bool is_near(const struct matcher *m, size_t from)
     return from + NEAR > m->expected && from < m->expected + NEAR;
 }
 
+struct match {
+    enum delta_kind kind;
+    size_t from, len; /* len 0: none */
+    uint32_t sum;
+};
+
+/* --- a table's numbers, that have moved --- */
+
+static uint32_t number_at(struct span s, size_t at)
+{
+    return get_le32((const uint8_t *)s.p + at);
+}
+
+/* How many bytes are those of the base but for what is added to every second number. */
+static size_t common_with_sum(const struct matcher *m, size_t from, size_t at, uint32_t sum)
+{
+    size_t numbers = 0, n = 0;
+    while (from + n + 4 <= m->base.len && at + n + 4 <= m->target.len &&
+           number_at(m->target, at + n) == number_at(m->base, from + n) + sum) {
+        size_t between = common(m, from + n + 4, at + n + 4);
+        numbers++;
+        if (between < DELTA_SUM_STEP - 4)
+            break;
+        n += DELTA_SUM_STEP;
+    }
+    return numbers < SUMS_LEAST ? 0 : n;
+}
+
+static void try_sums(const struct matcher *m, size_t at, struct match *best)
+{
+    size_t from = m->expected > m->base_from + NEAR ? m->expected - NEAR : m->base_from;
+    if (at + 4 > m->target.len)
+        return;
+    for (; from < m->expected + NEAR && from + 4 <= m->base.len; from++) {
+        uint32_t sum = number_at(m->target, at) - number_at(m->base, from);
+        size_t n = sum == 0 ? 0 : common_with_sum(m, from, at, sum);
+        if (n > best->len + SUM_COSTS)
+            *best = (struct match){ DELTA_COPY_AND_ADD, from, n, sum };
+    }
+}
+
+/* --- operations --- */
+
 /* The longest worthwhile match of the target at `at`; 0: none. */
-static size_t find_match(const struct matcher *m, size_t at, size_t *from)
+static size_t find_copy(const struct matcher *m, size_t at, size_t *from)
 {
     size_t best = m->expected < m->base_from ? 0 : common(m, m->expected, at);
     *from = m->expected;
@@ -76,37 +124,73 @@ static size_t find_match(const struct matcher *m, size_t at, size_t *from)
     return best;
 }
 
+static void put_head(struct matcher *m, size_t n, enum delta_kind kind)
+{
+    byte_buffer_varint(m->out, (uint32_t)n << DELTA_KIND_BITS | kind);
+}
+
 static void put_literals(struct matcher *m, size_t to)
 {
     size_t n = to - m->literals_from;
     if (n == 0)
         return;
-    byte_buffer_varint(m->out, (uint32_t)n << 1);
+    put_head(m, n, DELTA_BYTES);
     byte_buffer_add(m->out, m->target.p + m->literals_from, n);
 }
 
-static void put_copy(struct matcher *m, size_t from, size_t len)
+static void put_difference(struct matcher *m, uint32_t now, uint32_t before)
 {
-    byte_buffer_varint(m->out, (uint32_t)len << 1 | 1);
-    byte_buffer_varint(m->out,
-                       from >= m->expected ? (uint32_t)(from - m->expected) << 1 : (uint32_t)(m->expected - from - 1) << 1 | 1);
-    m->expected = from + len;
+    uint32_t up = now - before;
+    byte_buffer_varint(m->out, up <= INT32_MAX ? up << 1 : ~up << 1 | 1);
 }
 
-/* The target's head goes as it is. */
-static void write_operations(struct matcher *m, size_t head_len)
+static void put_match(struct matcher *m, const struct match *f)
 {
-    for (size_t at = head_len; at < m->target.len;) {
-        size_t from, n = find_match(m, at, &from);
-        if (n == 0) {
+    put_head(m, f->len, f->kind);
+    if (f->kind == DELTA_ZEROS)
+        return;
+    put_difference(m, (uint32_t)f->from, (uint32_t)m->expected);
+    m->expected = f->from + f->len;
+    if (f->kind == DELTA_COPY_AND_ADD) {
+        put_difference(m, f->sum, m->sum);
+        m->sum = f->sum;
+    }
+}
+
+static size_t zeros(const struct matcher *m, size_t at)
+{
+    size_t n = 0;
+    while (at + n < m->target.len && m->target.p[at + n] == 0)
+        n++;
+    return n < ZEROS_LEAST ? 0 : n;
+}
+
+static struct match find_match(const struct matcher *m, size_t at)
+{
+    struct match f = { .kind = DELTA_COPY };
+    if (at >= m->head_len) {
+        f.len = find_copy(m, at, &f.from);
+        try_sums(m, at, &f);
+    }
+    if (f.len == 0)
+        f = (struct match){ .kind = DELTA_ZEROS, .len = zeros(m, at) };
+    return f;
+}
+
+static void write_operations(struct matcher *m)
+{
+    for (size_t at = 0; at < m->target.len;) {
+        struct match f = find_match(m, at);
+        if (f.len == 0) {
             at++;
             continue;
         }
-        while (at > m->literals_from && at > head_len && from > m->base_from && m->base.p[from - 1] == m->target.p[at - 1])
-            at--, from--, n++;
+        while (f.kind == DELTA_COPY && at > m->literals_from && at > m->head_len && f.from > m->base_from &&
+               m->base.p[f.from - 1] == m->target.p[at - 1])
+            at--, f.from--, f.len++;
         put_literals(m, at);
-        put_copy(m, from, n);
-        at += n;
+        put_match(m, &f);
+        at += f.len;
         m->literals_from = at;
     }
     put_literals(m, m->target.len);
@@ -177,8 +261,9 @@ enum rc delta_write(struct span base, struct span target, struct byte_buffer *ou
     byte_buffer_add(out, hash, sizeof hash);
     byte_buffer_u64(out, target.len);
     m.base_from = head_bytes(&old);
+    m.head_len = head_bytes(&new);
     index_base(&m);
-    write_operations(&m, head_bytes(&new));
+    write_operations(&m);
     free(m.first);
     free(m.next);
     return read_back(base, target, span_bytes(out->p + start, out->len - start));
@@ -200,7 +285,8 @@ enum rc delta_image_write(struct span base, struct span target, struct byte_buff
                                         .created = new.created,
                                         .expires = new.expires,
                                         .sections = &section,
-                                        .count = 1 };
+                                        .count = 1,
+                                        .signatures = new.signature_count };
         rc = image_write(&s, out);
     }
     byte_buffer_free(&patch);

@@ -12,9 +12,15 @@ static uint64_t align_up(uint64_t n)
     return (n + SECTION_ALIGN - 1) / SECTION_ALIGN * SECTION_ALIGN;
 }
 
+static uint32_t room_bytes(const struct image_source *s)
+{
+    unsigned signatures = s->signatures > 0 ? s->signatures : IMAGE_SIGNATURES_MAX;
+    return IMAGE_SIGNATURE_HEAD_BYTES + signatures * IMAGE_SIGNATURE_BYTES;
+}
+
 static uint64_t sections_start(const struct image_source *s)
 {
-    return align_up(IMAGE_MANIFEST_BYTES + (uint64_t)s->count * IMAGE_SECTION_BYTES + IMAGE_SIGNATURE_ROOM_MAX);
+    return align_up(IMAGE_MANIFEST_BYTES + (uint64_t)s->count * IMAGE_SECTION_BYTES + room_bytes(s));
 }
 
 static uint64_t whole_size(const struct image_source *s)
@@ -36,7 +42,7 @@ static void write_manifest(const struct image_source *s, struct byte_buffer *out
     byte_buffer_u64(out, (uint64_t)s->expires);
     byte_buffer_u64(out, whole_size(s));
     byte_buffer_u32(out, s->count);
-    byte_buffer_u32(out, IMAGE_SIGNATURE_ROOM_MAX);
+    byte_buffer_u32(out, room_bytes(s));
     uint64_t at = sections_start(s);
     for (unsigned i = 0; i < s->count; i++) {
         uint8_t hash[SHA256_BYTES];
@@ -51,13 +57,13 @@ static void write_manifest(const struct image_source *s, struct byte_buffer *out
     }
 }
 
-static void write_signature_room(struct byte_buffer *out, uint32_t manifest_crc)
+static void write_signature_room(const struct image_source *s, struct byte_buffer *out, uint32_t manifest_crc)
 {
     byte_buffer_add(out, "PSIG", 4);
     byte_buffer_u32(out, manifest_crc);
     byte_buffer_u32(out, 0);
     byte_buffer_u32(out, 0);
-    byte_buffer_fill(out, 0, IMAGE_SIGNATURE_ROOM_MAX - IMAGE_SIGNATURE_HEAD_BYTES);
+    byte_buffer_fill(out, 0, room_bytes(s) - IMAGE_SIGNATURE_HEAD_BYTES);
 }
 
 enum rc image_write(const struct image_source *s, struct byte_buffer *out)
@@ -66,7 +72,7 @@ enum rc image_write(const struct image_source *s, struct byte_buffer *out)
     if (s->count < 1 || s->count > IMAGE_SECTIONS_MAX || strlen(s->board) < 1 || strlen(s->board) > 15)
         return RC_INVALID;
     write_manifest(s, out);
-    write_signature_room(out, crc32_update(0, out->p + start, out->len - start));
+    write_signature_room(s, out, crc32_update(0, out->p + start, out->len - start));
     for (unsigned i = 0; i < s->count; i++) {
         byte_buffer_fill(out, 0, (size_t)(align_up(out->len - start) - (out->len - start)));
         byte_buffer_add(out, s->sections[i].bytes.p, s->sections[i].bytes.len);

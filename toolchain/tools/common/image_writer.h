@@ -18,10 +18,11 @@ struct image_source {
     uint64_t version;
     int64_t created, expires;
     const struct image_source_section *sections;
-    unsigned count; /* 1..IMAGE_SECTIONS_MAX */
+    unsigned count;      /* 1..IMAGE_SECTIONS_MAX */
+    unsigned signatures; /* that there is to be room for; 0: IMAGE_SIGNATURES_MAX */
 };
 
-/* An image with no signatures and room for IMAGE_SIGNATURES_MAX. RC_INVALID: a member is out of its range or a type comes twice. */
+/* An image with no signatures. RC_INVALID: a member is out of its range or a type comes twice. */
 enum rc image_write(const struct image_source *s, struct byte_buffer *out) MUST_CHECK;
 
 /* Adds a signature in the room of an image that begins at bytes and is whole. The same key and image always give the same bytes.

@@ -113,6 +113,32 @@ static unsigned bit_at(const struct byte_buffer *b, size_t i)
 
 /* --- blocks --- */
 
+static bool is_regular(const struct list_blocks *b)
+{
+    for (size_t i = 0; i < b->held; i++) {
+        if (b->names[i] != b->usual)
+            return false;
+    }
+    return b->held == LIST_LINE_BLOCKS;
+}
+
+/* How many blocks from this one on have as many names as usual. */
+static void write_until_odd(const struct list_blocks *b, struct bit_buffer *line, size_t from)
+{
+    size_t n = 0;
+    while (from + n < b->held && b->names[from + n] == b->usual)
+        n++;
+    bit_buffer_golomb(line, (uint32_t)n, LIST_ODD_BITS);
+}
+
+static void write_odd(const struct list_blocks *b, struct bit_buffer *line, size_t at)
+{
+    unsigned names = b->names[at], away = names > b->usual ? names - b->usual : b->usual - names;
+    bit_buffer_golomb(line, 2 * away - (names > b->usual ? 2 : 1), 0);
+    if (at + 1 < b->held)
+        write_until_odd(b, line, at + 1);
+}
+
 /* What stands in front of the blocks of a line. */
 static void write_line(struct list_blocks *b)
 {
@@ -129,10 +155,19 @@ static void write_line(struct list_blocks *b)
     bit_buffer_add(&line, gap_bits, 5);
     bit_buffer_add(&line, len_bits, 4);
     bit_buffer_add(&line, least, 8);
+    bool regular = is_regular(b);
+    if (b->usual > 0)
+        bit_buffer_add(&line, !regular, 1);
+    if (b->usual > 0 && !regular) {
+        bit_buffer_add(&line, (uint32_t)b->held - 1, 5);
+        write_until_odd(b, &line, 0);
+    }
     for (size_t i = 0; i < b->held; i++) {
         if (i > 0 && b->bits > 0)
             bit_buffer_golomb(&line, gaps[i], gap_bits);
         bit_buffer_golomb(&line, more[i], len_bits);
+        if (b->names[i] != b->usual)
+            write_odd(b, &line, i);
     }
     line.bytes.p[0] = (uint8_t)line.bytes.len;
     byte_buffer_add(&b->data, line.bytes.p, line.bytes.len);
@@ -151,11 +186,11 @@ void list_blocks_end(struct list_blocks *b)
     b->held = 0;
 }
 
-static void count_block(struct list_blocks *b, uint32_t prefix, size_t start)
+static void count_block(struct list_blocks *b, uint32_t prefix, size_t start, unsigned names)
 {
+    b->names[b->held] = names;
     b->prefixes[b->held] = prefix;
     b->lengths[b->held++] = (uint32_t)(b->group.len - start);
-    b->count++;
     if (b->held == LIST_LINE_BLOCKS)
         list_blocks_end(b);
 }
@@ -228,32 +263,33 @@ static bool share_bits(struct meeting *m, size_t prefix_bits)
     return false;
 }
 
-void list_blocks_add(struct list_blocks *b, const struct list_encoder *forwards, size_t bits, const struct list_encoder *backwards,
-                     size_t back_bits)
+void list_blocks_add(struct list_blocks *b, const struct list_codes *codes, unsigned names)
 {
-    struct meeting m = { forwards, backwards, bits, back_bits, 0, (unsigned)(0 - (bits - b->bits + back_bits)) % 8 };
+    const struct byte_buffer *forwards = &codes->forwards->out, *backwards = &codes->backwards->out;
+    struct meeting m = { codes->forwards, codes->backwards, codes->bits, codes->back_bits, 0, 0 };
+    m.between_bits = (unsigned)(0 - (m.bits - b->bits + m.back_bits)) % 8;
     struct bit_buffer block = { .used = 0 };
     uint32_t prefix = 0;
     size_t start = b->group.len;
-    if (back_bits > 0)
+    if (m.back_bits > 0)
         (void)share_bits(&m, b->bits);
     for (size_t i = 0; i < b->bits; i++)
-        prefix = prefix << 1 | bit_at(&forwards->out, i);
+        prefix = prefix << 1 | bit_at(forwards, i);
     for (size_t i = b->bits; i < m.bits; i++)
-        bit_buffer_add(&block, bit_at(&forwards->out, i), 1);
+        bit_buffer_add(&block, bit_at(forwards, i), 1);
     bit_buffer_add(&block, m.between, m.between_bits);
     for (size_t i = m.back_bits; i > 0; i--)
-        bit_buffer_add(&block, bit_at(&backwards->out, i - 1), 1);
+        bit_buffer_add(&block, bit_at(backwards, i - 1), 1);
     byte_buffer_add(&b->group, block.bytes.p, block.bytes.len);
     byte_buffer_free(&block.bytes);
-    count_block(b, prefix, start);
+    count_block(b, prefix, start, names);
 }
 
 void list_blocks_add_plain(struct list_blocks *b, const void *bytes, size_t len)
 {
     size_t start = b->group.len;
     byte_buffer_add(&b->group, bytes, len);
-    count_block(b, 0, start);
+    count_block(b, 0, start, 0);
 }
 
 void list_blocks_free(struct list_blocks *b)

@@ -32,17 +32,23 @@ unsigned golomb_best(const uint32_t *values, size_t count, unsigned most);
 /* The blocks of one part, and what leads to them. */
 struct list_blocks {
     unsigned bits;            /* of each block's code that stand in its line */
+    unsigned usual;           /* names of a block, in most cases; 0: blocks have none, they are of policies */
     struct byte_buffer table; /* as in the image */
     struct byte_buffer data;  /* lines and blocks, as in the image once list_blocks_end was called */
     struct byte_buffer group; /* the blocks of the line at hand */
     uint32_t prefixes[LIST_LINE_BLOCKS], lengths[LIST_LINE_BLOCKS];
-    size_t held, count;
+    unsigned names[LIST_LINE_BLOCKS];
+    size_t held;
 };
-/* A block of two ended codes, the second one backwards from its end; it may have no bits. */
-void list_blocks_add(struct list_blocks *b, const struct list_encoder *forwards, size_t bits, const struct list_encoder *backwards,
-                     size_t back_bits);
+/* A block of two ended codes with so many names, the second one backwards from its end; it may have no bits. */
+struct list_codes {
+    const struct list_encoder *forwards, *backwards;
+    size_t bits, back_bits;
+};
+void list_blocks_add(struct list_blocks *b, const struct list_codes *codes, unsigned names);
 /* A block of bytes as they are. */
 void list_blocks_add_plain(struct list_blocks *b, const void *bytes, size_t len);
+/* Ends the line at hand; a full one has ended by itself. */
 void list_blocks_end(struct list_blocks *b);
 void list_blocks_free(struct list_blocks *b);
 

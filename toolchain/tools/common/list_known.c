@@ -150,6 +150,25 @@ void known_hosts_choose(struct known_hosts *k)
     number(k);
 }
 
+char *known_hosts_room(struct known_hosts *k, size_t count)
+{
+    k->memory = tool_alloc(count, DOMAIN_MAX);
+    return k->memory;
+}
+
+void known_hosts_keep(struct known_hosts *k, const struct span *texts, size_t count)
+{
+    k->known = count;
+    k->chosen = tool_alloc(count, sizeof *k->chosen);
+    k->by_number = tool_alloc(count, sizeof *k->by_number);
+    for (size_t i = 0; i < count; i++)
+        k->chosen[i] = (struct known_host){ .text = texts[i], .number = (uint32_t)i };
+    if (count > 1)
+        qsort(k->chosen, count, sizeof *k->chosen, by_text);
+    for (size_t i = 0; i < count; i++)
+        k->by_number[k->chosen[i].number] = &k->chosen[i];
+}
+
 const struct known_host *known_hosts_find(const struct known_hosts *k, struct span text)
 {
     return find(k, text);
@@ -160,5 +179,6 @@ void known_hosts_free(struct known_hosts *k)
     free(k->texts);
     free(k->chosen);
     free(k->by_number);
+    free(k->memory);
     memset(k, 0, sizeof *k);
 }

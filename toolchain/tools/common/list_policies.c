@@ -120,6 +120,8 @@ const struct policy_record *policies_find(const struct policies *p, const struct
     return find(p, &text);
 }
 
+#define USES_FOR_A_PLACE 5 /* behind those of the list before */
+
 static int by_uses(const void *a, const void *b)
 {
     const struct policy_record *x = *(const struct policy_record *const *)a, *y = *(const struct policy_record *const *)b;
@@ -128,17 +130,55 @@ static int by_uses(const void *a, const void *b)
     return span_cmp(span_bytes(x->text, x->len), span_bytes(y->text, y->len));
 }
 
+enum rc policies_seed(struct policies *p, const struct list *before)
+{
+    struct list_entry e;
+    for (uint32_t number = 1; number <= before->shared; number++) {
+        enum rc rc = list_shared_policy(before, number, &e);
+        if (rc != RC_OK)
+            return rc;
+        struct relative text = { .len = e.text_len };
+        memcpy(text.text, e.text, e.text_len);
+        add(p, &text);
+    }
+    p->seeded = p->count;
+    return RC_OK;
+}
+
+/* Those that are new in the table, the most used first. How many. */
+static size_t choose_new(struct policies *p, struct policy_record **out)
+{
+    size_t n = 0;
+    for (size_t i = p->seeded; i < p->count; i++) {
+        if (p->records[i].uses > 1)
+            out[n++] = &p->records[i];
+    }
+    if (n > 1)
+        qsort(out, n, sizeof *out, by_uses);
+    return n;
+}
+
 void policies_number(struct policies *p)
 {
-    p->by_number = tool_alloc(p->count, sizeof(struct policy_record *));
-    for (size_t i = 0; i < p->count; i++) {
-        if (p->records[i].uses > 1)
-            p->by_number[p->shared++] = &p->records[i];
+    struct policy_record **fresh = tool_alloc(p->count, sizeof *fresh);
+    size_t count = choose_new(p, fresh), place = 0;
+    p->by_number = tool_alloc(p->count, sizeof *p->by_number);
+    for (p->shared = 0; p->shared < p->seeded; p->shared++)
+        p->by_number[p->shared] = &p->records[p->shared];
+    for (size_t i = 0; i < count; i++, place++) {
+        while (place < p->seeded && p->by_number[place]->uses > 0)
+            place++;
+        if (p->seeded > 0 && place >= p->seeded && fresh[i]->uses < USES_FOR_A_PLACE)
+            break;
+        p->by_number[place] = fresh[i];
+        p->shared += place == p->shared;
     }
-    if (p->shared > 1)
-        qsort(p->by_number, p->shared, sizeof(struct policy_record *), by_uses);
     for (size_t i = 0; i < p->shared; i++)
         p->by_number[i]->number = (uint32_t)(i + 1);
+    p->own = 0;
+    for (size_t i = 0; i < p->count; i++)
+        p->own += p->records[i].uses > 0 && p->records[i].number == 0;
+    free(fresh);
 }
 
 void policies_free(struct policies *p)
@@ -257,6 +297,25 @@ static bool take_pattern(const struct policy_record *r, size_t *start, struct pa
     *out = (struct pattern){ r->text + *start, end - *start, r->text[end] & ~(unsigned)PATTERN_END, false };
     *start = end + 1;
     return true;
+}
+
+enum rc policies_keep_hosts(struct policies *p, const struct list *before)
+{
+    struct span *texts = tool_alloc(before->known, sizeof *texts);
+    char *room = known_hosts_room(&p->hosts, before->known);
+    enum rc rc = RC_OK;
+    for (uint32_t n = 0; rc == RC_OK && n < before->known; n++, room += DOMAIN_MAX) {
+        struct list_place place;
+        rc = list_find_place(before, &before->policies, before->policies.count - before->known + n, &place);
+        if (rc == RC_OK)
+            rc = place.len <= DOMAIN_MAX ? list_get(before, place.from, room, place.len) : RC_CORRUPT;
+        if (rc == RC_OK)
+            texts[n] = span_bytes(room, place.len);
+    }
+    if (rc == RC_OK)
+        known_hosts_keep(&p->hosts, texts, before->known);
+    free(texts);
+    return rc;
 }
 
 void policies_choose_hosts(struct policies *p)

@@ -1,4 +1,4 @@
-/* Four passes over the entries: which policies there are, how often each choice is made, the blocks, and reading all back. */
+/* Passes over the entries: which policies there are, how often each choice is made, the blocks, and reading all back. */
 #include "toolchain/tools/common/list_writer.h"
 
 #include <math.h>
@@ -6,10 +6,12 @@
 #include "hal/base/bytes.h"
 #include "hal/base/crc32.h"
 #include "toolchain/tools/common/list_encoder.h"
+#include "toolchain/tools/common/list_plan.h"
 #include "toolchain/tools/common/list_policies.h"
 
-#define FORMAT 3
-#define EXPIRES_BITS 40 /* below the number of known hosts */
+#define FORMAT 4
+#define LINES_MAX 0xffffff
+#define TIME_BITS 40 /* of a date; above the timestamp stands the number of lines, above the other that of known hosts */
 /* A small list takes less room in larger blocks, and is read fast enough. */
 #define SMALL_LIST 10000
 static const struct {
@@ -24,13 +26,17 @@ struct check { /* the image, read back */
 };
 
 struct writer {
+    const struct list *before; /* NULL: none to follow */
+    struct list_follower follower;
+    struct list_plan plan;
     struct policies policies;
     size_t domains, enforce;
     size_t done; /* entries before the one at hand, in this pass */
-    char before[DOMAIN_TEXT_MAX];
+    char name_before[DOMAIN_TEXT_MAX];
     int8_t weights[LIST_OWN_WEIGHTS];
     uint32_t counts[2 * LIST_OWN_WEIGHTS];
-    /* The block at hand. */
+    /* The block at hand, how many of its names are done, and how many blocks of its line. */
+    size_t block, in_block, line, in_line;
     struct list_encoder names, choices;
     const struct policy_record **owns; /* policies of their own */
     size_t own;
@@ -75,8 +81,16 @@ static void end_block(struct writer *w)
 {
     for (size_t i = 0; i < w->own; i++)
         policy_record_code(&w->choices.coder, w->weights, &w->policies.hosts, w->owns[i]);
-    size_t bits = list_encoder_end(&w->names, w->name_blocks.bits), back_bits = list_encoder_end(&w->choices, 0);
-    list_blocks_add(&w->name_blocks, &w->names, bits, &w->choices, back_bits);
+    struct list_codes codes = { &w->names, &w->choices, list_encoder_end(&w->names, w->name_blocks.bits),
+                                list_encoder_end(&w->choices, 0) };
+    list_blocks_add(&w->name_blocks, &codes, (unsigned)w->in_block);
+    w->in_block = 0;
+    w->block++;
+    if (++w->in_line == w->plan.lines.p[w->line]) {
+        list_blocks_end(&w->name_blocks);
+        w->in_line = 0;
+        w->line++;
+    }
 }
 
 static void code_name(struct writer *w, const struct list_key *key, bool first)
@@ -118,14 +132,14 @@ static void code_policy(struct writer *w, const struct list_source_domain *d, bo
 static enum rc code_entry(struct writer *w, const struct list_source_domain *d)
 {
     struct list_key key;
-    bool first = w->done % w->names_a_block == 0;
+    bool first = w->in_block == 0;
     if (!list_key_of_domain(&key, span_of(d->name)))
         return RC_INVALID;
     if (first)
         start_block(w);
     code_name(w, &key, first);
     code_policy(w, d, first);
-    if (w->done % w->names_a_block == w->names_a_block - 1 || w->done + 1 == w->domains)
+    if (++w->in_block == w->plan.blocks.p[w->block])
         end_block(w);
     return RC_OK;
 }
@@ -141,7 +155,8 @@ static void code_shared_policies(struct writer *w)
         list_encoder_start(e, w->counts);
         for (n = 0; n < w->policies_a_block && i + n < w->policies.shared; n++)
             policy_record_code(&e->coder, w->weights, &w->policies.hosts, w->policies.by_number[i + n]);
-        list_blocks_add(&w->policy_blocks, e, list_encoder_end(e, 0), &w->choices, 0);
+        struct list_codes codes = { e, e, list_encoder_end(e, 0), 0 };
+        list_blocks_add(&w->policy_blocks, &codes, 0);
     }
     for (size_t i = 0; i < w->policies.hosts.known; i++)
         list_blocks_add_plain(&w->policy_blocks, w->policies.hosts.by_number[i]->text.p, w->policies.hosts.by_number[i]->text.len);
@@ -165,13 +180,13 @@ static enum rc each_entry(struct writer *w, const struct list_input *in,
 
 static enum rc count_entry(struct writer *w, const struct list_source_domain *d)
 {
-    if (w->done > 0 && list_name_cmp(w->before, d->name) >= 0)
+    if (w->done > 0 && list_name_cmp(w->name_before, d->name) >= 0)
         return RC_INVALID;
-    memcpy(w->before, d->name, strlen(d->name) + 1);
+    memcpy(w->name_before, d->name, strlen(d->name) + 1);
     policies_count(&w->policies, d);
     w->domains++;
     w->enforce += d->mode == LIST_ENFORCE;
-    return RC_OK;
+    return w->before != NULL ? list_follower_add(&w->follower, &w->plan, d->name) : RC_OK;
 }
 
 /* The image's own weights, from how often each bit came. */
@@ -201,7 +216,9 @@ static unsigned line_bits(size_t blocks)
 static enum rc code_all(struct writer *w, const struct list_input *in)
 {
     clear_blocks(w);
-    w->name_blocks.bits = line_bits(w->domains / w->names_a_block);
+    w->name_blocks.bits = w->before != NULL ? w->before->names.bits : line_bits(w->domains / w->names_a_block);
+    w->name_blocks.usual = w->names_a_block;
+    w->block = w->in_block = w->line = w->in_line = 0;
     enum rc rc = each_entry(w, in, code_entry);
     if (rc == RC_OK)
         code_shared_policies(w);
@@ -220,12 +237,12 @@ static void write_header(const struct writer *w, const struct list_input *in, st
     byte_buffer_u8(out, LIST_MODEL);
     byte_buffer_u8(out, (uint8_t)w->names_a_block);
     byte_buffer_u8(out, (uint8_t)author_len);
-    byte_buffer_u64(out, (uint64_t)in->timestamp);
-    byte_buffer_u64(out, (uint64_t)in->expires | (uint64_t)w->policies.hosts.known << EXPIRES_BITS);
+    byte_buffer_u64(out, (uint64_t)in->timestamp | (uint64_t)w->plan.lines.len << TIME_BITS);
+    byte_buffer_u64(out, (uint64_t)in->expires | (uint64_t)w->policies.hosts.known << TIME_BITS);
     byte_buffer_u32(out, (uint32_t)w->domains);
     byte_buffer_u32(out, (uint32_t)w->enforce);
     byte_buffer_u32(out, (uint32_t)w->policies.shared);
-    byte_buffer_u32(out, (uint32_t)(w->policies.count - w->policies.shared));
+    byte_buffer_u32(out, (uint32_t)w->policies.own);
     byte_buffer_u32(out, (uint32_t)w->name_blocks.data.len);
     byte_buffer_u32(out, (uint32_t)w->policy_blocks.data.len);
     byte_buffer_u32(out, w->name_blocks.bits | w->policies_a_block << 8 | w->plain << 16);
@@ -250,7 +267,7 @@ static enum rc write_image(struct writer *w, const struct list_input *in, struct
     write_header(w, in, out);
     write_blocks(&w->name_blocks, out);
     write_blocks(&w->policy_blocks, out);
-    return out->len > UINT32_MAX ? RC_TOO_LONG : RC_OK;
+    return out->len > UINT32_MAX || w->plan.lines.len > LINES_MAX ? RC_TOO_LONG : RC_OK;
 }
 
 /* --- reading back --- */
@@ -292,26 +309,62 @@ static enum rc read_back(struct writer *w, const struct list_input *in, struct s
 static void writer_free(struct writer *w)
 {
     clear_blocks(w);
+    list_plan_free(&w->plan);
     policies_free(&w->policies);
     list_encoder_free(&w->names);
     list_encoder_free(&w->choices);
     free(w->owns);
 }
 
+static enum rc count_all(struct writer *w, const struct list_input *in)
+{
+    enum rc rc = RC_OK;
+    if (w->before != NULL) {
+        rc = list_follower_start(&w->follower, w->before);
+        if (rc == RC_OK)
+            rc = policies_seed(&w->policies, w->before);
+    }
+    if (rc == RC_OK)
+        rc = each_entry(w, in, count_entry);
+    if (w->before != NULL)
+        list_follower_end(&w->follower, &w->plan);
+    policies_number(&w->policies);
+    if (rc == RC_OK && w->before != NULL)
+        return policies_keep_hosts(&w->policies, w->before);
+    policies_choose_hosts(&w->policies);
+    return rc;
+}
+
+static void choose_sizes(struct writer *w)
+{
+    bool small = w->domains < SMALL_LIST;
+    unsigned plain = w->before != NULL ? w->before->plain : block_sizes[small].plain;
+    w->names_a_block = w->before != NULL ? w->before->names.usual : block_sizes[small].names;
+    w->policies_a_block = w->before != NULL ? w->before->policies_a_block : block_sizes[small].policies;
+    w->plain = (unsigned)(w->policies.shared < plain ? w->policies.shared : plain);
+    if (w->before == NULL)
+        list_plan_evenly(&w->plan, w->domains, w->names_a_block);
+    w->owns = tool_alloc(UINT8_MAX, sizeof(struct policy_record *));
+}
+
+static enum rc find_weights(struct writer *w, const struct list_input *in)
+{
+    if (w->before != NULL) {
+        memcpy(w->weights, w->before->weights, sizeof w->weights);
+        return RC_OK;
+    }
+    enum rc rc = code_all(w, in);
+    weigh(w);
+    return rc;
+}
+
 static enum rc write_all(struct writer *w, const struct list_input *in, struct byte_buffer *out)
 {
-    enum rc rc = each_entry(w, in, count_entry);
+    enum rc rc = count_all(w, in);
     if (rc != RC_OK)
         return rc;
-    policies_number(&w->policies);
-    policies_choose_hosts(&w->policies);
-    bool small = w->domains < SMALL_LIST;
-    w->names_a_block = block_sizes[small].names;
-    w->policies_a_block = block_sizes[small].policies;
-    w->plain = (unsigned)(w->policies.shared < block_sizes[small].plain ? w->policies.shared : block_sizes[small].plain);
-    w->owns = tool_alloc(w->names_a_block, sizeof(struct policy_record *));
-    rc = code_all(w, in);
-    weigh(w);
+    choose_sizes(w);
+    rc = find_weights(w, in);
     if (rc == RC_OK)
         rc = code_all(w, in);
     if (rc == RC_OK)
@@ -319,11 +372,34 @@ static enum rc write_all(struct writer *w, const struct list_input *in, struct b
     return rc == RC_OK ? read_back(w, in, byte_buffer_span(out)) : rc;
 }
 
-enum rc list_write_sorted(const struct list_input *in, struct byte_buffer *out)
+static enum rc write_once(const struct list_input *in, const struct list *before, struct byte_buffer *out)
 {
-    struct writer w = { .done = 0 };
+    struct writer w = { .before = before };
     enum rc rc = write_all(&w, in, out);
     writer_free(&w);
+    return rc;
+}
+
+/* A list that grows gets other sizes at some time. */
+static bool has_sizes_of(const struct list *before, struct span image)
+{
+    struct reader r = reader_on_span(&image);
+    struct list l;
+    return list_open(&l, &r) == RC_OK && l.names.usual == before->names.usual && l.policies_a_block == before->policies_a_block;
+}
+
+enum rc list_write_sorted(const struct list_input *in, struct byte_buffer *out)
+{
+    struct byte_buffer anew = { NULL, 0, 0 }, kept = { NULL, 0, 0 };
+    enum rc rc = write_once(in, NULL, &anew);
+    bool follow = rc == RC_OK && in->before != NULL && has_sizes_of(in->before, byte_buffer_span(&anew));
+    if (follow)
+        rc = write_once(in, in->before, &kept);
+    bool keep = follow && kept.len <= anew.len + anew.len / BEFORE_COSTS_AT_MOST;
+    if (rc == RC_OK)
+        byte_buffer_add(out, keep ? kept.p : anew.p, keep ? kept.len : anew.len);
+    byte_buffer_free(&anew);
+    byte_buffer_free(&kept);
     return rc;
 }
 
@@ -353,7 +429,7 @@ static enum rc array_next(void *ctx, struct list_source_domain *out)
 enum rc list_write(struct list_source *s, struct byte_buffer *out)
 {
     struct array_input a = { s, 0 };
-    struct list_input in = { s->timestamp, s->expires, s->author, &a, array_rewind, array_next };
+    struct list_input in = { s->timestamp, s->expires, s->author, s->before, &a, array_rewind, array_next };
     if (s->count > 0)
         qsort(s->domains, s->count, sizeof *s->domains, by_key);
     return list_write_sorted(&in, out);

@@ -5,6 +5,8 @@
 #include "policy/list.h"
 #include "toolchain/tools/common/byte_buffer.h"
 
+#define BEFORE_COSTS_AT_MOST 32
+
 struct list_source_domain {
     char *name; /* canonical */
     enum list_mode mode;
@@ -15,6 +17,7 @@ struct list_source_domain {
 struct list_source {
     int64_t timestamp, expires;
     char author[LIST_AUTHOR_MAX];
+    const struct list *before;          /* as in struct list_input */
     struct list_source_domain *domains; /* list_write puts them into the list's order */
     size_t count;
 };
@@ -22,7 +25,8 @@ struct list_source {
 /* The same entries from somewhere that need not hold them all: a file sorted outside of memory, say. */
 struct list_input {
     int64_t timestamp, expires;
-    const char *author; /* shorter than LIST_AUTHOR_MAX, printable ASCII */
+    const char *author;        /* shorter than LIST_AUTHOR_MAX, printable ASCII */
+    const struct list *before; /* the list that this one follows, or NULL: see list_write_sorted */
     void *ctx;
     enum rc (*rewind)(void *ctx); /* to before the first; called before each pass over the entries, of which there are several */
     /* The next one, in the order of list_name_cmp. *out is a view until the next call. RC_NOT_FOUND at the end; anything else ends
@@ -30,7 +34,9 @@ struct list_input {
     enum rc (*next)(void *ctx, struct list_source_domain *out);
 };
 
-/* In memory that grows with the image and the distinct policies, not with the entries. RC_INVALID: entries not in order, or one name
+/* What can stay as it was in the list before stays: where blocks end, the numbers of policies, the image's own weights; unless the list gets
+ * larger by that than one written anew by a part in BEFORE_COSTS_AT_MOST. In memory that grows with the image and the distinct policies, not
+ * with the entries. RC_INVALID: entries not in order, or one name
  * twice. RC_TOO_LONG: more than the format can hold. The result is read back and compared with the input: RC_CORRUPT would be a fault of the writer. */
 enum rc list_write_sorted(const struct list_input *in, struct byte_buffer *out) MUST_CHECK;
 /* Sorts and writes entries that are in memory. RC_INVALID: a name comes twice. */

@@ -45,16 +45,6 @@ static bool follows(const struct options *o, const struct policy_json *p, const 
     return false;
 }
 
-static bool follows_previous(const struct options *o, const struct policy_json *p)
-{
-    struct loaded l;
-    if (!load(&l, o->previous))
-        return false;
-    bool good = follows(o, p, o->previous, &l.list.info);
-    byte_buffer_free(&l.file);
-    return good;
-}
-
 /* What stands where the output goes is written over only if it is a list that this one follows. */
 static bool follows_output(const struct options *o, const struct policy_json *p)
 {
@@ -111,17 +101,20 @@ static enum rc counted_next(void *ctx, struct list_source_domain *out)
     return policy_json_next(c->policies, out);
 }
 
-static int write_list(const struct options *o, struct policy_json *policies)
+static int write_list(const struct options *o, struct policy_json *policies, const struct list *previous)
 {
     struct counted c = { .policies = policies };
     struct list_input input = policies_as_input(policies);
+    input.before = previous;
     input.ctx = &c;
     input.rewind = counted_rewind;
     input.next = counted_next;
     struct byte_buffer image = { NULL, 0, 0 };
     enum rc rc = list_write_sorted(&input, &image);
     progress_end();
-    if (rc != RC_OK)
+    if (rc != RC_OK && previous != NULL)
+        fail("%s: is damaged, or the list of %s does not read back as it was written (%s)", o->previous, o->in, rc_name(rc));
+    else if (rc != RC_OK)
         fail("%s: the list does not read back as it was written (%s)", o->in, rc_name(rc));
     else
         rc = file_write(o->out, byte_buffer_span(&image));
@@ -141,9 +134,10 @@ static int compile_file(const struct options *o, FILE *file)
     progress_end();
     if (rc != RC_OK)
         return 1;
-    int result = 1;
-    if ((o->previous == NULL || follows_previous(o, &policies)) && follows_output(o, &policies))
-        result = write_list(o, &policies);
+    struct loaded previous = { .file = { NULL, 0, 0 } };
+    bool good = o->previous == NULL || (load(&previous, o->previous) && follows(o, &policies, o->previous, &previous.list.info));
+    int result = good && follows_output(o, &policies) ? write_list(o, &policies, o->previous ? &previous.list : NULL) : 1;
+    byte_buffer_free(&previous.file);
     policy_json_close(&policies);
     return result;
 }

@@ -19,14 +19,14 @@ static double bits_read(const struct list_coder *c)
     return 8.0 * (c->next - (uint32_t)(c->have - c->at) + c->overrun) - c->ahead - log2(c->range);
 }
 
-static enum rc measure_names(const struct list *l, const struct list_place *place, uint32_t count, struct parts *p)
+static enum rc measure_names(const struct list *l, const struct list_place *place, struct parts *p)
 {
     uint8_t memory[LIST_KEY_BYTES];
     struct list_walk w;
     enum rc rc = RC_OK;
     list_walk_start(&w, l, place, memory);
     double start = bits_read(&w.coder);
-    for (uint32_t i = 0; rc == RC_OK && i < count; i++) {
+    for (uint32_t i = 0; rc == RC_OK && i < place->names; i++) {
         rc = list_walk_name(&w);
         p->name_text += 8.0 * (double)w.len;
     }
@@ -34,14 +34,14 @@ static enum rc measure_names(const struct list *l, const struct list_place *plac
     return rc;
 }
 
-static enum rc measure_policies(const struct list *l, const struct list_place *place, uint32_t count, struct parts *p)
+static enum rc measure_policies(const struct list *l, const struct list_place *place, struct parts *p)
 {
     struct list_choice c;
     struct list_entry e;
     enum rc rc = RC_OK;
     list_choice_start(&c, l, place);
     double start = bits_read(&c.coder);
-    for (uint32_t i = 0; rc == RC_OK && i < count; i++)
+    for (uint32_t i = 0; rc == RC_OK && i < place->names; i++)
         rc = list_choice_next(&c, l);
     double middle = bits_read(&c.coder);
     uint32_t own = c.own + (c.number == 0);
@@ -71,17 +71,19 @@ static enum rc measure(const struct list *l, struct parts *p)
     memset(p, 0, sizeof *p);
     for (uint32_t block = 0; rc == RC_OK && block < l->names.count; block++) {
         struct list_place place;
-        uint32_t count = list_names_in_block(l, block), at = block % LIST_LINE_BLOCKS;
+        uint32_t at = block % LIST_LINE_BLOCKS;
         rc = list_find_place(l, &l->names, block, &place);
         if (rc != RC_OK)
             break;
         gaps[at] = place.prefix - before;
         before = place.prefix;
-        if (at == LIST_LINE_BLOCKS - 1 || block + 1 == l->names.count)
+        if (place.last) {
             measure_prefixes(gaps + 1, at, p);
-        rc = measure_names(l, &place, count, p);
+            block |= LIST_LINE_BLOCKS - 1;
+        }
+        rc = measure_names(l, &place, p);
         if (rc == RC_OK)
-            rc = measure_policies(l, &place, count, p);
+            rc = measure_policies(l, &place, p);
     }
     return rc;
 }
