@@ -153,7 +153,7 @@ enum rc settings_log_open(uint64_t addr, uint64_t size_bytes)
         return open_half(header, a, b);
     if (a == RC_UNSUPPORTED || b == RC_UNSUPPORTED)
         return store.closed = RC_UNSUPPORTED;
-    if (a == RC_IO && b == RC_IO)
+    if (a == RC_IO || b == RC_IO) /* the other one is blank whenever it is not in use */
         return store.closed = RC_IO;
     return start_anew();
 }
