@@ -154,6 +154,33 @@ static void a_url_is_of_one_directory(void **state)
     assert_int_equal(cert_store_url(CERT_ACCOUNT, 1, &url), RC_NOT_FOUND);
 }
 
+/* All at once, or nothing. */
+static void an_account_takes_its_next_key_or_goes(void **state)
+{
+    (void)state;
+    static const char *const of_account[] = { CERT_ACCOUNT, CERT_ORDER, CERT_RECORD };
+    char memory[CERT_ACCOUNT_MAX], gone[X509_KEY_PEM_MAX];
+    struct strbuf url = STRBUF(memory), old = STRBUF(gone);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(cert_store_put_url(of_account[i], 1, SPAN("https://a.test/1")), RC_OK);
+    assert_int_equal(cert_store_account_key(&old), RC_OK);
+    assert_int_equal(cert_store_next_account_key(&first), RC_OK);
+    flash_sim_fail(FLASH_SYNC, 1);
+    assert_int_equal(cert_store_settle_account(strbuf_span(&first)), RC_IO);
+    assert_int_equal(settings_log_open(0, AREA), RC_OK);
+    assert_int_equal(cert_store_settle_account(strbuf_span(&first)), RC_OK);
+    assert_int_equal(cert_store_account_key(&second), RC_OK);
+    assert_same_key();
+    assert_int_equal(cert_store_next_account_key(&second), RC_OK); /* another one is made */
+    assert_string_not_equal(first_text, second_text);
+    assert_int_equal(cert_store_url(CERT_RECORD, 1, &url), RC_OK);
+    assert_int_equal(cert_store_settle_account(SPAN("")), RC_OK);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(cert_store_url(of_account[i], 1, &url), RC_NOT_FOUND);
+    assert_int_equal(cert_store_account_key(&second), RC_OK);
+    assert_string_not_equal(first_text, second_text);
+}
+
 static int seed(void **state)
 {
     (void)state;
@@ -170,6 +197,7 @@ int main(void)
         TEST(a_key_that_is_not_stored_is_wiped),
         TEST(a_state_that_cannot_be_read_starts_anew),
         TEST(a_url_is_of_one_directory),
+        TEST(an_account_takes_its_next_key_or_goes),
     };
     return cmocka_run_group_tests(tests, seed, NULL);
 }
