@@ -394,6 +394,12 @@ static enum rc implicit_tls(struct delivery_slot *s)
     return rc;
 }
 
+/* Of a step; 0: as long as the RFC says. */
+static uint32_t most_ms_of(const struct delivery_slot *s)
+{
+    return s->lent ? LENT_STEP_MS : s->hurried ? HURRIED_MS : 0;
+}
+
 static enum try_result talk(struct delivery_slot *s, const struct next_hop_host *host, bool plaintext)
 {
     struct verdict_attempt a = { .plaintext_retry = plaintext };
@@ -401,7 +407,7 @@ static enum try_result talk(struct delivery_slot *s, const struct next_hop_host 
     enum rc rc = RC_OK;
     memset(&s->client, 0, sizeof s->client);
     s->client.stream = &s->stream;
-    s->client.most_ms = s->lent ? LENT_STEP_MS : 0;
+    s->client.most_ms = most_ms_of(s);
     prepare_tls(s, host);
     if (implicit && (rc = implicit_tls(s)) != RC_OK) {
         a.tls = TLS_HANDSHAKE_FAILED;
@@ -447,7 +453,8 @@ static enum try_result try_address(struct delivery_slot *s, const struct next_ho
     char memory[IP_ENDPOINT_TEXT_MAX];
     struct strbuf text = STRBUF(memory);
     s->silent = true;
-    enum rc rc = tcp_stream_connect(&s->stream, &s->conn, s->ring, &peer, deadline_in_ms(s->lent ? LENT_STEP_MS : CONNECT_MS));
+    enum rc rc = tcp_stream_connect(&s->stream, &s->conn, s->ring, &peer,
+                                    deadline_in_ms(most_ms_of(s) ? most_ms_of(s) : CONNECT_MS));
     if (rc != RC_OK) {
         ip_endpoint_format(&text, &peer);
         delivery_status_set(status, DELIVERY_WAIT, SCOPE_HOST, 0, "4.4.1", "%s [%s] could not be reached (%s)", host->name, memory,

@@ -11,6 +11,8 @@
 #include "net/tcp.h"
 #include "policy/verdict.h"
 
+#define HURRIED_MS 5000
+
 struct batch_recipient {
     unsigned index; /* in the message */
     bool open;      /* not decided by any host yet */
@@ -51,7 +53,8 @@ struct delivery_slot {
     char domain[DOMAIN_TEXT_MAX];    /* the batch's */
     unsigned count;
     struct batch_recipient batch[PLAN_DELIVERY_BATCH];
-    bool silent; /* the host tried last did not answer as a mail server does */
+    bool hurried; /* each step up to the message is given HURRIED_MS: too many others wait for servers that say nothing */
+    bool silent;  /* the host tried last did not answer as a mail server does */
     struct {
         bool up;
         uint8_t mails;

@@ -20,7 +20,7 @@
 #define FIND_HOP_MS 30000
 #define FAULT_WAIT_MS 5000
 #define CLOCK_SLACK_S 60
-#define CROWDED_WAIT_S 30
+#define SPREAD_S 30 /* over which what waits for one hop is put off */
 #define LENT_LOOK_MS 1000
 #define LOOK_MAILS 8
 
@@ -248,11 +248,13 @@ static enum rc try_hop(struct delivery_slot *s, uint16_t hop)
     struct delivery_status *status = &s->client.status;
     bool failed_before = hop_health_failed(&health, hop);
     int64_t until = 0;
+    uint64_t began_ms = clock_ms();
     if (s->session.hop != hop) {
         let_go(s);
         hop_health_begin(&health, hop);
     }
     s->session.hop = 0;
+    s->hurried = hop_health_hurries(&health, hop, PLAN_DELIVERY_SESSIONS);
     delivery_status_set(status, DELIVERY_WAIT, SCOPE_DOMAIN, 0, "4.4.0", "no mail server of %s was tried", s->domain);
     enum rc rc = next_hop_find(&s->hop, span_of(s->domain), &s->dns, status, deadline_in_ms(FIND_HOP_MS));
     for (unsigned i = 0; i < s->count; i++)
@@ -264,6 +266,10 @@ static enum rc try_hop(struct delivery_slot *s, uint16_t hop)
         hop_health_leave(&health, hop, until);
     else
         hop_health_end(&health, hop, reached, &of_hop, delivery_now(), random_u32());
+    if (s->hurried && !reached && clock_ms() - began_ms >= HURRIED_MS) { /* others wait: no second chance at once */
+        hop_health_begin(&health, hop);
+        hop_health_end(&health, hop, false, &of_hop, delivery_now(), random_u32());
+    }
     spool_note_hop(s->entry.id, hop);
     if (s->session.up) {
         hop_health_begin(&health, hop);
@@ -287,11 +293,10 @@ static enum rc put_off(struct delivery_slot *s, uint16_t hop)
     spool_note_hop(s->entry.id, hop);
     event_signal(&spool_changed); /* whoever has a session for it may look again */
     if (until <= now)
-        return spool_is_crowded() ? spool_defer(s->entry.id, now + CROWDED_WAIT_S + random_below(CROWDED_WAIT_S), s->entry.attempts)
-                                  : RC_OK; /* it stays due, and goes when there is a session for it */
+        return RC_OK; /* it stays due, and goes when there is a session for it */
     uint16_t attempts = (uint16_t)(s->entry.attempts + (s->entry.attempts < UINT16_MAX));
     int64_t own = now + retry_delay_s(&rules, attempts, random_u32()); /* it counts as a try: the mail grows old by it */
-    int64_t next = (own > until ? own : until) + random_below(CROWDED_WAIT_S);
+    int64_t next = (own > until ? own : until) + random_below(SPREAD_S);
     log_event(LOG_DELIVERY, "waits", "id=%08X recipients=%u attempts=%u next_s=%u why=hop-backs-off", (unsigned)s->entry.id,
               s->entry.waiting, attempts, (unsigned)(next - now));
     return spool_defer(s->entry.id, next, attempts);
@@ -537,6 +542,7 @@ static enum rc take_next(struct delivery_slot *s)
     if ((s->session.up && take_for_session(s)) || spool_take_due_if(delivery_now(), is_fit, &s->entry))
         return RC_OK;
     int64_t due = spool_next_due(), now = delivery_now();
+    spool_look_further(now);
     uint64_t wait_ms = due <= now ? 1000 : due - now > IDLE_CHECK_MS / 1000 ? IDLE_CHECK_MS : (uint64_t)(due - now) * 1000;
     struct deadline d = deadline_in_ms(wait_ms), idle_end = deadline_earlier(s->session.end, s->session.idle_end);
     enum rc rc = task_wait(&spool_changed, s->session.up ? deadline_earlier(d, idle_end) : d);

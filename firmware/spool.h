@@ -107,8 +107,8 @@ void spool_note_hop(uint32_t id, uint16_t hop); /* where it waits to go, for fit
 void spool_hop_is_back(uint16_t hop); /* what was noted to wait for it and is in the window is due now, until the next boot */
 /* All that waits outside the window and is neither held nor damaged is due now, until the next boot; what is inside has spool_defer. */
 void spool_outside_is_due(void);
-/* Three quarters of the window are taken: what can't be tried now had better be deferred, so that others come in. */
-bool spool_is_crowded(void);
+/* All that is due in the window waits for its next hop: once a second a quarter of it makes room for what is outside, for a while. */
+void spool_look_further(int64_t now);
 void spool_release(uint32_t id);   /* no longer busy */
 extern struct event spool_changed; /* signalled when a mail is committed or becomes due by an operator's order */
 int64_t spool_next_due(void);      /* earliest next_try of what is neither busy nor held; INT64_MAX none */

@@ -431,7 +431,7 @@ static enum rc recover(void)
         return rc;
     uint32_t tail = tail_stamp();
     spool.stamp += 2; /* all that has been read is settled, whatever it was */
-    window_refill(tail);
+    window_boot(tail);
     add_kept(kept, n);
     return log_sync();
 }

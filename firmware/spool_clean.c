@@ -257,7 +257,7 @@ static void housekeep(void)
         event_signal(&spool.fetched);
     }
     if (spool.refill_wanted) {
-        window_refill(UINT32_MAX);
+        window_refill();
         spool.refill_wanted = false;
         event_signal(&spool_changed);
     }

@@ -15,7 +15,9 @@
 /* At least so much, and at least SPOOL_RESERVE_BLOCKS segments, for settling and own mail. */
 #define SPOOL_RESERVE_BYTES (128u * 1024)
 #define SPOOL_PAUSE_RECORDS 512u /* headers looked at between two yields of a long walk */
-#define SPOOL_SETTLED_MAX 32     /* SETTLED records whose end waits for a sync */
+#define SPOOL_SOON_S \
+    8 /* what is due so soon stays in the window: between two looks through all of the log there is that much time */
+#define SPOOL_SETTLED_MAX 32 /* SETTLED records whose end waits for a sync */
 
 enum segment_state {
     SEGMENT_FREE,
@@ -89,10 +91,14 @@ struct spool {
     bool refill_wanted;
     uint32_t fetch_id; /* wanted in the window; 0: none */
     struct event fetched;
-    bool outside_grew;     /* a message was left outside the window since the refill began */
-    uint32_t due_stamp;    /* status records up to this one no longer say when */
-    int64_t overflow_due;  /* earliest next_try of a message that is not in the window */
-    uint32_t stuck_id[16]; /* settled, but their records would not be zeroed */
+    bool give_way;           /* before it, what waits for its next hop leaves */
+    bool outside_grew;       /* a message was left outside the window since all was looked through */
+    bool unseen;             /* behind scan there may be messages outside of which nothing is known */
+    struct spool_place scan; /* what lies before it and is outside is due at overflow_due or later */
+    uint32_t due_stamp;      /* status records up to this one no longer say when */
+    int64_t overflow_due;
+    int64_t now, gave_way_at; /* as the queue's user told it last */
+    uint32_t stuck_id[16];    /* settled, but their records would not be zeroed */
     unsigned stuck;
     struct event work;
 
@@ -171,18 +177,26 @@ bool message_is_busy(uint32_t id);
 bool message_busy_begin(uint32_t id);
 void message_busy_end(uint32_t id);
 
-/* --- the window (spool_window.c); none yields but refill. An entry is a view until the next yield, unless busy or locked --- */
+/* --- the window (spool_window.c); none yields. An entry is a view until the next yield, unless busy or locked --- */
 void window_clear(void);
 struct window_entry *window_find(uint32_t id);
 /* Adds a message, giving way to sooner ones; NULL: it stays outside. */
 struct window_entry *window_add(const struct window_entry *entry);
 void window_remove(struct window_entry *w);
+void window_put_out(struct window_entry *w); /* it stays on flash, and comes back when its time has come */
 unsigned window_count(void);
 struct window_entry *window_at(unsigned i); /* 0..SPOOL_WINDOW_ENTRIES-1 */
-int64_t window_latest_due(void);            /* of what could leave; INT64_MIN: nothing could */
+struct window_entry *window_unused(void);   /* NULL: none */
+bool window_may_leave(const struct window_entry *w);
+struct window_entry *window_latest(void);       /* the latest due of what may leave, or NULL */
+int64_t window_latest_due(void);                /* INT64_MIN: nothing may */
+void window_unseen_from(struct spool_place at); /* there is something outside from there on */
 void window_apply(struct window_entry *w, const struct log_record *r, const struct status_payload *s);
-void window_refill(uint32_t tail_stamp); /* at boot with the stamp from which COMMITs are verified, else UINT32_MAX */
-void window_fetch(uint32_t id);          /* from flash, if it is there; the spool's task alone. Yields */
-void *window_scratch(size_t *bytes);     /* at boot, before the first entry */
+void *window_scratch(size_t *bytes); /* at boot, before the first entry */
+
+/* --- filling the window (spool_refill.c); the spool's task and boot alone. Yield --- */
+void window_boot(uint32_t tail_stamp); /* counts the messages, too; COMMITs from that stamp on are verified */
+void window_refill(void);
+void window_fetch(uint32_t id); /* from flash, if it is there */
 
 #endif

@@ -70,16 +70,43 @@ static struct window_entry *soonest(bool (*fit)(const struct spool_entry *e))
     return best;
 }
 
-/* Messages outside the window are fetched when one of them is due before the window's last, or a quarter of it is free. */
+static void fetch_more(bool give_way)
+{
+    spool.give_way = give_way;
+    spool.refill_wanted = true;
+    event_signal(&spool.work);
+}
+
+/* Places that are free, or taken by what is not due soon. */
+static unsigned idle_places(int64_t now)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < SPOOL_WINDOW_ENTRIES; i++) {
+        const struct window_entry *w = window_at(i);
+        n += w->e.id == 0 || (window_may_leave(w) && (w->e.held || w->e.next_try > now + SPOOL_SOON_S));
+    }
+    return n;
+}
+
+/* Messages outside the window are fetched when some of them may be due and a quarter of it is idle. What is not due comes when the window
+ * has become nearly empty. */
 static void look_outside(int64_t now)
 {
-    unsigned inside = window_count();
-    if (spool.messages <= inside || spool.refill_wanted)
+    spool.now = now;
+    if (spool.messages <= window_count() || spool.refill_wanted)
         return;
-    if (inside <= SPOOL_WINDOW_ENTRIES * 3 / 4 || (spool.overflow_due <= now && spool.overflow_due < window_latest_due())) {
-        spool.refill_wanted = true;
-        event_signal(&spool.work);
-    }
+    bool due = spool.unseen || spool.overflow_due <= now;
+    if ((due && idle_places(now) >= SPOOL_WINDOW_ENTRIES / 4) || window_count() <= SPOOL_WINDOW_ENTRIES / 4)
+        fetch_more(false);
+}
+
+void spool_look_further(int64_t now)
+{
+    bool due = spool.unseen || spool.overflow_due <= now;
+    if (spool.messages <= window_count() || !due || spool.refill_wanted || spool.gave_way_at == now)
+        return;
+    spool.gave_way_at = now;
+    fetch_more(true);
 }
 
 bool spool_take_due_if(int64_t now, bool (*fit)(const struct spool_entry *e), struct spool_entry *out)
@@ -124,11 +151,6 @@ void spool_outside_is_due(void)
     event_signal(&spool_changed);
 }
 
-bool spool_is_crowded(void)
-{
-    return window_count() > SPOOL_WINDOW_ENTRIES * 3 / 4;
-}
-
 void spool_release(uint32_t id)
 {
     struct window_entry *w = window_find(id);
@@ -140,7 +162,8 @@ int64_t spool_next_due(void)
 {
     const struct window_entry *w = soonest(NULL);
     int64_t next = w != NULL ? due(w) : INT64_MAX;
-    return spool.messages > window_count() && spool.overflow_due < next ? spool.overflow_due : next;
+    int64_t outside = spool.unseen ? 0 : spool.overflow_due;
+    return spool.messages > window_count() && outside < next ? outside : next;
 }
 
 /* --- figures --- */

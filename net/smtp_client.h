@@ -35,7 +35,8 @@ struct smtp_client {
     struct smtp_reply reply;       /* the last one */
     struct delivery_status status; /* of the last failed call, SCOPE_HOST where the session cannot go on */
     char greeting[128];            /* printable */
-    uint32_t most_ms;              /* bounds each step where it is shorter than the RFC's time; 0: it does not. Set before greet */
+    uint32_t most_ms; /* bounds each step where it is shorter than the RFC's time; 0: it does not. Set before greet; the end of
+                                    * a message that smtp_client_send sends has its full time again, and all after it: else it would go twice */
     /* private to smtp_client*.c from here */
     bool dead;            /* no command can be sent any more */
     uint8_t xclient;      /* attributes that the server takes */

@@ -375,6 +375,7 @@ static enum rc send_body(struct transaction *t, void *scratch, size_t cap)
 static enum rc hear_verdict(struct transaction *t)
 {
     struct smtp_client *c = t->c;
+    c->most_ms = 0; /* who is in a hurry now gives the message twice */
     smtp_client_begin(c, SMTP_CLIENT_DATA_DONE_MS);
     enum rc rc = smtp_client_reply(c, "end of data");
     if (rc != RC_OK && rc != RC_REFUSED)

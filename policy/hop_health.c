@@ -31,6 +31,15 @@ bool hop_health_fit(const struct hop_health *h, uint16_t hop, unsigned sessions,
     return e->active < most && e->not_before <= now;
 }
 
+bool hop_health_hurries(const struct hop_health *h, uint16_t hop, unsigned sessions)
+{
+    const struct hop_health_entry *e = find(h, hop);
+    unsigned unproven = 0;
+    for (size_t i = 0; i < HOP_HEALTH_ENTRIES; i++)
+        unproven += h->entry[i].proven ? 0 : h->entry[i].active;
+    return !(e && e->proven) && 2 * unproven > sessions;
+}
+
 bool hop_health_failed(const struct hop_health *h, uint16_t hop)
 {
     const struct hop_health_entry *e = find(h, hop);

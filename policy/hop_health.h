@@ -28,6 +28,9 @@ struct hop_health {
 uint16_t hop_health_hash(const char *name, size_t len);
 /* Whether a session to it may begin; sessions: of the box. A hop that is not in the table may. */
 bool hop_health_fit(const struct hop_health *h, uint16_t hop, unsigned sessions, int64_t now);
+/* Whether it ought to be asked with little patience: it has not answered last, and more than half of the sessions are with such hops, its own
+ * included. So the other half is never lost to servers that say nothing, however many there are. */
+bool hop_health_hurries(const struct hop_health *h, uint16_t hop, unsigned sessions);
 bool hop_health_failed(const struct hop_health *h, uint16_t hop); /* last time */
 /* When its back-off ends; 0: there is none. */
 int64_t hop_health_not_before(const struct hop_health *h, uint16_t hop);

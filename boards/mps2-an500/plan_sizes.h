@@ -25,6 +25,7 @@
 
 /* Spool: 64 bytes a message that is due soonest, 20 bytes a segment, a buffer for each writer */
 #define PLAN_SPOOL_WINDOW_MESSAGES 64
+#define PLAN_SPOOL_LATE_BYTES 1024 /* a bit a message, for finding what is due soonest */
 #define PLAN_SPOOL_SEGMENTS 256
 #define PLAN_SPOOL_CHUNK_BYTES 2048
 

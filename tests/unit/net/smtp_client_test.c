@@ -713,6 +713,22 @@ static void after_a_dead_session(void **state)
     followed();
 }
 
+/* Little patience ends where it would make a second copy. */
+static void the_end_has_its_time(void **state)
+{
+    (void)state;
+    const struct send_case c = { .name = "hurried" };
+    char memory[512];
+    struct strbuf out = STRBUF(memory);
+    memset(&client, 0, sizeof client);
+    client.most_ms = 7000;
+    script_stream_init(&stream, &script, PLAIN SENT "timeout\n", 0);
+    assert_int_equal(smtp_client_greet(&client, &stream, "box.test"), RC_OK);
+    assert_int_equal(client.step.at_ms - clock_ms(), 7000);
+    assert_int_equal(transact(&c, 10, &out), RC_TIMEOUT);
+    assert_int_equal(client.step.at_ms - clock_ms(), SMTP_CLIENT_DATA_DONE_MS);
+}
+
 static void a_second_transaction(void **state)
 {
     (void)state;
@@ -747,6 +763,7 @@ int main(void)
         cmocka_unit_test(auth),
         cmocka_unit_test(xclient),
         cmocka_unit_test(after_a_dead_session),
+        cmocka_unit_test(the_end_has_its_time),
         cmocka_unit_test(a_second_transaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

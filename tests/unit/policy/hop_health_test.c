@@ -181,6 +181,25 @@ static void two_sessions_leave_one_for_others(void **state)
 }
 
 /* In a full table one that failed goes before one that failed more often, and before any that is at work. */
+/* Half of the sessions may wait as long as they like for hops that say nothing: the others don't. */
+static void half_of_the_sessions_hurry(void **state)
+{
+    (void)state;
+    struct hop_health h = { 0 };
+    for (unsigned i = 1; i <= SESSIONS; i++) {
+        hop_health_begin(&h, hop_of(i));
+        assert_int_equal(hop_health_hurries(&h, hop_of(i), SESSIONS), i > SESSIONS / 2);
+    }
+    hop_health_end(&h, hop_of(1), true, &rules, 1000, NO_JITTER);
+    hop_health_begin(&h, hop_of(1));
+    assert_false(hop_health_hurries(&h, hop_of(1), SESSIONS)); /* it has answered */
+    assert_true(hop_health_hurries(&h, hop_of(2), SESSIONS));
+    hop_health_end(&h, hop_of(2), false, &rules, 1000, NO_JITTER);
+    hop_health_leave(&h, hop_of(3), 0);
+    assert_false(hop_health_hurries(&h, hop_of(4), SESSIONS));
+    assert_true(hop_health_hurries(&h, hop_of(4), 2)); /* of two, the second one */
+}
+
 static void a_full_table_keeps_the_worst(void **state)
 {
     (void)state;
@@ -222,6 +241,7 @@ int main(void)
         cmocka_unit_test(a_session_may_end_without_news),
         cmocka_unit_test(what_failed_last_is_not_proven),
         cmocka_unit_test(two_sessions_leave_one_for_others),
+        cmocka_unit_test(half_of_the_sessions_hurry),
         cmocka_unit_test(a_full_table_keeps_the_worst),
         cmocka_unit_test(names_and_hashes),
     };
