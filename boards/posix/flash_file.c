@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,6 +28,8 @@ struct queue {
 };
 
 static int fd = -1;
+static const uint8_t *mapped =
+    MAP_FAILED; /* for reading: a walk over the queue reads a hundred thousand headers, and the system call is the cost */
 static struct flash_geometry geometry = { 0, POSIX_FLASH_BLOCK_BYTES, POSIX_FLASH_UNIT_BYTES };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -269,7 +272,10 @@ enum rc flash_read(uint64_t addr, void *out, size_t len)
 {
     if (addr > geometry.size_bytes || len > geometry.size_bytes - addr)
         return RC_INVALID;
-    return read_all(addr, out, len) ? RC_OK : RC_IO;
+    if (mapped == MAP_FAILED)
+        return read_all(addr, out, len) ? RC_OK : RC_IO;
+    memcpy(out, mapped + addr, len);
+    return RC_OK;
 }
 
 const struct flash_geometry *flash_geometry(void)
@@ -320,6 +326,7 @@ static enum rc open_file(const char *path)
     if (info.st_size == 0 || info.st_size % POSIX_FLASH_BLOCK_BYTES != 0)
         return complain(path, "size", "not a multiple of 256 KiB");
     geometry.size_bytes = (uint64_t)info.st_size;
+    mapped = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, fd, 0);
     return RC_OK;
 }
 

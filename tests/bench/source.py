@@ -42,7 +42,10 @@ class Source:
                 s.starttls(context=self.context)
                 s.ehlo()
             for _ in range(mails if self.each else 0):
-                s.sendmail(self.sender, [self.recipient], self.body)
+                self.send(s)
+
+    def send(self, client):
+        client.sendmail(self.sender, [self.recipient], self.body)
 
     def worker(self):
         try:

@@ -8,6 +8,7 @@ from lab.box import ROOT
 
 COUNT = 20
 QUEUE = 600  # more than the window of the queue in RAM holds
+MAILS, DOMAINS, DEAD = 312, 24, 14  # seven of them say nothing: more than the box has sessions
 
 
 def run(folder, program, *arguments):
@@ -32,5 +33,16 @@ def test_mail_beside_postfix(tmp_path):
 def test_boot_with_a_queue(tmp_path):
     told = run(tmp_path, "queue", 10, QUEUE)
     for row in told.values():
-        assert 0 < row["boot_ms"] <= row["worst_boot_ms"] < 5000 and 300 < row["private_kb"] <= row["resident_kb"] < 20000
+        assert 0 < row["boot_ms"] <= row["worst_boot_ms"] < 5000 and 300 < row["private_kb"] < 20000
     assert told[f"{QUEUE} mails"]["private_kb"] < told["10 mails"]["private_kb"] + 500
+
+
+def test_dead_domains_hold_up_no_live_one(tmp_path):
+    told = run(tmp_path, "fairness", MAILS, DOMAINS, DEAD, 9)
+    beside_dead, alone = told[f"{DEAD} of {DOMAINS} dead"], told["none dead"]
+    for row in (beside_dead, alone):
+        assert row["missing"] <= 3 * row["cuts"], row  # they wait for their retry: the mail that was cut, and what waits with it
+        assert row["live_mails"] + row["missing"] == MAILS * (DOMAINS - DEAD) // DOMAINS
+        assert row["worst_s"] < 25 and row["jain"] > 0.2, row
+        assert row["lost"] == 0 and row["left"] == 0 and row["copies"] <= row["cuts"], row
+    assert beside_dead["waiting"] >= MAILS * DEAD // DOMAINS
