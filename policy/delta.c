@@ -119,10 +119,7 @@ static int64_t difference(uint32_t number)
 /* The place is told as the distance from where the last copy ended. */
 static enum rc take_place(struct delta *d)
 {
-    int64_t away = difference(d->number);
-    if (away < 0 && (uint64_t)-away > d->copied_to)
-        return RC_CORRUPT;
-    d->copied_to += (uint64_t)away;
+    d->copied_to += (uint64_t)difference(d->number); /* what comes before the base's start comes round to far behind its end */
     if (d->copied_to > d->base->size_bytes || d->left > d->base->size_bytes - d->copied_to)
         return RC_CORRUPT;
     if (d->kind == DELTA_COPY)

@@ -202,21 +202,22 @@ static void what_breaks_a_rule(void **state)
         { 10, RULE("\x2c"
                    "01234567890") }, /* more than the target: bytes, a copy, */
         { 9, RULE("\x29\x00") },
-        { 9, RULE("\x2a\x00\x00") },                        /* with a sum, */
-        { 10, RULE("\x2f") },                               /* zeros */
-        { 20, RULE("\x2d\x00") },                           /* more than the base */
-        { 20, RULE("\x2e\x00\x00") },                       /* with a sum */
-        { 20, RULE("\x09\x12") },                           /* over the base's end by one */
-        { 20, RULE("\x05\x14") },                           /* behind it */
-        { 20, RULE("\x05\x01") },                           /* before its start */
-        { 20, RULE("\x06\x01\x00") },                       /* with a sum */
-        { 20, RULE("\x05\xfe\xff\xff\xff\x0f") },           /* far beyond */
-        { 20, RULE("\x05\xff\xff\xff\xff\x0f") },           /* far before */
-        { 20, RULE("\x88\x00xy") },                         /* a number with a needless byte */
-        { UINT64_MAX, RULE("\x88\x80\x80\x80\x80\x01xy") }, /* over 32 bits */
-        { UINT64_MAX, RULE("\x88\x80\x80\x80\x10xy") },     /* the same in five bytes */
-        { 20, RULE("\x12\x00\x88\x80\x80\x80\x10") },       /* a sum over 32 bits */
-        { 2, RULE("\x08xy\x08") },                          /* goes on behind its end */
+        { 9, RULE("\x2a\x00\x00") },                                    /* with a sum, */
+        { 10, RULE("\x2f") },                                           /* zeros */
+        { 20, RULE("\x2d\x00") },                                       /* more than the base */
+        { 20, RULE("\x2e\x00\x00") },                                   /* with a sum */
+        { 20, RULE("\x09\x12") },                                       /* over the base's end by one */
+        { 20, RULE("\x05\x14") },                                       /* behind it */
+        { 20, RULE("\x05\x01") },                                       /* before its start */
+        { 20, RULE("\x06\x01\x00") },                                   /* with a sum */
+        { 20, RULE("\x05\xfe\xff\xff\xff\x0f") },                       /* far beyond */
+        { 20, RULE("\x05\xff\xff\xff\xff\x0f") },                       /* far before */
+        { 20, RULE("\x88\x00xy") },                                     /* a number with a needless byte */
+        { UINT64_MAX, RULE("\x88\x80\x80\x80\x80\x01xy") },             /* over 32 bits */
+        { UINT64_MAX, RULE("\x88\x80\x80\x80\x10xy") },                 /* the same in five bytes */
+        { 20, RULE("\x12\x00\x88\x80\x80\x80\x10") },                   /* a sum over 32 bits */
+        { 2, RULE("\x08xy\x08") },                                      /* goes on behind its end */
+        { 20, RULE("\x88\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01xy") }, /* over 64 bits */
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "hal/base/bytes.h"
+#include "hal/base/crc32.h"
 #include "policy/list_block.h"
 #include "toolchain/tools/common/delta_writer.h"
 #include "toolchain/tools/common/image_writer.h"
@@ -181,6 +183,25 @@ static void numbers_stay(void **state)
     assert_int_equal(same, 4);
 }
 
+static void a_walk_ends_with_the_lines(void **state)
+{
+    struct list_iterator it;
+    struct list_entry e;
+    unsigned names = 0;
+    (void)state;
+    write(&new, NULL, (struct names){ 0, 700, 0, 0 });
+    put_le32(new.bytes.p + 24, 705); /* the header says that there are more */
+    uint32_t crc = crc32_update(0, new.bytes.p, 52);
+    put_le32(new.bytes.p + 52, crc32_update(crc, new.bytes.p + LIST_HEADER_BYTES, 1 + LIST_OWN_BYTES));
+    assert_int_equal(list_open(&new.list, &new.reader), RC_OK);
+    assert_int_equal(new.list.info.domains, 705);
+    list_iterate(&it, &new.list);
+    while (list_next(&it, &e) == RC_OK)
+        names++;
+    assert_int_equal(names, 700);
+    assert_int_equal(list_next(&it, &e), RC_NOT_FOUND);
+}
+
 static void flips_do_no_harm(void **state)
 {
     struct list_iterator it;
@@ -211,6 +232,7 @@ int main(void)
         cmocka_unit_test_teardown(a_chain_does_not_grow_without_end, tear_down),
         cmocka_unit_test_teardown(lines_tell_where_they_end, tear_down),
         cmocka_unit_test_teardown(numbers_stay, tear_down),
+        cmocka_unit_test_teardown(a_walk_ends_with_the_lines, tear_down),
         cmocka_unit_test_teardown(flips_do_no_harm, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
