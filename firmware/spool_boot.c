@@ -42,8 +42,9 @@ static struct {
     unsigned gap_count;
     bool redundant; /* copies beside their originals */
     bool bad_settled;
-    bool bad_status;   /* torn while it was written or zeroed */
-    bool lost_records; /* bit rot has taken a header */
+    bool bad_status;     /* torn while it was written or zeroed */
+    bool lost_records;   /* bit rot has taken a header */
+    unsigned unreadable; /* segments that the device does not give */
 } boot;
 
 static struct suspect *suspect_find(uint32_t id)
@@ -354,6 +355,7 @@ static enum rc end_interrupted(void)
 /* --- messages that lost their COMMIT --- */
 
 #define KEPT_MAX 16
+#define MESSAGE_LEAST_BYTES (2 * (RECORD_HEADER_BYTES + SPOOL_UNIT)) /* an ENVELOPE and a COMMIT */
 
 struct kept {
     uint32_t id;
@@ -421,6 +423,10 @@ static enum rc recover(void)
     if (spool.salt == 0)
         spool.salt = random_u32() | 1;
     first_pass();
+    /* What can't be read today may be the newest, and commit what lies elsewhere: neither its numbers nor its mails are free. */
+    spool.next_seq += boot.unreadable;
+    spool.next_id += boot.unreadable * (spool.segment_bytes / MESSAGE_LEAST_BYTES);
+    boot.lost_records = boot.lost_records || boot.unreadable > 0;
     close_gaps();
     clear_behind_all();
     decide();
@@ -442,8 +448,7 @@ enum rc spool_open(uint64_t addr, uint64_t size_bytes)
     enum rc rc = lay_out(addr, size_bytes);
     for (unsigned i = 0; rc == RC_OK && i < spool.segments; i++) {
         rc = segment_classify(i);
-        if (spool.segment[i].state == SEGMENT_BAD && !spool.segment[i].wear_lost)
-            boot.lost_records = true; /* it can't be read today: what it ends or commits must not be taken for cut */
+        boot.unreadable += spool.segment[i].state == SEGMENT_BAD && !spool.segment[i].wear_lost;
     }
     if (rc == RC_OK)
         rc = recover();

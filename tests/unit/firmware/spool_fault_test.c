@@ -227,6 +227,31 @@ static void an_unreadable_segment_leaves_the_others(void **state)
     }
 }
 
+static void nor_does_the_newest_one_lose_its_numbers(void **state)
+{
+    (void)state;
+    uint32_t id[6], later[6];
+    for (uint32_t i = 0; i < 6; i++)
+        id[i] = must_put(i, 1, 15000);
+    idle();
+    size_t at = 0;
+    while (memcmp(flash_sim_bytes() + at, "sender-5@", 9) != 0)
+        at++;
+    flash_sim_fail_reads(at / SEGMENT * SEGMENT, SEGMENT);
+    reboot(0);
+    for (uint32_t i = 0; i < 6; i++)
+        later[i] = must_put(6 + i, 1, 15000);
+    assert_true(later[0] > id[5]);
+    flash_sim_fail_reads(0, 0);
+    reboot(0);
+    for (uint32_t i = 0; i < 6; i++) {
+        struct spool_entry e;
+        assert_true(spool_find(id[i], &e) && spool_find(later[i], &e));
+        check_body(id[i], i, 15000);
+        check_body(later[i], 6 + i, 15000);
+    }
+}
+
 static void a_flash_that_is_too_small_is_refused(void **state)
 {
     (void)state;
@@ -248,6 +273,7 @@ int main(void)
         TEST(a_later_format_is_left_alone),
         TEST(a_damaged_opening_has_a_copy),
         TEST(an_unreadable_segment_leaves_the_others),
+        TEST(nor_does_the_newest_one_lose_its_numbers),
         TEST(a_flash_that_is_too_small_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
