@@ -234,7 +234,7 @@ enum rc list_walk_next(struct list_walk *w, size_t *shared)
     list_shared_add(&w->shared, same);
     w->len = same + 1;
     *shared = same;
-    return rc;
+    return list_coder_told(&w->coder, rc);
 }
 
 enum rc list_walk_rest(struct list_walk *w)
@@ -264,7 +264,8 @@ enum rc list_choice_next(struct list_choice *c, const struct list *l)
     }
     c->mode = (uint8_t)list_code_own(&c->coder, l->weights, list_mode_weight(c->number, before), 0);
     c->first = false;
-    return c->number > l->shared ? RC_CORRUPT : list_coder_check(&c->coder);
+    enum rc rc = list_coder_check(&c->coder);
+    return rc == RC_OK && c->number > l->shared ? RC_CORRUPT : rc;
 }
 
 /* --- policies --- */

@@ -59,6 +59,11 @@ void list_coder_read(struct list_coder *c, const struct reader *r, uint64_t from
 void list_coder_read_back(struct list_coder *c, const struct reader *r, uint64_t from, uint32_t len);
 /* RC_OK, RC_IO, or RC_CORRUPT when more was read than there is. */
 enum rc list_coder_check(const struct list_coder *c) MUST_CHECK;
+/* What is wrong with what was read, unless the reader has failed: its zeros look like anything. */
+static inline enum rc list_coder_told(const struct list_coder *c, enum rc rc)
+{
+    return c->rc == RC_OK ? rc : list_coder_check(c);
+}
 
 /* One bit with a probability: weight in sixteenths of a nat, positive for 1. */
 int list_code_bit(struct list_coder *c, int weight, int bit);

@@ -132,7 +132,7 @@ enum rc list_policy_read(struct list_coder *c, const struct list *l, struct list
         struct pattern p = { .text = text + out->text_len, .room = sizeof out->text - out->text_len };
         enum rc rc = p.room > 0 ? read_pattern(c, l, &p, out->mx_count > 0 ? &before : NULL) : RC_CORRUPT;
         if (rc != RC_OK)
-            return rc;
+            return list_coder_told(c, rc);
         p.text[p.len] = (uint8_t)(PATTERN_END | p.flags);
         out->text_len += p.len + 1;
         before = p;
