@@ -306,6 +306,12 @@ static bool is_stuck(uint32_t id)
     return false;
 }
 
+static bool is_discarded(uint32_t id)
+{
+    const struct suspect *s = suspect_find(id);
+    return s != NULL && (s->marks & DISCARD) != 0;
+}
+
 static bool wants_zeroing(const struct log_record *r)
 {
     struct span payload;
@@ -315,8 +321,7 @@ static bool wants_zeroing(const struct log_record *r)
         return !r->dead && boot.bad_settled && log_payload(r, &payload) != RC_OK;
     if (boot.bad_status && is_torn_status(r))
         return true;
-    const struct suspect *s = suspect_find(r->h.id);
-    return s != NULL && (s->marks & DISCARD) != 0 && (!r->dead || (s->marks & SETTLED) != 0);
+    return is_discarded(r->h.id) && (!r->dead || (suspect_find(r->h.id)->marks & SETTLED) != 0);
 }
 
 static void zero_discarded(void)
@@ -325,8 +330,8 @@ static void zero_discarded(void)
     struct log_record r;
     unsigned steps = 0;
     while (log_next(&c, &r) == RC_OK) {
-        if (wants_zeroing(&r) && log_kill(&r) != RC_OK)
-            stick(r.h.id);
+        if (wants_zeroing(&r) && log_kill(&r) != RC_OK && is_discarded(r.h.id))
+            stick(r.h.id); /* of any other message only this record is worthless */
         log_pause(&steps);
     }
 }

@@ -8,11 +8,6 @@
 #include "hal/base/log.h"
 #include "hal/base/sanitize.h"
 
-#if defined(ADDRESS_SANITIZER)
-#define TASK_STACK_BYTES (32 * 1024)
-#else
-#define TASK_STACK_BYTES (2 * 1024) /* 0.6 KiB were seen */
-#endif
 #define FREE_AHEAD 2 /* segments that the task keeps free beyond what intake must leave */
 
 static uint8_t copy_buffer[SPOOL_CHUNK_BYTES];
@@ -223,6 +218,8 @@ static enum rc clean_segment(unsigned i)
     enum rc rc = copy_live(seq);
     if (rc == RC_OK)
         rc = log_sync();
+    if (rc == RC_OK && !segment_retire(i))
+        rc = RC_IO;
     finish_copies(seq, from, rc == RC_OK);
     spool.compacted += rc == RC_OK;
     return rc == RC_OK ? segment_reclaim(i) : rc;
@@ -238,6 +235,23 @@ enum rc spool_make_room(void)
     enum rc rc = i < 0 ? RC_FULL : clean_segment((unsigned)i);
     clean_end();
     return rc;
+}
+
+/* What lies in a worn segment is moved while it can still be read; one that does not let go of it is read on. */
+static void empty_worn(void)
+{
+    for (unsigned i = 0; i < spool.segments; i++) {
+        struct segment *s = &spool.segment[i];
+        if (s->state != SEGMENT_USED || !s->worn || s->looked || s->live_bytes == 0)
+            continue;
+        clean_begin();
+        if (!holds_busy(i) && segment_may_append(ROOM_OWN)) {
+            s->looked = true;
+            if (clean_segment(i) != RC_OK)
+                log_event_at(LOG_WARN, LOG_SPOOL, "not-emptied", "segment=%u", i);
+        }
+        clean_end();
+    }
 }
 
 /* --- the task --- */
@@ -261,6 +275,7 @@ static void housekeep(void)
         spool.refill_wanted = false;
         event_signal(&spool_changed);
     }
+    empty_worn();
     while (segments_free() < spool.reserve_segments + 1 + FREE_AHEAD)
         if (spool_make_room() != RC_OK)
             break;
@@ -279,7 +294,7 @@ static void run(void *arg)
 void spool_housekeeping_start(void)
 {
     static struct task task;
-    static uint8_t stack[TASK_STACK_BYTES] __attribute__((aligned(16)));
+    static uint8_t stack[PLAN_SPOOL_STACK_BYTES] __attribute__((aligned(16)));
     if (task_done(&task))
         task_start(&task, "spool", stack, sizeof stack, run, NULL);
 }

@@ -34,7 +34,7 @@ struct segment {
     uint32_t end;
     uint8_t state;
     bool wear_lost; /* the count did not survive: the highest one known stands in */
-    bool looked;    /* FREE: all of it is known to be erased */
+    bool looked;    /* FREE: all of it is known to be erased; USED and worn: was tried to be emptied */
     bool worn;      /* USED, but an operation failed in it: nothing more is written, and it is not used again */
 };
 
@@ -117,6 +117,8 @@ enum rc segment_classify(unsigned i) MUST_CHECK;             /* at boot. RC_IO, 
 enum rc segment_open_head(enum room_class class) MUST_CHECK; /* a new head. RC_FULL, RC_IO. Yields */
 /* Retires (durably), erases and labels a segment without live records. Yields. */
 enum rc segment_reclaim(unsigned i) MUST_CHECK;
+/* Zeros both openings, not yet durably. False: it still opens, and what lies there counts. Yields. */
+bool segment_retire(unsigned i) MUST_CHECK;
 int segment_reclaimable(void); /* or -1 */
 /* Looks through a free segment that was not looked at since boot, and labels one without a label; false: there is none. Yields */
 bool segment_look_next(void);
@@ -162,6 +164,7 @@ void spool_housekeeping_start(void);
 enum rc message_kill(uint32_t id, struct spool_place from, bool to_commit) MUST_CHECK;
 /* Zeros the status records of id along their chain. RC_CORRUPT: the chain is broken. Yields. */
 enum rc message_kill_chain(uint32_t id, struct spool_place newest) MUST_CHECK;
+/* One whose payload checks. RC_NOT_FOUND; RC_CORRUPT, RC_IO: what there is can't be read. Yields. */
 enum rc message_find(uint32_t id, uint8_t type, uint32_t index, struct spool_place hint, struct log_record *r) MUST_CHECK;
 /* The newest OUTCOME of a recipient: RC_NOT_FOUND none. payload as log_payload. */
 enum rc message_outcome(uint32_t id, uint32_t index, struct log_record *r, struct span *payload) MUST_CHECK;

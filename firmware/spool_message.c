@@ -88,21 +88,24 @@ static enum rc find_between(struct log_cursor c, const struct spool_place *until
                             struct log_record *r)
 {
     unsigned steps = 0;
+    enum rc rc = RC_NOT_FOUND;
     while (log_next(&c, r) == RC_OK) {
         if (until != NULL && (r->place.seq > until->seq || (r->place.seq == until->seq && r->place.off >= until->off)))
-            return RC_NOT_FOUND;
-        if (wanted(r, id, type, index))
-            return RC_OK;
+            return rc;
+        if (wanted(r, id, type, index) && (rc = log_check_payload(r, NULL)) == RC_OK)
+            return RC_OK; /* else it may be what a failed program has left, and the record was written again */
         log_pause(&steps);
     }
-    return RC_NOT_FOUND;
+    return rc;
 }
 
 enum rc message_find(uint32_t id, uint8_t type, uint32_t index, struct spool_place hint, struct log_record *r)
 {
-    if (find_between(log_from(hint.seq, hint.off), NULL, id, type, index, r) == RC_OK)
+    enum rc behind = find_between(log_from(hint.seq, hint.off), NULL, id, type, index, r);
+    if (behind == RC_OK)
         return RC_OK;
-    return find_between(log_from(0, 0), &hint, id, type, index, r);
+    enum rc before = find_between(log_from(0, 0), &hint, id, type, index, r);
+    return before == RC_NOT_FOUND ? behind : before;
 }
 
 /* --- outcomes --- */
@@ -157,12 +160,9 @@ static enum rc verify_envelope(uint32_t id, const struct commit_payload *c)
 {
     struct log_record r;
     enum rc rc = message_find(id, RECORD_ENVELOPE, 0, c->first, &r);
-    for (uint32_t i = 0; rc == RC_OK && i < c->recipients; i++) {
-        rc = log_check_payload(&r, NULL);
-        if (rc == RC_OK)
-            rc = message_find(id, RECORD_RECIPIENT, i, r.place, &r);
-    }
-    return rc == RC_OK ? log_check_payload(&r, NULL) : rc;
+    for (uint32_t i = 0; rc == RC_OK && i < c->recipients; i++)
+        rc = message_find(id, RECORD_RECIPIENT, i, r.place, &r);
+    return rc;
 }
 
 enum rc message_verify(uint32_t id, const struct commit_payload *c)

@@ -33,7 +33,7 @@ static enum rc find_payload(uint32_t id, uint8_t type, uint32_t index, struct sp
         last_found[slot].index = index;
         last_found[slot].at = r.place;
     }
-    return rc == RC_OK ? log_payload(&r, payload) : RC_CORRUPT;
+    return rc == RC_OK ? log_payload(&r, payload) : rc == RC_NOT_FOUND ? RC_CORRUPT : rc;
 }
 
 enum rc spool_read_envelope(uint32_t id, struct spool_envelope *out)
@@ -85,14 +85,12 @@ enum rc spool_body_open(struct spool_reader *r, uint32_t id)
     return RC_OK;
 }
 
-/* Finds and checks the BODY record that begins at r->index. */
+/* Finds the BODY record that begins at r->index. */
 static enum rc locate(struct spool_reader *r)
 {
     struct log_record record;
     const struct spool_place hint = { r->seq, r->off };
     enum rc rc = message_find(r->id, RECORD_BODY, r->index, hint, &record);
-    if (rc == RC_OK)
-        rc = log_check_payload(&record, NULL);
     if (rc != RC_OK)
         return rc;
     r->seq = record.place.seq;

@@ -122,6 +122,7 @@ void segment_worn(unsigned i)
         s->state = SEGMENT_BAD;
     if (known)
         return;
+    event_signal(&spool.work); /* to empty it */
     log_event_at(LOG_ALERT, LOG_SPOOL, "segment-worn", "segment=%u erases=%u", i, (unsigned)s->wear);
     if (flash_program(segment_addr(i), zeros, SPOOL_UNIT) != RC_OK)
         return; /* found again at the next boot */
@@ -146,6 +147,16 @@ int segment_reclaimable(void)
 static enum rc retire(unsigned i)
 {
     return flash_program(segment_addr(i) + SEGMENT_OPENING_AT, zeros, SEGMENT_OPENING_BYTES);
+}
+
+bool segment_retire(unsigned i)
+{
+    uint8_t header[SEGMENT_HEADER_BYTES];
+    struct opening_header h;
+    if (retire(i) == RC_OK)
+        return true;
+    segment_worn(i);
+    return flash_read(segment_addr(i), header, sizeof header) == RC_OK && opening_read(header, &h) != HEADER_VALID;
 }
 
 static enum rc erase(unsigned i)
@@ -173,8 +184,10 @@ static enum rc durable_step(unsigned i, enum rc (*step)(unsigned i))
 enum rc segment_reclaim(unsigned i)
 {
     struct segment *s = &spool.segment[i];
-    s->state = SEGMENT_BUSY;
+    s->state = s->worn ? SEGMENT_BAD : SEGMENT_BUSY;
     s->live_bytes = 0;
+    if (s->worn)
+        return RC_OK; /* emptied and retired: that is the end of it */
     enum rc rc = durable_step(i, retire);
     if (rc == RC_OK)
         rc = durable_step(i, erase); /* a label says that the whole segment is erased */

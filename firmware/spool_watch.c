@@ -6,6 +6,7 @@
 
 #define LITTLE_SHARE 16 /* of the spool: the alert comes before the first refusal */
 #define ENOUGH_SHARE 8
+#define WORN_SHARE 8 /* of the segments */
 
 static bool refused;
 static uint64_t wanted_bytes;
@@ -40,6 +41,8 @@ void spool_watch(void)
     if (s.blocks == 0)
         return; /* it could not be opened: another alert says so */
     watch_room(&s);
+    if (s.blocks_bad >= s.blocks / WORN_SHARE)
+        alert_raise(ALERT_FLASH, "%u of the spool's %u segments are worn out: the flash is near its end", s.blocks_bad, s.blocks);
     if (s.damaged > 0)
         alert_raise(ALERT_SPOOL_DAMAGED, "a stored mail is damaged and set aside: 'queue' shows it, 'queue drop' gives it up");
     else

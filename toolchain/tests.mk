@@ -97,7 +97,7 @@ bench-programs: posix tools $(BENCH) $(CORTEX)
 bench: bench-programs
 	@tests/bench/run
 # Long forms want speed, and check by themselves: no sanitizers.
-LONG := $(BUILD)/bench/day_cut $(BUILD)/bench/week
+LONG := $(patsubst %,$(BUILD)/bench/%,day_cut spool_cut week)
 LONG_OBJ := $(patsubst %.c,$(BUILD)/posix/obj/%.o,$(wildcard tests/support/*.c))
 $(BUILD)/posix/lib/libsupport.a: $(LONG_OBJ)
 	@mkdir -p $(@D) && rm -f $@

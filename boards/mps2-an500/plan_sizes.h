@@ -28,5 +28,6 @@
 #define PLAN_SPOOL_LATE_BYTES 1024 /* a bit a message, for finding what is due soonest */
 #define PLAN_SPOOL_SEGMENTS 256
 #define PLAN_SPOOL_CHUNK_BYTES 2048
+#define PLAN_SPOOL_STACK_BYTES (2 * 1024) /* 0.7 KiB were seen */
 
 #endif

@@ -28,5 +28,6 @@
 #define PLAN_SPOOL_LATE_BYTES 2048 /* a bit a message, for finding what is due soonest */
 #define PLAN_SPOOL_SEGMENTS 512
 #define PLAN_SPOOL_CHUNK_BYTES 4096
+#define PLAN_SPOOL_STACK_BYTES (2 * 1024) /* 0.7 KiB were seen */
 
 #endif

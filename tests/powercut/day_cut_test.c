@@ -9,7 +9,7 @@
  * - queue and settings can be read, settings committed together are old or new together, a hold holds or not as it was acknowledged;
  * - the list in force is whole and never older than what was acknowledged.
  *
- * POWERCUT_LONG=1 cuts at every operation, torn and not, with several seeds; else a seeded sample. */
+ * POWERCUT_LONG=n cuts at every operation, torn and not, n times each with what survives chosen anew; else a seeded sample. */
 #include "tests/powercut/process.h"
 #include "tests/powercut/quiet_box.h"
 #include "tests/support/list_image.h"
@@ -59,6 +59,8 @@ static struct {
 
 /* --- the world --- */
 
+static uint64_t dead_until_us = UINT64_MAX; /* dead.test: what it does not live to see goes back */
+
 static int64_t day_s(void)
 {
     return (int64_t)((ledger->clock_us - shared->day_from_us) / 1000000);
@@ -73,7 +75,9 @@ static enum world_word world(const char *domain, struct ledger_mail *m, unsigned
         m->turned_away = true;
         return WORLD_LATER;
     }
-    return strcmp(domain, "dead.test") == 0 ? WORLD_SILENT : strcmp(domain, "bad.test") == 0 ? WORLD_NEVER : WORLD_TAKES;
+    return strcmp(domain, "dead.test") == 0 && ledger->clock_us < dead_until_us ? WORLD_SILENT
+           : strcmp(domain, "bad.test") == 0                                    ? WORLD_NEVER
+                                                                                : WORLD_TAKES;
 }
 
 static struct ledger_mail *next_mail(void)
@@ -414,6 +418,7 @@ static void next_days(void)
     if (settings_get_member("mail.hold.", SPAN("fine.test")) != NULL)
         turn_hold();
     commit_next_settings();
+    dead_until_us = ledger->clock_us + 3ull * HOUR_S * 1000000;
     run_day(3, false);
     if (!run_until(queue_is_empty, ledger->clock_us + 20 * DAY_US))
         broken("mail still waits after days");
@@ -479,16 +484,17 @@ static bool one_cut(void)
 static void any_cut(void **state)
 {
     const char *wanted = getenv("POWERCUT_LONG");
-    bool all = wanted != NULL && wanted[0] == '1';
+    bool all = wanted != NULL && wanted[0] >= '1';
+    uint64_t seeds = all ? strtoul(wanted, NULL, 10) : 1;
     uint64_t operations = aged->operations, cuts = 0, again = 0, stride = all ? 1 : operations / 30 + 1;
     unsigned failures = 0;
     (void)state;
     for (uint64_t at = 0; at < operations && failures < 5; at += stride)
         for (unsigned torn = 0; torn < 2; torn++)
-            for (uint64_t seed = 0; seed < (all ? 2u : 1u); seed++, cuts++) {
+            for (uint64_t seed = 0; seed < (all ? seeds : 1u); seed++, cuts++) {
                 cut.at = at + (all ? 0 : cuts * 7 % stride);
                 cut.torn = torn != 0;
-                cut.seed = all ? 2 * (at % 3) + seed : cuts % 6;
+                cut.seed = (cuts + cuts / 6) % 6;
                 cut.again_at = cuts % 3 == 0 ? cuts / 3 % 37 : UINT64_MAX;
                 cut.again_torn = cuts % 2;
                 failures += !one_cut();

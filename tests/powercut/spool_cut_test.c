@@ -21,6 +21,7 @@ static struct {
     bool again_torn;
     enum flash_op_kind failing; /* of any_failed_operation */
     uint64_t fails_at;          /* 0: none does */
+    bool for_good;              /* and so does every later one in that block */
 } cut;
 
 /* --- processes --- */
@@ -29,7 +30,16 @@ static void boot(void)
 {
     flash_sim_init(FLASH_BYTES, BLOCK, 32);
     flash_sim_poke(0, shared->image, FLASH_BYTES);
+    flash_sim_failures_last(cut.for_good);
+    if (shared->worn_block > 0)
+        flash_sim_wear_out(shared->worn_block - 1);
     task_set_poll(poll);
+}
+
+static void keep_worn_block(void)
+{
+    if (cut.for_good && flash_sim_failed_block() != UINT64_MAX)
+        shared->worn_block = flash_sim_failed_block() + 1;
 }
 
 static void save_image_and_die(void)
@@ -48,6 +58,7 @@ static void save_and_exit(void)
     memcpy(shared->image, flash_sim_bytes(), FLASH_BYTES);
     struct spool_info info;
     spool_info(&info);
+    keep_worn_block();
     shared->operations = flash_sim_operations();
     shared->reclaimed = info.reclaimed_blocks;
     shared->compacted = info.compacted_blocks;
@@ -269,11 +280,16 @@ static int prepare(void **state)
     return 0;
 }
 
+static bool is_long(void)
+{
+    const char *wanted = getenv("POWERCUT_LONG");
+    return wanted != NULL && wanted[0] == '1';
+}
+
 static void any_cut(void **state)
 {
     (void)state;
-    const char *wanted = getenv("POWERCUT_LONG");
-    bool all = wanted != NULL && wanted[0] == '1';
+    bool all = is_long();
     uint64_t operations = aged->operations, cuts = 0, again = 0, stride = all ? 1 : operations / 90 + 1;
     unsigned failures = 0;
     for (uint64_t at = 0; at < operations && failures < 5; at += stride)
@@ -452,19 +468,30 @@ static void day_with_failure(void)
     save_and_exit();
 }
 
-/* A block wears out under a program or an erase: the day goes on, and nothing is lost then or at the next boot. */
+static void failing(enum flash_op_kind kind, uint64_t most, bool for_good, unsigned *tried, unsigned *failures)
+{
+    cut.failing = kind;
+    cut.for_good = for_good;
+    for (cut.fails_at = 1; cut.fails_at < most; cut.fails_at += is_long() ? 1 : 23, ++*tried) {
+        memcpy(shared, aged, sizeof *shared);
+        if (phase(day_with_failure) && phase(last_look) && phase(recovery_and_next_day) && phase(last_look))
+            continue;
+        ++*failures;
+        print_error("failing %d at %lu%s: %s\n", (int)kind, (unsigned long)cut.fails_at, for_good ? " for good" : "", shared->why);
+    }
+}
+
+/* An erase or a program fails, once or from then on in that block for good: the day goes on, and nothing is lost then or at later boots. */
 static void any_failed_operation(void **state)
 {
     (void)state;
     unsigned tried = 0, failures = 0;
-    for (cut.failing = FLASH_ERASE; cut.failing <= FLASH_PROGRAM; cut.failing++)
-        for (cut.fails_at = 1; cut.fails_at < (cut.failing == FLASH_ERASE ? 60 : 500); cut.fails_at += 13, tried++) {
-            memcpy(shared, aged, sizeof *shared);
-            if (phase(day_with_failure) && phase(last_look) && phase(recovery_and_next_day))
-                continue;
-            failures++;
-            print_error("failing %d at %lu: %s\n", (int)cut.failing, (unsigned long)cut.fails_at, shared->why);
-        }
+    for (unsigned for_good = 0; for_good < 2; for_good++) {
+        failing(FLASH_ERASE, 60, for_good, &tried, &failures);
+        failing(FLASH_PROGRAM, 500, for_good, &tried, &failures);
+    }
+    cut.fails_at = 0;
+    cut.for_good = false;
     print_message("spool: %u failing operations\n", tried);
     assert_int_equal(failures, 0);
 }

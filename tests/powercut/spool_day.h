@@ -45,6 +45,7 @@ struct shared {
     unsigned sync_count;
     uint64_t sync_at[SYNCS_MAX]; /* of commits */
     uint32_t highest_id;
+    uint64_t worn_block; /* and 1; 0: none */
     char why[300];
 };
 static struct shared *shared, *aged;

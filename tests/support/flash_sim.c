@@ -28,6 +28,9 @@ static struct {
     uint64_t cut_after, cut_seed;
     void (*on_cut)(void);
     uint64_t fail_nth[3];
+    bool failures_last;
+    uint64_t failed_block;
+    bool *worn_out;
     uint64_t bad_addr, bad_len;
     uint64_t operations, count[3];
     uint32_t *wear;
@@ -92,6 +95,7 @@ void flash_sim_free(void)
     free(sim.safe.bytes);
     free(sim.safe.spent);
     free(sim.wear);
+    free(sim.worn_out);
     memset(&sim, 0, sizeof sim);
     sim.journal_end = &sim.journal;
     sim.tail = &sim.head;
@@ -104,6 +108,8 @@ void flash_sim_init_uncut(uint64_t size_bytes, uint32_t erase_block_bytes, uint3
     sim.geometry = (struct flash_geometry){ size_bytes, erase_block_bytes, program_unit_bytes };
     picture_make(&sim.now);
     sim.wear = must_alloc((size_t)(size_bytes / erase_block_bytes) * sizeof *sim.wear, 0);
+    sim.worn_out = must_alloc((size_t)(size_bytes / erase_block_bytes) * sizeof *sim.worn_out, 0);
+    sim.failed_block = UINT64_MAX;
 }
 
 void flash_sim_init(uint64_t size_bytes, uint32_t erase_block_bytes, uint32_t program_unit_bytes)
@@ -330,14 +336,27 @@ static enum rc fail_halfway(const struct flash_op *op)
     return RC_IO;
 }
 
+static bool is_worn_out(const struct flash_op *op)
+{
+    for (uint64_t at = op->addr; op->kind != FLASH_SYNC && at < op->addr + entry_len(op); at += unit())
+        if (sim.worn_out[at / sim.geometry.erase_block_bytes])
+            return true;
+    return false;
+}
+
 static enum rc execute(struct flash_op *op)
 {
     if (!allowed(op))
         return RC_INVALID;
     sim.operations++;
     sim.count[op->kind]++;
-    if (sim.fail_nth[op->kind] > 0 && --sim.fail_nth[op->kind] == 0)
+    if (is_worn_out(op))
+        return RC_IO;
+    if (sim.fail_nth[op->kind] > 0 && --sim.fail_nth[op->kind] == 0) {
+        sim.failed_block = op->addr / sim.geometry.erase_block_bytes;
+        sim.worn_out[sim.failed_block] = sim.failures_last && op->kind != FLASH_SYNC;
         return fail_halfway(op);
+    }
     if (op->kind == FLASH_SYNC) {
         for (struct journal_entry *e = sim.journal; e != NULL; e = e->next)
             apply(&sim.safe, e);
@@ -396,6 +415,21 @@ enum rc flash_read(uint64_t addr, void *out, size_t len)
 void flash_sim_fail(enum flash_op_kind kind, uint64_t n)
 {
     sim.fail_nth[kind] = n;
+}
+
+void flash_sim_wear_out(uint64_t block)
+{
+    sim.worn_out[block] = true;
+}
+
+void flash_sim_failures_last(bool lasting)
+{
+    sim.failures_last = lasting;
+}
+
+uint64_t flash_sim_failed_block(void)
+{
+    return sim.failed_block;
 }
 
 void flash_sim_fail_reads(uint64_t addr, uint64_t len)

@@ -30,6 +30,11 @@ bool flash_sim_is_cut(void);
 
 /* The nth operation of that kind from now on (1 is the next) ends in RC_IO, half done. 0 forgets it. */
 void flash_sim_fail(enum flash_op_kind kind, uint64_t n);
+/* Erases and programs in this block give RC_IO from now on, and change nothing. Power cuts don't mend it. */
+void flash_sim_wear_out(uint64_t block);
+/* The block in which the last operation that flash_sim_fail chose was done; UINT64_MAX: none was yet. With lasting, that block is worn out. */
+void flash_sim_failures_last(bool lasting);
+uint64_t flash_sim_failed_block(void);
 /* Reads that touch [addr, addr+len) give RC_IO; len 0 forgets it. */
 void flash_sim_fail_reads(uint64_t addr, uint64_t len);
 /* Operations take n polls each (0 and 1: one), so that other tasks run between. */

@@ -1,4 +1,5 @@
 /* The spool on failing flash: programs, erases and syncs that fail, flipped bits, a format of the future. */
+#include "firmware/spool_internal.h"
 #include "hal/base/bytes.h"
 #include "hal/base/crc32.h"
 #include "tests/unit/firmware/spool_mail.h"
@@ -58,6 +59,125 @@ static void a_failed_erase_loses_one_segment(void **state)
     reboot(0);
     spool_info(&info);
     assert_int_equal(info.blocks_bad, 1);
+}
+
+/* --- a block that takes nothing any more --- */
+
+static void a_half_written_record_hides_no_whole_one(void **state)
+{
+    (void)state;
+    for (uint64_t nth = 1; nth <= 6; nth++) {
+        flash_sim_init(SEGMENTS * SEGMENT, BLOCK, 32);
+        boot();
+        uint32_t before = must_put(1, 1, 3000);
+        flash_sim_failures_last(true);
+        flash_sim_fail(FLASH_PROGRAM, nth);
+        uint32_t id = must_put(2, 2, 20000);
+        reboot(0);
+        check_message(before, 1, 1, 3000);
+        check_message(id, 2, 2, 20000);
+        settle(before, 1);
+        settle(id, 2);
+        reboot(0);
+        struct spool_entry e;
+        assert_false(spool_next(0, &e));
+    }
+}
+
+static void a_worthless_record_that_stays_costs_no_mail(void **state)
+{
+    (void)state;
+    static const uint8_t later[3] = { 4, 2, 0 };
+    uint32_t id = must_put(1, 1, 100);
+    assert_int_equal(spool_outcome(id, 0, SPOOL_WAITING, 451, later, SPAN("what the server said at first"), 7), RC_OK);
+    flash_sim_failures_last(true);
+    flash_sim_fail(FLASH_PROGRAM, 2); /* the zeros over that */
+    assert_int_equal(spool_outcome(id, 0, SPOOL_WAITING, 452, later, SPAN("and then"), 8), RC_OK);
+    reboot(1);
+    struct spool_recipient r;
+    assert_int_equal(spool_read_recipient(id, 0, &r), RC_OK);
+    assert_string_equal(r.text, "and then");
+    check_message(id, 1, 1, 100);
+}
+
+static unsigned worn_with_mail(void)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < spool.segments; i++)
+        n += spool.segment[i].state == SEGMENT_USED && spool.segment[i].worn && spool.segment[i].live_bytes > 0;
+    return n;
+}
+
+static void a_worn_segment_is_emptied(void **state)
+{
+    (void)state;
+    uint32_t before = must_put(1, 1, 12000);
+    flash_sim_fail(FLASH_PROGRAM, 3);
+    uint32_t id = must_put(2, 1, 20000);
+    idle();
+    assert_int_equal(worn_with_mail(), 0);
+    for (unsigned boots = 0; boots < 2; boots++) {
+        struct spool_info info;
+        spool_info(&info);
+        assert_int_equal(info.blocks_bad, 1);
+        assert_int_equal(info.messages, 2);
+        check_message(before, 1, 1, 12000);
+        check_message(id, 2, 1, 20000);
+        reboot(0);
+    }
+}
+
+static void a_worn_segment_that_keeps_its_mail_is_read_on(void **state)
+{
+    (void)state;
+    uint32_t before = must_put(1, 1, 2000);
+    flash_sim_failures_last(true);
+    flash_sim_fail(FLASH_PROGRAM, 1); /* in the block of the segment's headers */
+    uint32_t id = must_put(2, 1, 1500);
+    idle();
+    assert_int_equal(worn_with_mail(), 1);
+    for (unsigned boots = 0; boots < 2; boots++) {
+        check_message(before, 1, 1, 2000);
+        check_message(id, 2, 1, 1500);
+        reboot(0);
+    }
+    settle(before, 1);
+    settle(id, 1);
+    struct spool_entry e;
+    for (unsigned boots = 0; boots < 2; boots++) {
+        assert_false(spool_next(0, &e));
+        reboot(0);
+    }
+}
+
+/* A segment that is compacted and does not let go of its headers: both its records and their copies can be found. */
+static void a_compaction_that_fails_brings_nothing_back(void **state)
+{
+    (void)state;
+    for (uint64_t nth = 1; nth <= 12; nth++) {
+        uint32_t id[12];
+        flash_sim_init(SEGMENTS * SEGMENT, BLOCK, 32);
+        boot();
+        for (uint32_t i = 0; i < 12; i++)
+            id[i] = must_put(i, 1, i % 2 ? 3000 : 22000);
+        for (uint32_t i = 0; i < 12; i += 2)
+            settle(id[i], 1);
+        idle();
+        flash_sim_fail(FLASH_PROGRAM, nth);
+        if (spool_make_room() == RC_FULL)
+            fail_msg("nothing was compacted");
+        for (uint32_t i = 1; i < 12; i += 2) {
+            check_message(id[i], i, 1, 3000);
+            settle(id[i], 1);
+        }
+        idle();
+        struct spool_entry e;
+        for (unsigned boots = 0; boots < 2; boots++) {
+            reboot(0);
+            if (spool_next(0, &e))
+                fail_msg("program %u failed: id %u is back", (unsigned)nth, (unsigned)e.id);
+        }
+    }
 }
 
 /* The first byte of a text in the flash, flipped. */
@@ -268,6 +388,11 @@ int main(void)
         TEST(a_failed_program_moves_on),
         TEST(a_failed_sync_is_no_commit),
         TEST(a_failed_erase_loses_one_segment),
+        TEST(a_half_written_record_hides_no_whole_one),
+        TEST(a_worthless_record_that_stays_costs_no_mail),
+        TEST(a_worn_segment_is_emptied),
+        TEST(a_worn_segment_that_keeps_its_mail_is_read_on),
+        TEST(a_compaction_that_fails_brings_nothing_back),
         TEST(damage_sets_one_mail_aside),
         TEST(any_flipped_bit_harms_one_mail_at_most),
         TEST(a_later_format_is_left_alone),
