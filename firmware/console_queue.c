@@ -39,6 +39,16 @@ static bool named_entry(const struct command_line *c, unsigned n, struct spool_e
     return false;
 }
 
+/* The same, unless a delivery works on it. */
+static bool named_idle_entry(const struct command_line *c, struct spool_entry *e)
+{
+    if (!named_entry(c, 2, e))
+        return false;
+    if (e->busy)
+        say_error("the mail is being sent right now; try again in a moment");
+    return !e->busy;
+}
+
 static const char *state_name(enum spool_state s)
 {
     static const char *const names[] = { "waiting", "delivered", "bounced", "dropped" };
@@ -234,9 +244,9 @@ static void retry(const struct command_line *c)
 {
     struct spool_entry e = { .id = 0 };
     enum rc rc = RC_OK;
-    unsigned n = 0;
+    unsigned n = 0, busy = 0;
     if (c->count > 2) {
-        if (!named_entry(c, 2, &e))
+        if (!named_idle_entry(c, &e))
             return;
         delivery_try_all_now(); /* first, or what is due is put off again at once */
         rc = make_due(&e);
@@ -246,27 +256,27 @@ static void retry(const struct command_line *c)
         struct spool_entry last = { .id = 0 }; /* mail that comes in meanwhile must not keep the walk going for ever */
         while (spool_next(last.id, &e))
             last = e;
-        for (e.id = 0; rc == RC_OK && spool_next(e.id, &e) && e.id <= last.id; n++)
+        for (e.id = 0; rc == RC_OK && spool_next(e.id, &e) && e.id <= last.id; n++) {
+            busy += e.busy;
             rc = make_due(&e);
+        }
         spool_outside_is_due();
     }
     event_signal(&spool_changed);
     if (rc != RC_OK)
         say_error("the flash refused it (%s)", rc_name(rc));
     else
-        say("%u mail%s will be tried now", n, n == 1 ? "" : "s");
+        say("%u mail%s will be tried now", n - busy, n - busy == 1 ? "" : "s");
+    if (busy)
+        say("%u more: being tried just now", busy);
 }
 
 static void drop(const struct command_line *c)
 {
     static const uint8_t none[3] = { 0, 0, 0 };
     struct spool_entry e;
-    if (!named_entry(c, 2, &e))
+    if (!named_idle_entry(c, &e))
         return;
-    if (e.busy) {
-        say_error("the mail is being sent right now; try again in a moment");
-        return;
-    }
     if (!confirm(c, "the mail will be gone, and its sender is not told: drop it?"))
         return;
     enum rc rc = RC_OK;

@@ -44,6 +44,10 @@ def test_tarpits_leave_sessions_for_others(box, names):
     good.wait_for(5, timeout=10)
     print(f"\n5 mails past 3 tarpits with {3 * MAILS} mails waiting for them: {time.time() - began:.1f} s")
     assert [mx.sessions for mx in tarpits] == [1, 1, 1]
+    sending = [q["id"] for q in box.json("queue")["queue"] if q["state"] == "sending"]
+    assert len(sending) == 3 and "error: the mail is being sent right now" in box.console(f"queue retry {sending[0]}")
+    told = box.console("queue retry")
+    assert f"{3 * MAILS - 3} mails will be tried now" in told and "3 more: being tried just now" in told
     for mx in tarpits + [good]:
         mx.stop()
 
