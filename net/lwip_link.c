@@ -19,6 +19,7 @@
 
 #define FRAMES_A_ROUND 64   /* then the tasks get their turn */
 #define PIECES_MAX 16       /* of a frame sent */
+#define TO_SELF_MAX 4       /* packets: two windows of the smallest board */
 #define CARRIER_LOOK_MS 500 /* between two looks at the carrier */
 
 static struct netif nif;
@@ -72,6 +73,40 @@ static bool receive_frame(void)
     if (nif.input(p, &nif) != ERR_OK)
         pbuf_free(p);
     return true;
+}
+
+/* --- packets for ourselves: the box looks at its own public name, and there may be no router that would bring them back --- */
+
+static struct pbuf *to_self[TO_SELF_MAX];
+static unsigned to_self_count;
+
+/* What finds no room is lost, as on a wire. */
+static err_t loop_back(struct pbuf *p)
+{
+    struct pbuf *copy = to_self_count < TO_SELF_MAX ? pbuf_clone(PBUF_RAW, PBUF_RAM, p) : NULL;
+    if (copy != NULL)
+        to_self[to_self_count++] = copy;
+    return ERR_OK;
+}
+
+static err_t output4(struct netif *netif, struct pbuf *p, const ip4_addr_t *to)
+{
+    return ip4_addr_eq(to, netif_ip4_addr(netif)) ? loop_back(p) : etharp_output(netif, p, to);
+}
+
+static err_t output6(struct netif *netif, struct pbuf *p, const ip6_addr_t *to)
+{
+    return netif_get_ip6_addr_match(netif, to) >= 0 ? loop_back(p) : ethip6_output(netif, p, to);
+}
+
+static void receive_from_self(void)
+{
+    for (unsigned left = to_self_count; left > 0; left--) {
+        struct pbuf *p = to_self[0];
+        memmove(to_self, to_self + 1, --to_self_count * sizeof to_self[0]);
+        if (ip_input(p, &nif) != ERR_OK)
+            pbuf_free(p);
+    }
 }
 
 /* --- carrier and addresses --- */
@@ -193,8 +228,8 @@ static err_t setup_netif(struct netif *netif)
     netif->hwaddr_len = 6;
     ethernet_mac(netif->hwaddr);
     netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_MLD6;
-    netif->output = etharp_output;
-    netif->output_ip6 = ethip6_output;
+    netif->output = output4;
+    netif->output_ip6 = output6;
     netif->linkoutput = send_frame;
     return ERR_OK;
 }
@@ -228,6 +263,7 @@ void link_poll(void)
     look_at_carrier();
     for (unsigned i = 0; i < FRAMES_A_ROUND && receive_frame(); i++)
         continue;
+    receive_from_self();
     PBUF_CHECK_FREE_OOSEQ();
     sys_check_timeouts();
     lwip_tcp_round();
@@ -239,7 +275,7 @@ struct deadline link_next_deadline(void)
 {
     if (!started())
         return deadline_never();
-    if (lwip_tcp_output_wanted())
+    if (lwip_tcp_output_wanted() || to_self_count > 0)
         return deadline_in_ms(0);
     u32_t ms = sys_timeouts_sleeptime();
     return deadline_in_ms(ms < CARRIER_LOOK_MS ? ms : CARRIER_LOOK_MS);
