@@ -90,21 +90,19 @@ static void fill_attempt(struct verdict_attempt *a, struct delivery_slot *s, con
         a->pin_matches = inside_pin_check(host->name, f->spki_sha256);
 }
 
-/* STARTTLS where it is offered; what came of it. */
-static enum verdict_tls_result start_tls(struct delivery_slot *s, enum rc *rc)
+enum verdict_tls_result attempt_start_tls(struct smtp_client *c, struct tls_params *tls, enum rc *rc)
 {
-    struct smtp_client *c = &s->client;
     *rc = RC_OK;
     if (!(c->extensions & SMTP_STARTTLS))
         return c->extensions & SMTP_STRIPPED ? TLS_STRIPPED : TLS_NOT_OFFERED;
-    *rc = smtp_client_starttls(c, &s->tls);
+    *rc = smtp_client_starttls(c, tls);
     switch (*rc) {
     case RC_OK:
         return TLS_UP;
     case RC_REFUSED:
         return TLS_REFUSED_BY_SERVER;
     case RC_PROTOCOL:
-        return s->facts.cause == TLS_CAUSE_NONE ? TLS_INJECTED : TLS_HANDSHAKE_FAILED;
+        return tls->facts->cause == TLS_CAUSE_NONE ? TLS_INJECTED : TLS_HANDSHAKE_FAILED;
     default:
         return TLS_HANDSHAKE_FAILED;
     }
@@ -419,7 +417,7 @@ static enum try_result talk(struct delivery_slot *s, const struct next_hop_host 
             return fail_host(s, host, rc);
         s->silent = false;
         s->client.tls = s->client.tls || implicit;
-        a.tls = implicit ? TLS_UP : plaintext ? TLS_NOT_OFFERED : start_tls(s, &rc);
+        a.tls = implicit ? TLS_UP : plaintext ? TLS_NOT_OFFERED : attempt_start_tls(&s->client, &s->tls, &rc);
     }
     if (rc == RC_CANCELLED)
         return fail_host(s, host, rc);

@@ -93,6 +93,8 @@ enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host) 
 enum rc attempt_open(struct delivery_slot *s) MUST_CHECK;
 /* Ends the session that attempt_host may have left up. Yields. */
 void attempt_end(struct delivery_slot *s);
+/* STARTTLS where it is offered; what came of it. tls has facts. *rc: of the call, RC_OK if none was made. Yields. */
+enum verdict_tls_result attempt_start_tls(struct smtp_client *c, struct tls_params *tls, enum rc *rc);
 /* What is known of a domain, for the verdict: exceptions, list, the operator's next hop. hop may be NULL (no DNS asked yet). */
 void attempt_known(struct verdict_domain *v, struct list_entry *entry, struct span domain, const struct next_hop *hop);
 

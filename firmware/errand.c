@@ -28,6 +28,8 @@
 #define CONNECT_MS 10000
 #define HANDSHAKE_MS 30000
 #define ADDRESSES_MAX 4
+#define SMTP_PORT 25
+#define SMTP_STEP_MS 20000
 #define RECORD_BYTES 16
 #define HTTP_DATE_OFF_MAX_S 3600 /* a server whose Date led us to trust it keeps to it */
 
@@ -35,7 +37,10 @@ static struct errand *first;
 static struct event wake;
 static struct {
     struct task task;
-    struct http_client http;
+    union {
+        struct http_client http;
+        struct smtp_client smtp;
+    };
     struct stream stream;
     struct tcp_conn conn;
     struct tls_params tls;
@@ -78,7 +83,7 @@ static unsigned find_both(void *ctx, struct span issuer_dn, bool (*give)(void *g
 static const struct tls_trust *trust_of(const struct errand *e)
 {
     static const struct tls_trust both = { find_both, NULL };
-    return span_is(span_of(settings_get(e->roots)), "inside") ? &both : list_store_trust();
+    return e->roots && span_is(span_of(settings_get(e->roots)), "inside") ? &both : list_store_trust();
 }
 
 /* --- a connection --- */
@@ -110,18 +115,21 @@ static enum rc open_tcp(const struct url *to, struct strbuf *why)
     return rc;
 }
 
+static void set_up_tls(const char *name, int64_t now)
+{
+    arena_init(&box.arena, box.tls_memory, sizeof box.tls_memory);
+    memset(&box.facts, 0, sizeof box.facts);
+    box.tls = (struct tls_params){
+        .role = TLS_CLIENT, .server_name = name, .trust = trust_of(box.errand), .now = now, .arena = &box.arena, .facts = &box.facts
+    };
+}
+
 static enum rc open_tls(const struct url *to, int64_t now, struct strbuf *why)
 {
     enum rc rc = open_tcp(to, why);
     if (rc != RC_OK)
         return rc;
-    arena_init(&box.arena, box.tls_memory, sizeof box.tls_memory);
-    box.tls = (struct tls_params){ .role = TLS_CLIENT,
-                                   .server_name = box.host,
-                                   .trust = trust_of(box.errand),
-                                   .now = now,
-                                   .arena = &box.arena,
-                                   .facts = &box.facts };
+    set_up_tls(box.host, now);
     rc = stream_starttls(&box.stream, &box.tls, deadline_in_ms(HANDSHAKE_MS));
     const struct tls_facts *f = &box.facts;
     if (rc == RC_OK && f->chain_valid && f->name_matches)
@@ -195,6 +203,37 @@ int64_t errand_verified_date(const struct http_client *http)
     return kept ? date : 0;
 }
 
+/* --- SMTP --- */
+
+struct dns_answer *errand_dns(void)
+{
+    return &box.dns;
+}
+
+enum rc errand_smtp_open(struct errand_smtp *s, const struct ip_addr_any *to, const char *name)
+{
+    const struct ip_endpoint peer = { *to, SMTP_PORT };
+    bool firm;
+    *s = (struct errand_smtp){ &box.smtp, &box.tls };
+    memset(&box.smtp, 0, sizeof box.smtp);
+    box.smtp.most_ms = SMTP_STEP_MS;
+    set_up_tls(name, wallclock_for_tls(&firm));
+    enum rc rc = tcp_stream_connect(&box.stream, &box.conn, box.ring, &peer, deadline_in_ms(CONNECT_MS));
+    return rc == RC_OK ? smtp_client_greet(&box.smtp, &box.stream, name) : rc;
+}
+
+static void set_up_http(void)
+{
+    http_client_init(&box.http, &box.stream, open_verified, NULL, "Postern/" FIRMWARE_VERSION);
+}
+
+void errand_smtp_close(void)
+{
+    if (box.smtp.stream)
+        smtp_client_quit(&box.smtp);
+    set_up_http();
+}
+
 /* --- when --- */
 
 static struct span record_key(char memory[SETTINGS_LOG_KEY_MAX + 1], const struct errand *e)
@@ -254,7 +293,7 @@ static void run(struct errand *e)
     struct strbuf why = STRBUF(words);
     uint32_t next_s = 0;
     box.errand = e;
-    http_client_init(&box.http, &box.stream, open_verified, NULL, "Postern/" FIRMWARE_VERSION);
+    set_up_http();
     enum rc rc = e->run(&box.http, &next_s, &why);
     http_client_close(&box.http);
     e->running = false;
