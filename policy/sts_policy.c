@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "hal/base/packed_text.h"
+
 #define EXTENSION_NAME_MAX 32
 #define MAX_AGE_DIGITS 10
 
@@ -105,7 +107,7 @@ static enum rc refuse(struct parse *p, const char *why)
 static enum rc take_version(struct parse *p, struct span value)
 {
     p->version = true;
-    return span_is(value, "STSv1") ? RC_OK : refuse(p, "the version is not STSv1");
+    return span_is(value, "STSv1") ? RC_OK : refuse(p, PACKED("the version is not STSv1"));
 }
 
 static enum rc take_mode(struct parse *p, struct span value)
@@ -118,7 +120,7 @@ static enum rc take_mode(struct parse *p, struct span value)
             return RC_OK;
         }
     }
-    return refuse(p, "the mode is not enforce, testing or none");
+    return refuse(p, PACKED("the mode is not enforce, testing or none"));
 }
 
 static enum rc take_max_age(struct parse *p, struct span value)
@@ -126,7 +128,7 @@ static enum rc take_max_age(struct parse *p, struct span value)
     uint64_t seconds;
     p->max_age = true;
     if (value.len > MAX_AGE_DIGITS || !span_to_u64(value, &seconds))
-        return refuse(p, "max_age is not a number of seconds");
+        return refuse(p, PACKED("max_age is not a number of seconds"));
     p->out->max_age_s = seconds < STS_MAX_AGE_S ? (uint32_t)seconds : STS_MAX_AGE_S;
     return RC_OK;
 }
@@ -141,13 +143,13 @@ static enum rc take_mx(struct parse *p, struct span value)
     struct span given = span_from(value, suffix ? 2 : 0);
     for (size_t i = 0; i < given.len; i++) {
         if ((given.p[i] & 0x80) != 0)
-            return refuse(p, "a pattern of mx is not written in A-labels");
+            return refuse(p, PACKED("a pattern of mx is not written in A-labels"));
     }
     if (domain_canonical(given, &host) != RC_OK || !domain_is_hostname(strbuf_span(&host)))
-        return refuse(p, "a pattern of mx is not a host name, nor \"*.\" and a host name");
+        return refuse(p, PACKED("a pattern of mx is not a host name, nor \"*.\" and a host name"));
     size_t need = suffix + host.len + 1;
     if (out->mx_count == STS_MX_MAX || need > sizeof out->text - out->text_len) {
-        p->why = "more patterns of mx than are held";
+        p->why = PACKED("more patterns of mx than are held");
         return RC_TOO_LONG;
     }
     struct strbuf b = strbuf_on(out->text + out->text_len, sizeof out->text - out->text_len);
@@ -171,10 +173,10 @@ static enum rc take_line(struct parse *p, struct span line)
 {
     size_t colon = span_find(line, 0, ':');
     if (colon == SIZE_MAX)
-        return refuse(p, "a line is not a field, a colon and a value");
+        return refuse(p, PACKED("a line is not a field, a colon and a value"));
     struct span name = span_sub(line, 0, colon), value = span_trim(span_from(line, colon + 1));
     if (!is_field_name(name) || !is_value(value))
-        return refuse(p, "a line is not a field, a colon and a value");
+        return refuse(p, PACKED("a line is not a field, a colon and a value"));
     if (span_is(name, "mx"))
         return take_mx(p, value);
     if (span_is(name, "version"))
@@ -189,13 +191,13 @@ static enum rc take_line(struct parse *p, struct span line)
 static enum rc check_whole(struct parse *p)
 {
     if (!p->version)
-        return refuse(p, "there is no version");
+        return refuse(p, PACKED("there is no version"));
     if (!p->mode)
-        return refuse(p, "there is no mode");
+        return refuse(p, PACKED("there is no mode"));
     if (!p->max_age)
-        return refuse(p, "there is no max_age");
+        return refuse(p, PACKED("there is no max_age"));
     if (p->out->mx_count == 0 && p->out->mode != STS_NONE)
-        return refuse(p, "there is no mx");
+        return refuse(p, PACKED("there is no mx"));
     return RC_OK;
 }
 
@@ -207,7 +209,7 @@ enum rc sts_policy_parse(struct span file, struct sts_policy *out, const char **
     enum rc rc = RC_OK;
     memset(out, 0, sizeof *out);
     if (file.len > STS_POLICY_FILE_BYTES) {
-        p.why = "longer than 64 KiB";
+        p.why = PACKED("longer than 64 KiB");
         rc = RC_TOO_LONG;
     }
     while (rc == RC_OK && span_split(&file, &more, '\n', &line)) {
