@@ -27,7 +27,6 @@
 #include "net/link.h"
 
 #define LOG_DEFAULT_LINES 20
-
 void add_when(struct strbuf *out, int64_t unix_s, int64_t now)
 {
     if (unix_s == INT64_MAX)
@@ -182,10 +181,10 @@ static void say_clock(void)
 
 static void say_next_hops(void)
 {
-    const char *smarthost = settings_get("mail.smarthost"), *inside = settings_get("mail.inside");
-    say("office       %s, TLS %s, cut-through %s", inside[0] ? inside : "not set (mail.inside)", settings_get("mail.inside_tls"),
-        cut_through_now());
-    if (settings_get("mail.smarthost")[0])
+    const char *smarthost = settings_get("mail.smarthost"), *inside = settings_get("mail.inside"),
+               *tls = settings_get("mail.inside_tls");
+    say("office       %s, TLS %s, cut-through %s", inside[0] ? inside : "not set (mail.inside)", tls, cut_through_now());
+    if (smarthost[0])
         say("outgoing     all by %s: only this first hop is assured, not the way beyond it", smarthost);
 }
 
@@ -210,6 +209,7 @@ static void status_text(void)
     say_network();
     say_resolvers();
     say_certificate();
+    say_outside("outside      ", false);
     say_list();
     say_next_hops();
     say_queue();
@@ -303,6 +303,7 @@ static void status_json(void)
     json_bool("self_signed", has_certificate && info.self_signed);
     json_time("not_after", has_certificate ? info.not_after : 0);
     json_close();
+    json_outside();
     json_list();
     json_queue();
     json_text("cut_through", cut_through_now());

@@ -135,10 +135,12 @@ static void cert_info(const struct command_line *c)
         json_begin();
         certificate_json(&info, hex, pin, next_pin);
         renewal_json(&v, account);
+        json_outside();
         json_end();
     } else {
         say_certificate(&info, hex, pin, next_pin);
         say_renewal(&v, account);
+        say_outside("outside  ", true);
     }
 }
 

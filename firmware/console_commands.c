@@ -21,6 +21,8 @@ const struct command commands[] = {
     { "cert", "[info|renew [new-key]|revoke [stolen]|account roll-over|account deactivate|import|import-ca|unpin HOST]",
       "the box's certificate and its renewal, the office server's CA and pinned key", command_cert,
       "info renew revoke account import import-ca unpin", 4, true, false },
+    { "check", "", "looks at the box's own name as an outsider would: DNS, port 25, certificate", command_check, "", 1, true,
+      false },
     { "dns", "[NAME [TYPE]|records|check]", "resolvers and their answers; the records to publish, and whether they are live",
       command_dns, "records check", 3, true, false },
     { "log", "[N]", "the last N lines of the log", command_log, "", 2, true, false },

@@ -1,5 +1,5 @@
 /* The commands' functions, by file: console_settings.c, console_queue.c, console_mail.c (policy), console_dns.c,
- * console_cert.c, console_list.c, console_box.c. */
+ * console_cert.c, console_check.c, console_list.c, console_box.c. */
 #ifndef FIRMWARE_CONSOLE_COMMANDS_H
 #define FIRMWARE_CONSOLE_COMMANDS_H
 
@@ -37,6 +37,7 @@ void command_policy(const struct command_line *c);
 void command_list(const struct command_line *c);
 void list_receive(const struct command_line *c); /* console_receive.c: list receive [BYTES] */
 void command_cert(const struct command_line *c);
+void command_check(const struct command_line *c);
 void command_dns(const struct command_line *c);
 void command_status(const struct command_line *c);
 void command_log(const struct command_line *c);
@@ -46,6 +47,9 @@ void command_time(const struct command_line *c);
 void command_reboot(const struct command_line *c);
 void command_factory_reset(const struct command_line *c);
 
+/* console_check.c: how outsiders see the box, as a line behind a label, and as an object. */
+void say_outside(const char *label, bool with_times);
+void json_outside(void);
 struct strbuf;
 /* The n-th word as a domain name in canonical form; says what is wrong if it is none. */
 bool domain_word(const struct command_line *c, unsigned n, struct strbuf *domain);

@@ -300,12 +300,10 @@ static void refuse_busy(struct tcp_listener *l)
 /* The same for the web: NULL at once if it is to wait. Yields for the first. */
 static struct slot *find_web_slot(void)
 {
-    unsigned held = sessions(true, NULL), spare = 0;
+    unsigned held = sessions(true, NULL);
     if (held == 0)
         return find_slot();
-    for (unsigned i = 0; i < PLAN_INTAKE_SESSIONS; i++)
-        spare += is_free(&slots[i]);
-    if (held < PLAN_WEB_SESSIONS && spare > 1)
+    if (held < PLAN_WEB_SESSIONS && intake_has_room())
         return free_slot();
     struct slot *victim = idlest(true);
     if (victim)
@@ -393,6 +391,14 @@ const struct slot_use *intake_use(void)
 unsigned intake_slots(void)
 {
     return PLAN_INTAKE_SESSIONS;
+}
+
+bool intake_has_room(void)
+{
+    unsigned spare = 0;
+    for (unsigned i = 0; i < PLAN_INTAKE_SESSIONS; i++)
+        spare += is_free(&slots[i]);
+    return spare > 1;
 }
 
 bool intake_session_at(unsigned index, struct intake_session_view *out)

@@ -28,6 +28,7 @@ struct intake_session_view {
 /* For `status`: sessions by index; false past the end. */
 bool intake_session_at(unsigned index, struct intake_session_view *out);
 unsigned intake_slots(void);
+bool intake_has_room(void);              /* more than one slot is free */
 const struct slot_use *intake_use(void); /* of the sessions' memory */
 
 #endif

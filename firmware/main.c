@@ -11,6 +11,7 @@
 #include "firmware/list_update.h"
 #include "firmware/log_ring.h"
 #include "firmware/network.h"
+#include "firmware/self_check.h"
 #include "firmware/settings.h"
 #include "firmware/settings_log.h"
 #include "firmware/spool.h"
@@ -90,6 +91,7 @@ static void boot(void)
     time_witness_init();
     list_poll_init();
     cert_job_init();
+    self_check_init();
     log_event(LOG_BOOT, "ready", "alerts=%u", alerts_up());
     booted = true;
 }

@@ -107,7 +107,12 @@ def test_what_no_authority_should_do(start, scripted):
     assert any("no new certificate after" in a for a in map(str, box.json("status")["alerts"]))
     scripted.faults = {}
     info = renew(box)
-    assert info["renewal"]["failures"] == 0 and not box.json("status")["alerts"]
+    assert info["renewal"]["failures"] == 0 and quiet(box)
+
+
+def quiet(box):
+    """No alert, but that the authority's root is not one that others trust."""
+    return {a["name"] for a in box.json("status")["alerts"]} <= {"outside"}
 
 
 def test_another_key_and_a_revocation(start, scripted):
@@ -119,7 +124,7 @@ def test_another_key_and_a_revocation(start, scripted):
     assert "asked for" in box.console("cert revoke stolen yes")
     third = wait_issued(box, second["sha256"])
     assert scripted.revoked == {serial: 1} and third["spki_sha256"] == second["next_spki_sha256"] != third["next_spki_sha256"]
-    assert "error" in box.console("cert import-ca extra words here") and not box.json("status")["alerts"]
+    assert "error" in box.console("cert import-ca extra words here") and quiet(box)
 
 
 def test_profiles_addresses_and_chains(start, scripted):
@@ -132,7 +137,7 @@ def test_profiles_addresses_and_chains(start, scripted):
     short = wait_issued(box)
     assert unix(short["not_after"]) - unix(short["not_before"]) == 160 * 3600 and short["renewal"]["why"] == "half of its life is left then"
     assert chains(box, scripted.ca.root_pem, scripted.cross.root_pem) == [False, True]
-    assert verified(box, scripted.cross.root_pem, box.ip) and not box.json("status")["alerts"]
+    assert verified(box, scripted.cross.root_pem, box.ip) and quiet(box)
     box.console("set acme.chain Nobody")
     box.set(acme__profile="classic")
     long = wait_issued(box, short["sha256"])
