@@ -170,6 +170,34 @@ static void what_lies_outside_is_due_by_order(void **state)
     assert_int_equal(seen[MAILS / 2], 0);
 }
 
+static bool is_unknown(const struct spool_entry *e)
+{
+    return e->hop == 0;
+}
+
+/* A hop that takes nothing, and more mail for it than the window holds: what lies behind is found, and all of it is still there. */
+static void what_waits_for_its_hop_gives_way(void **state)
+{
+    (void)state;
+    static uint8_t seen[MAILS + 1];
+    memset(seen, 0, sizeof seen);
+    struct spool_entry e;
+    bool found = false;
+    for (uint32_t i = 0; i < MAILS; i++)
+        must_put(i, 1, 300);
+    for (int64_t now = 1; now <= 1 + 2 * MAILS / PLAN_SPOOL_WINDOW_MESSAGES * 4 && !found; now++) {
+        while (!found && spool_take_due_if(now, is_unknown, &e)) {
+            found = e.id == MAILS;
+            spool_note_hop(e.id, 7);
+            spool_release(e.id);
+        }
+        spool_look_further(now);
+        idle();
+    }
+    assert_true(found);
+    assert_int_equal(deliver_due(1000, seen), MAILS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +205,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(more_mail_than_the_window, setup_large, teardown),
         cmocka_unit_test_setup_teardown(deferred_mail_gives_way, setup_large, teardown),
         cmocka_unit_test_setup_teardown(what_lies_outside_is_due_by_order, setup_large, teardown),
+        cmocka_unit_test_setup_teardown(what_waits_for_its_hop_gives_way, setup_large, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
