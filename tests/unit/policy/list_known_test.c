@@ -98,7 +98,9 @@ static void few_have_no_known_host(void **state)
     assert_int_equal(list.known, 0);
 }
 
-/* One policy: so many patterns that are the known host of a number. */
+static size_t more; /* symbols behind the host */
+
+/* One policy: so many patterns that begin with the known host of a number. */
 static void put_policy(struct list_encoder *e, uint32_t number, const uint8_t *host, size_t len, unsigned patterns)
 {
     struct list_context x = list_pattern_context(0, host, len);
@@ -111,7 +113,12 @@ static void put_policy(struct list_encoder *e, uint32_t number, const uint8_t *h
         list_code_own(&e->coder, list.weights, OWN_RELATIVE + list_pattern_before(i == 0, 0, PATTERN_RELATIVE), 0);
         list_code_own(&e->coder, list.weights, OWN_KNOWN + (i > 0), 1);
         list_code_known(&e->coder, list.weights, number);
-        list_code_symbol(&e->coder, &x, -1, SYMBOL_END);
+        struct list_context behind = x;
+        for (size_t n = 0; n < more; n++) {
+            list_code_symbol(&e->coder, &behind, -1, M);
+            list_pattern_context_add(&behind, M);
+        }
+        list_code_symbol(&e->coder, &behind, -1, SYMBOL_END);
         list_code_own(&e->coder, list.weights, OWN_DOT + list_pattern_before(i == 0, 0, PATTERN_DOT), 0);
     }
     if (patterns < LIST_MX_MAX)
@@ -130,7 +137,7 @@ static enum rc find_with(uint32_t number, unsigned patterns, size_t len, uint8_t
     add(&s, "b.example", "mx.provider.example", NULL);
     make(&s);
     memset(host, M, sizeof host);
-    host[len - 1] = X;
+    host[len - 1] = last < SYMBOLS ? last : X; /* what the policy's code goes on from */
     list_encoder_start(&policy, NULL);
     put_policy(&policy, number, host, len, patterns);
     host[len - 1] = last;
@@ -171,6 +178,10 @@ static void each_rule_is_checked(void **state)
     assert_int_equal(find_with(0, 1, DOMAIN_MAX + 1, X, &e), RC_CORRUPT);
     assert_int_equal(find_with(0, 1, DOMAIN_MAX + 2, X, &e), RC_CORRUPT);
     assert_int_equal(find_with(0, 1, LIST_MX_BYTES, X, &e), RC_CORRUPT);
+    more = LIST_MX_BYTES;
+    assert_int_equal(find_with(0, 1, DOMAIN_MAX + 2, X, &e), RC_CORRUPT); /* no room is left, and what follows is longer than any */
+    assert_int_equal(find_with(0, 1, 2, X, &e), RC_CORRUPT);
+    more = 0;
 }
 
 /* Each pattern alone is short enough. */
