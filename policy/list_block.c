@@ -157,11 +157,17 @@ static inline __attribute__((always_inline)) uint32_t take_number(struct line_bi
     return (ahead << (ones + 1) >> 1 >> (31 - rest)) + (((1u << ones) - 1) << low_bits);
 }
 
+/* The same where it comes seldom: take_number is large. */
+static __attribute__((noinline)) uint32_t take_rare_number(struct line_bits *b, unsigned low_bits)
+{
+    return take_number(b, low_bits);
+}
+
 /* A block has one name more than usual, one less, two more... */
 static __attribute__((noinline)) uint8_t odd_names(const struct list_directory *d, struct line_bits *b, uint32_t *until_odd)
 {
-    uint32_t z = take_number(b, 0), away = z / 2 + 1;
-    *until_odd = take_number(b, LIST_ODD_BITS);
+    uint32_t z = take_rare_number(b, 0), away = z / 2 + 1;
+    *until_odd = take_rare_number(b, LIST_ODD_BITS);
     return (uint8_t)(d->usual + (z % 2 == 0 ? away : -away));
 }
 
@@ -181,7 +187,7 @@ enum rc list_line_find(const struct list *l, const struct list_directory *d, uin
     left = left < LIST_LINE_BLOCKS ? left : LIST_LINE_BLOCKS;
     if (d == &l->names && take_bits(&b, 1)) {
         left = take_bits(&b, 5) + 1;
-        until_odd = take_number(&b, LIST_ODD_BITS);
+        until_odd = take_rare_number(&b, LIST_ODD_BITS);
     }
     for (i = 0; i < left; i++) {
         prefix += i == 0 || d->bits == 0 ? 0 : take_number(&b, gap_bits);
