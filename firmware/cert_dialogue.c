@@ -148,7 +148,7 @@ enum rc cert_dialogue_open(struct http_client *http, char *memory, struct strbuf
     struct strbuf key = strbuf_on(room(X509_KEY_PEM_MAX), X509_KEY_PEM_MAX);
     enum rc rc = cert_store_account_key(&key);
     if (rc != RC_OK)
-        return because(why, rc, "the account's key could not be made or stored");
+        return because(why, rc, PACKED("the account's key could not be made or stored"));
     rc = acme_open(&d.acme, http, keep_setting("acme.directory"), strbuf_span(&key), memory, ACME_BYTES);
     return said(why, rc);
 }
@@ -207,10 +207,10 @@ static enum rc make_wish(struct acme_wish *w, struct acme_binding *binding, uint
 {
     enum rc rc = collect_names();
     if (rc != RC_OK)
-        return because(why, rc, "too many names for one certificate");
+        return because(why, rc, PACKED("too many names for one certificate"));
     if (settings_get("acme.eab_kid")[0]) {
         if (take_binding(binding) != RC_OK)
-            return because(why, RC_INVALID, "acme.eab_key is not base64url");
+            return because(why, RC_INVALID, PACKED("acme.eab_key is not base64url"));
         w->binding = binding;
     }
     w->account = stored_url(CERT_ACCOUNT, cert_store_directory());
@@ -221,7 +221,7 @@ static enum rc make_wish(struct acme_wish *w, struct acme_binding *binding, uint
     w->replaces = span_of(d.id);
     w->names = d.name;
     w->count = d.names;
-    return d.texts.overflow ? because(why, RC_FULL, "too many names for one certificate") : RC_OK;
+    return d.texts.overflow ? because(why, RC_FULL, PACKED("too many names for one certificate")) : RC_OK;
 }
 
 /* --- the certificate --- */
@@ -297,14 +297,14 @@ enum rc cert_dialogue_issue(const struct cert_state *fresh, bool new_key, struct
     uint32_t wanted = cert_wanted();
     enum rc rc = choose_key(&new_key, &w.key);
     if (rc != RC_OK)
-        return because(why, rc, "a new key could not be made or stored");
+        return because(why, rc, PACKED("a new key could not be made or stored"));
     rc = make_wish(&w, &binding, wanted + new_key, why);
     if (rc != RC_OK)
         return rc;
     d.unpublished = false;
     rc = said(why, acme_obtain(&d.acme, &w, &chain));
     if (d.unpublished)
-        because(why, rc, "the TXT record that 'cert info' shows is not in the DNS yet");
+        because(why, rc, PACKED("the TXT record that 'cert info' shows is not in the DNS yet"));
     log_event(LOG_ACME, "order", "rc=%s step=%s requests=%u dropped=%u", rc_name(rc), d.acme.step, d.acme.requests, d.acme.dropped);
     if (rc == RC_OK)
         rc = put_in(fresh, new_key, chain, w.key, wanted, why);
@@ -319,7 +319,7 @@ enum rc cert_dialogue_revoke(bool stolen, struct strbuf *why)
     enum rc rc = said(why, acme_account(&d.acme, SPAN(""), NULL, true));
     struct span text = load_leaf();
     if (rc == RC_OK && (!leaf || !text.len || text.len > LEAF_PEM_MAX)) {
-        rc = because(why, RC_NOT_FOUND, "the certificate in use is none that was issued, or too long");
+        rc = because(why, RC_NOT_FOUND, PACKED("the certificate in use is none that was issued, or too long"));
     } else if (rc == RC_OK) {
         memcpy(leaf, text.p, text.len);
         rc = said(why, acme_revoke(&d.acme, span_bytes(leaf, text.len), stolen ? 1 : 0, SPAN("")));
@@ -333,7 +333,7 @@ enum rc cert_dialogue_account(bool close, struct strbuf *why)
     struct strbuf key = strbuf_on(room(X509_KEY_PEM_MAX), X509_KEY_PEM_MAX);
     enum rc rc = close ? RC_OK : cert_store_next_account_key(&key);
     if (rc != RC_OK)
-        return because(why, rc, "a new key could not be made or stored");
+        return because(why, rc, PACKED("a new key could not be made or stored"));
     rc = acme_account(&d.acme, SPAN(""), NULL, true);
     struct span problem = span_of(d.acme.problem);
     bool gone = rc == RC_REFUSED && (span_is(problem, "accountDoesNotExist") || (close && span_is(problem, "unauthorized")));
@@ -341,5 +341,5 @@ enum rc cert_dialogue_account(bool close, struct strbuf *why)
         rc = close ? acme_deactivate(&d.acme) : acme_change_key(&d.acme, strbuf_span(&key));
     if (rc != RC_OK && !gone)
         return said(why, rc == RC_REFUSED && acme_is_busy(&d.acme) ? RC_BUSY : rc);
-    return because(why, cert_store_settle_account(strbuf_span(&key)), "it could not be stored");
+    return because(why, cert_store_settle_account(strbuf_span(&key)), PACKED("it could not be stored"));
 }

@@ -52,7 +52,7 @@ static bool help_for_key(struct span key)
                       span_eq(span_sub(key, 0, stem), span_sub(span_of(d->key), 0, stem));
         if (!span_is(key, d->key) && !member)
             continue;
-        say("%s: %s", d->key, d->help);
+        say("%s: %s", d->key, setting_help(d));
         if (d->preset[0])
             say("    default: %s", d->preset);
         return true;

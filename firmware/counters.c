@@ -1,12 +1,21 @@
 /* The counters' storage and names. */
 #include "firmware/counters.h"
 
+#include "hal/base/packed_text.h"
+
 static uint64_t values[COUNTERS];
 
-static const struct {
-    const char *name, *help;
-} table[COUNTERS] = {
-#define COUNTER(name, help) { #name, help },
+static const char *const names[COUNTERS] = {
+#define COUNTER(name, help) #name,
+#include "firmware/counters.def"
+#undef COUNTER
+};
+#define HELP_MAX 80
+#define COUNTER(name, help) _Static_assert(sizeof(help) <= HELP_MAX, "the help on " #name " has an end");
+#include "firmware/counters.def"
+#undef COUNTER
+static const char helps[COUNTERS][HELP_MAX] PACKED_TABLE = {
+#define COUNTER(name, help) help,
 #include "firmware/counters.def"
 #undef COUNTER
 };
@@ -23,10 +32,10 @@ uint64_t counter_value(enum counter c)
 
 const char *counter_name(enum counter c)
 {
-    return table[c].name;
+    return names[c];
 }
 
 const char *counter_help(enum counter c)
 {
-    return table[c].help;
+    return helps[c];
 }

@@ -14,6 +14,6 @@ enum counter {
 void count(enum counter c);
 uint64_t counter_value(enum counter c);
 const char *counter_name(enum counter c); /* "mails_in" */
-const char *counter_help(enum counter c);
+const char *counter_help(enum counter c); /* a packed text (hal/base/packed_text.h) */
 
 #endif

@@ -92,7 +92,7 @@ enum rc inside_trust_import(char *pem, size_t pem_bytes, struct strbuf *why)
     enum rc rc = decode(pem, pem_bytes, cert, &count);
     if (rc != RC_OK) {
         if (rc == RC_NOT_FOUND)
-            strbuf_puts(why, "there is no certificate in it");
+            strbuf_puts(why, PACKED("there is no certificate in it"));
         else
             strbuf_printf(why, "a certificate in it cannot be read, or there are more than %u", INSIDE_CA_MAX);
         return RC_INVALID;

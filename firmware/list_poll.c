@@ -149,7 +149,7 @@ static enum step begin(void)
     list_update_abandon(poll.ticket, NULL);
     if (list_update_begin(poll.url, &poll.ticket) == RC_OK)
         return STEP_GO_ON;
-    return fail("another list is being put in");
+    return fail(PACKED("another list is being put in"));
 }
 
 /* Gives body bytes to the update until the answer ends, or until the manifest is judged. */
@@ -255,7 +255,7 @@ static enum step fetch_all(bool open)
         uint64_t position = list_update_position(poll.ticket);
         bool progress = position > best;
         if (s == STEP_GO_ON && !progress)
-            return fail("the server's file ends before the list does");
+            return fail(PACKED("the server's file ends before the list does"));
         if (progress) {
             best = position;
             tries = 0;

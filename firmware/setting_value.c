@@ -21,7 +21,7 @@ static enum rc check_hostname(const struct setting_def *def, struct span v, stru
 {
     (void)def;
     if (domain_canonical(v, out) != RC_OK || !domain_is_hostname(strbuf_span(out)))
-        return refuse(why, "is not a host name (labels of letters, digits and hyphens, at most 253 characters)");
+        return refuse(why, PACKED("is not a host name (labels of letters, digits and hyphens, at most 253 characters)"));
     return RC_OK;
 }
 
@@ -44,9 +44,9 @@ static enum rc check_password(const struct setting_def *def, struct span v, stru
     (void)def;
     bool kept = password_is_kept_form(v);
     if (!kept && (v.len < PASSWORD_MIN || v.len > PASSWORD_MAX))
-        return refuse(why, "is not a password of 8 to 128 characters");
+        return refuse(why, PACKED("is not a password of 8 to 128 characters"));
     if (!kept && span_starts(v, "pbkdf2-sha256:"))
-        return refuse(why, "is a damaged hash");
+        return refuse(why, PACKED("is a damaged hash"));
     strbuf_add(out, v);
     return RC_OK;
 }
@@ -69,7 +69,7 @@ static enum rc check_number(const struct setting_def *def, struct span v, struct
 {
     uint64_t n;
     if (!span_to_u64(v, &n))
-        return refuse(why, "is not a whole number");
+        return refuse(why, PACKED("is not a whole number"));
     enum rc rc = in_bounds(def, n, why);
     if (rc == RC_OK)
         strbuf_printf(out, "%llu", (unsigned long long)n);
@@ -86,7 +86,7 @@ static enum rc check_bytes(const struct setting_def *def, struct span v, struct 
     if (unit > 1)
         v.len--;
     if (!span_to_u64(v, &n) || n > UINT32_MAX)
-        return refuse(why, "is not a number of bytes (like 20M, 512K or 1048576)");
+        return refuse(why, PACKED("is not a number of bytes (like 20M, 512K or 1048576)"));
     enum rc rc = in_bounds(def, n * unit, why);
     if (rc == RC_OK)
         strbuf_printf(out, "%llu", (unsigned long long)(n * unit));
@@ -111,9 +111,10 @@ static enum rc add_net(struct span v, enum ip_family family, bool host_only, str
 {
     struct ip_net net;
     if (ip_net_parse(v, &net) != RC_OK || (family != IP_NONE && net.addr.family != family))
-        return refuse(why, family == IP_V6 ? "is not an IPv6 ADDRESS/BITS" : "is not an ADDRESS/BITS (like 192.0.2.7/24)");
+        return refuse(why, family == IP_V6 ? PACKED("is not an IPv6 ADDRESS/BITS")
+                                           : PACKED("is not an ADDRESS/BITS (like 192.0.2.7/24)"));
     if (host_only && span_find(v, 0, '/') == SIZE_MAX)
-        return refuse(why, "lacks the network's /BITS (like 192.0.2.7/24)");
+        return refuse(why, PACKED("lacks the network's /BITS (like 192.0.2.7/24)"));
     ip_format(out, &net.addr);
     strbuf_printf(out, "/%u", net.prefix_bits);
     return RC_OK;
@@ -148,7 +149,7 @@ static enum rc check_address(const struct setting_def *def, struct span v, struc
     (void)def;
     struct ip_addr_any a;
     if (ip_parse(v, &a) != RC_OK)
-        return refuse(why, "is not an IP address");
+        return refuse(why, PACKED("is not an IP address"));
     ip_format(out, &a);
     return RC_OK;
 }
@@ -163,7 +164,7 @@ static enum rc check_endpoint(const struct setting_def *def, struct span v, stru
 {
     struct ip_endpoint e;
     if (ip_endpoint_parse(v, default_port(def), &e) != RC_OK || e.port == 0)
-        return refuse(why, "is not ADDRESS or ADDRESS:PORT ([ADDRESS]:PORT for IPv6)");
+        return refuse(why, PACKED("is not ADDRESS or ADDRESS:PORT ([ADDRESS]:PORT for IPv6)"));
     ip_endpoint_format(out, &e);
     return RC_OK;
 }
@@ -179,7 +180,7 @@ static enum rc add_host(struct span v, struct strbuf *out, struct strbuf *why)
         return RC_OK;
     }
     if (domain_canonical(v, &canonical) != RC_OK || !domain_is_hostname(strbuf_span(&canonical)))
-        return refuse(why, "is neither a host name nor an address");
+        return refuse(why, PACKED("is neither a host name nor an address"));
     strbuf_add(out, strbuf_span(&canonical));
     return RC_OK;
 }
@@ -226,7 +227,7 @@ static enum rc check_hostport(const struct setting_def *def, struct span v, stru
 {
     struct setting_hostport hp;
     if (setting_hostport_parse(v, default_port(def), &hp) != RC_OK)
-        return refuse(why, "is not HOST or HOST:PORT");
+        return refuse(why, PACKED("is not HOST or HOST:PORT"));
     bool brackets = span_find(hp.host, 0, ':') != SIZE_MAX;
     if (brackets)
         strbuf_putc(out, '[');
@@ -243,7 +244,7 @@ static enum rc check_domain(const struct setting_def *def, struct span v, struct
     char name[DOMAIN_TEXT_MAX];
     struct strbuf canonical = STRBUF(name);
     if (domain_canonical(v, &canonical) != RC_OK || !domain_is_hostname(strbuf_span(&canonical)))
-        return refuse(why, "is not a domain name");
+        return refuse(why, PACKED("is not a domain name"));
     strbuf_add(out, strbuf_span(&canonical));
     return RC_OK;
 }
@@ -252,7 +253,7 @@ static enum rc check_url(const struct setting_def *def, struct span v, struct st
 {
     (void)def;
     if (!span_starts_nocase(v, "https://") || url_canonical(v, out) != RC_OK)
-        return refuse(why, "is not an https:// address of at most 511 characters");
+        return refuse(why, PACKED("is not an https:// address of at most 511 characters"));
     return RC_OK;
 }
 
@@ -264,7 +265,7 @@ static enum rc check_email(const struct setting_def *def, struct span v, struct 
     size_t at = span_find_last(v, '@');
     if (at == SIZE_MAX || at == 0 || at > 64 || span_find(v, 0, ' ') != SIZE_MAX || span_find(v, 0, '<') != SIZE_MAX ||
         domain_canonical(span_from(v, at + 1), &canonical) != RC_OK)
-        return refuse(why, "is not a mail address");
+        return refuse(why, PACKED("is not a mail address"));
     strbuf_add(out, span_sub(v, 0, at + 1));
     strbuf_add(out, strbuf_span(&canonical));
     return RC_OK;
@@ -291,7 +292,7 @@ static enum rc check_exception(const struct setting_def *def, struct span v, str
     int64_t until;
     struct span reason;
     if (!setting_exception_parse(v, &until, &reason))
-        return refuse(why, "does not begin with a time like 2026-12-31T00:00:00Z");
+        return refuse(why, PACKED("does not begin with a time like 2026-12-31T00:00:00Z"));
     rfc3339_format(out, until);
     if (reason.len) {
         strbuf_putc(out, ' ');
@@ -306,7 +307,7 @@ static enum rc check_list(checker each, const struct setting_def *def, struct sp
     bool more = true;
     while (setting_list_next(&v, &more, &item)) {
         if (!item.len)
-            return refuse(why, "has an empty item");
+            return refuse(why, PACKED("has an empty item"));
         if (out->len)
             strbuf_putc(out, ',');
         enum rc rc = each(def, item, out, why);
@@ -406,15 +407,15 @@ enum rc setting_value_check(const struct setting_def *def, struct span value, st
     strbuf_clear(out);
     strbuf_clear(why);
     if (!is_plain_text(value))
-        return refuse(why, "holds a control character, or is not UTF-8");
+        return refuse(why, PACKED("holds a control character, or is not UTF-8"));
     value = span_trim(value);
     if (!value.len)
-        return refuse(why, "is empty (use unset)");
+        return refuse(why, PACKED("is empty (use unset)"));
     if (value.len > SETTING_VALUE_MAX)
-        return refuse(why, "is longer than 1024 characters");
+        return refuse(why, PACKED("is longer than 1024 characters"));
     enum rc rc = checkers[def->type](def, value, out, why);
     if (rc == RC_OK && out->overflow)
-        rc = refuse(why, "is longer than 1024 characters");
+        rc = refuse(why, PACKED("is longer than 1024 characters"));
     if (rc != RC_OK)
         strbuf_clear(out);
     return rc == RC_OK ? RC_OK : RC_INVALID;

@@ -27,11 +27,26 @@ static void (*listeners[LISTENERS_MAX])(void);
 static unsigned listener_count;
 
 const struct setting_def settings_table[] = {
-#define SETTING(key, type, bounds, preset, help) { key, SETTING_##type, bounds, preset, help },
+#define SETTING(key, type, bounds, preset, help) { key, SETTING_##type, bounds, preset },
 #include "firmware/settings.def"
 #undef SETTING
 };
 const unsigned settings_count = sizeof settings_table / sizeof settings_table[0];
+
+#define HELP_MAX 140
+#define SETTING(key, type, bounds, preset, help) _Static_assert(sizeof(help) <= HELP_MAX, "the help on " key " has an end");
+#include "firmware/settings.def"
+#undef SETTING
+static const char helps[][HELP_MAX] PACKED_TABLE = {
+#define SETTING(key, type, bounds, preset, help) help,
+#include "firmware/settings.def"
+#undef SETTING
+};
+
+const char *setting_help(const struct setting_def *d)
+{
+    return helps[d - settings_table];
+}
 
 static bool is_family(const struct setting_def *d)
 {
@@ -206,7 +221,7 @@ static const struct setting_def *canonical_key(struct span typed, struct strbuf 
     const struct setting_def *d = find_def(typed, &member);
     strbuf_clear(why);
     if (!d) {
-        strbuf_puts(why, "no such setting: ");
+        strbuf_puts(why, PACKED("no such setting: "));
         strbuf_add_printable(why, typed, 60);
         return NULL;
     }
@@ -218,13 +233,13 @@ static const struct setting_def *canonical_key(struct span typed, struct strbuf 
     struct strbuf canonical = STRBUF(name);
     if (domain_canonical(member, &canonical) != RC_OK || !domain_is_hostname(strbuf_span(&canonical))) {
         strbuf_add_printable(why, typed, 80);
-        strbuf_puts(why, ": the last part is not a domain name");
+        strbuf_puts(why, PACKED(": the last part is not a domain name"));
         return NULL;
     }
     strbuf_add(key, span_sub(span_of(d->key), 0, strlen(d->key) - 1));
     strbuf_add(key, strbuf_span(&canonical));
     if (key->overflow) {
-        strbuf_puts(why, "the key is longer than 95 characters");
+        strbuf_puts(why, PACKED("the key is longer than 95 characters"));
         return NULL;
     }
     return d;
@@ -257,7 +272,7 @@ static enum rc stage(struct span key, struct span value, struct strbuf *why)
     if (pool_put(&staged, key, value))
         return RC_OK;
     strbuf_clear(why);
-    strbuf_puts(why, "too many changes at once: commit or discard first");
+    strbuf_puts(why, PACKED("too many changes at once: commit or discard first"));
     return RC_FULL;
 }
 

@@ -40,10 +40,11 @@ struct setting_def {
     enum setting_type type;
     const char *bounds; /* "1..365"; choices "off|pin"; "" none */
     const char *preset; /* the default's text; "" unset */
-    const char *help;
 };
 extern const struct setting_def settings_table[];
 extern const unsigned settings_count;
+/* What it is for: a packed text (hal/base/packed_text.h). */
+const char *setting_help(const struct setting_def *d);
 
 /* At boot, after settings_log_open. */
 void settings_load(void);

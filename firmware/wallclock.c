@@ -165,11 +165,12 @@ enum rc wallclock_from_https(int64_t unix_s, uint64_t at_us, unsigned hosts)
 {
     int64_t offset = unix_s - (int64_t)(at_us / 1000000);
     if (unix_s < TIME_MIN || unix_s >= TIME_MAX || unix_s + HTTPS_SLACK_S < state.floor_s)
-        return refuse_https("a verified web server says a time before one that this box knows has passed");
+        return refuse_https(PACKED("a verified web server says a time before one that this box knows has passed"));
     if (state.trusted_s && far_apart(offset, state.trusted_s, STEP_LOGGED_S) && (state.source == CLOCK_OPERATOR || hosts < 2))
-        return refuse_https(state.source == CLOCK_OPERATOR
-                                ? "verified web servers differ from the operator's time by more than an hour"
-                                : "one web server differs from this box's own clock by more than an hour: 'time set' settles it");
+        return refuse_https(
+            state.source == CLOCK_OPERATOR
+                ? PACKED("verified web servers differ from the operator's time by more than an hour")
+                : PACKED("one web server differs from this box's own clock by more than an hour: 'time set' settles it"));
     alert_clear(ALERT_TIME_HOSTS);
     if (state.source != CLOCK_OPERATOR)
         take_https(unix_s + uptime_s() - (int64_t)(at_us / 1000000), offset);

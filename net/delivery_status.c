@@ -62,31 +62,44 @@ struct rc_meaning {
     enum delivery_result result;
     enum delivery_scope scope;
     uint8_t enhanced[3];
-    const char *words;
 };
 
 /* What is wrong with the connection concerns the host; what is wrong with this box concerns every host of the domain. */
 static const struct rc_meaning rc_meanings[RC_COUNT] = {
-    [RC_OK] = { DELIVERY_DONE, SCOPE_RECIPIENT, { 2, 0, 0 }, "done" },
-    [RC_TIMEOUT] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 4, 2 }, "the server did not answer in time" },
-    [RC_CANCELLED] = { DELIVERY_WAIT, SCOPE_DOMAIN, { 4, 3, 2 }, "this box gave the attempt up" },
-    [RC_CLOSED] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 4, 2 }, "the server closed the connection" },
-    [RC_RESET] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 4, 2 }, "the connection broke" },
-    [RC_REFUSED] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 4, 1 }, "the connection was refused" },
-    [RC_UNREACHABLE] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 4, 1 }, "the server could not be reached" },
-    [RC_PROTOCOL] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 5, 0 }, "the server broke the protocol" },
-    [RC_TOO_LONG] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 5, 0 }, "something was longer than its bound" },
-    [RC_TOO_SLOW] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 4, 2 }, "the server took the data too slowly" },
-    [RC_TLS] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 7, 5 }, "TLS failed" },
-    [RC_INVALID] = { DELIVERY_BOUNCE, SCOPE_MESSAGE, { 5, 6, 0 }, "the message holds what must not be sent" },
-    [RC_NOT_FOUND] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 4, 4 }, "something needed was not found" },
-    [RC_FULL] = { DELIVERY_WAIT, SCOPE_DOMAIN, { 4, 3, 1 }, "this box has no room now" },
-    [RC_NO_MEMORY] = { DELIVERY_WAIT, SCOPE_DOMAIN, { 4, 3, 1 }, "this box has no memory left for the session" },
-    [RC_BUSY] = { DELIVERY_WAIT, SCOPE_DOMAIN, { 4, 3, 2 }, "this box is busy" },
-    [RC_IO] = { DELIVERY_WAIT, SCOPE_MESSAGE, { 4, 3, 0 }, "the stored message could not be read" },
-    [RC_CORRUPT] = { DELIVERY_WAIT, SCOPE_MESSAGE, { 4, 3, 0 }, "the stored message does not check" },
-    [RC_EXPIRED] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 7, 5 }, "something needed has expired" },
-    [RC_UNSUPPORTED] = { DELIVERY_WAIT, SCOPE_DOMAIN, { 4, 3, 3 }, "this box cannot do what is needed" },
+    [RC_OK] = { DELIVERY_DONE, SCOPE_RECIPIENT, { 2, 0, 0 } },     [RC_TIMEOUT] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 4, 2 } },
+    [RC_CANCELLED] = { DELIVERY_WAIT, SCOPE_DOMAIN, { 4, 3, 2 } }, [RC_CLOSED] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 4, 2 } },
+    [RC_RESET] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 4, 2 } },       [RC_REFUSED] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 4, 1 } },
+    [RC_UNREACHABLE] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 4, 1 } }, [RC_PROTOCOL] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 5, 0 } },
+    [RC_TOO_LONG] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 5, 0 } },    [RC_TOO_SLOW] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 4, 2 } },
+    [RC_TLS] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 7, 5 } },         [RC_INVALID] = { DELIVERY_BOUNCE, SCOPE_MESSAGE, { 5, 6, 0 } },
+    [RC_NOT_FOUND] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 4, 4 } },   [RC_FULL] = { DELIVERY_WAIT, SCOPE_DOMAIN, { 4, 3, 1 } },
+    [RC_NO_MEMORY] = { DELIVERY_WAIT, SCOPE_DOMAIN, { 4, 3, 1 } }, [RC_BUSY] = { DELIVERY_WAIT, SCOPE_DOMAIN, { 4, 3, 2 } },
+    [RC_IO] = { DELIVERY_WAIT, SCOPE_MESSAGE, { 4, 3, 0 } },       [RC_CORRUPT] = { DELIVERY_WAIT, SCOPE_MESSAGE, { 4, 3, 0 } },
+    [RC_EXPIRED] = { DELIVERY_WAIT, SCOPE_HOST, { 4, 7, 5 } },     [RC_UNSUPPORTED] = { DELIVERY_WAIT, SCOPE_DOMAIN, { 4, 3, 3 } },
+};
+
+#define WORDS_MAX 50
+static const char rc_words[RC_COUNT][WORDS_MAX] PACKED_TABLE = {
+    [RC_OK] = "done",
+    [RC_TIMEOUT] = "the server did not answer in time",
+    [RC_CANCELLED] = "this box gave the attempt up",
+    [RC_CLOSED] = "the server closed the connection",
+    [RC_RESET] = "the connection broke",
+    [RC_REFUSED] = "the connection was refused",
+    [RC_UNREACHABLE] = "the server could not be reached",
+    [RC_PROTOCOL] = "the server broke the protocol",
+    [RC_TOO_LONG] = "something was longer than its bound",
+    [RC_TOO_SLOW] = "the server took the data too slowly",
+    [RC_TLS] = "TLS failed",
+    [RC_INVALID] = "the message holds what must not be sent",
+    [RC_NOT_FOUND] = "something needed was not found",
+    [RC_FULL] = "this box has no room now",
+    [RC_NO_MEMORY] = "this box has no memory left for the session",
+    [RC_BUSY] = "this box is busy",
+    [RC_IO] = "the stored message could not be read",
+    [RC_CORRUPT] = "the stored message does not check",
+    [RC_EXPIRED] = "something needed has expired",
+    [RC_UNSUPPORTED] = "this box cannot do what is needed",
 };
 
 void delivery_status_from_rc(struct delivery_status *out, const char *step, enum rc rc)
@@ -96,7 +109,7 @@ void delivery_status_from_rc(struct delivery_status *out, const char *step, enum
     *out = (struct delivery_status){ .result = m->result, .scope = m->scope };
     memcpy(out->enhanced, m->enhanced, sizeof out->enhanced);
     struct strbuf b = STRBUF(out->text);
-    strbuf_printf(&b, "%s: %s (%s)", step, m->words, rc_name(rc));
+    strbuf_printf(&b, "%s: %s (%s)", step, rc_words[index], rc_name(rc));
 }
 
 static void enhanced_parse(struct span text, uint8_t out[3])

@@ -47,9 +47,9 @@ static enum rc fail(struct http_client *c, enum rc rc)
     if (c->head.fault != HTTP_FAULT_NONE)
         say(c, http_fault_text(c->head.fault), rc);
     else if (rc == RC_TIMEOUT || rc == RC_TOO_SLOW)
-        say(c, rc == RC_TIMEOUT ? "the server did not answer in time" : "the server sends too slowly", rc);
+        say(c, rc == RC_TIMEOUT ? PACKED("the server did not answer in time") : PACKED("the server sends too slowly"), rc);
     else if (rc == RC_CLOSED || rc == RC_RESET || rc == RC_TLS)
-        say(c, "the connection broke before the answer was complete", rc);
+        say(c, PACKED("the connection broke before the answer was complete"), rc);
     else
         say(c, rc_name(rc), rc);
     disconnect(c, false);
@@ -307,7 +307,7 @@ enum rc http_request(struct http_client *c, const struct http_request *r)
 {
     struct field_taker t = { .request = r, .client = c, .target = STRBUF(c->next) };
     if (!request_is_sound(r))
-        return say(c, "the request is not sound", RC_INVALID);
+        return say(c, PACKED("the request is not sound"), RC_INVALID);
     strbuf_add(&t.target, r->url);
     c->redirected = 0;
     c->seen[0] = hash_of(r->url);

@@ -7,9 +7,10 @@
 #define RETRY_AFTER_MAX_S (366LL * 86400) /* longer is cut to this */
 #define AGE_MAX_S 86400                   /* an older answer says nothing about the time */
 
+#define FAULT_TEXT_MAX 80
 const char *http_fault_text(enum http_fault f)
 {
-    static const char *const texts[HTTP_FAULT_COUNT] = {
+    static const char texts[HTTP_FAULT_COUNT][FAULT_TEXT_MAX] PACKED_TABLE = {
         [HTTP_FAULT_NONE] = "nothing is wrong",
         [HTTP_FAULT_STATUS_LINE] = "the answer is no HTTP/1 answer",
         [HTTP_FAULT_LINE_END] = "a line of the answer does not end in CRLF",

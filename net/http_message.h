@@ -32,7 +32,7 @@ enum http_fault {
     HTTP_FAULT_REDIRECTS_MANY, /* more than the request allows */
     HTTP_FAULT_COUNT
 };
-const char *http_fault_text(enum http_fault f); /* for people: "the answer has two lengths" */
+const char *http_fault_text(enum http_fault f); /* for people, packed: "the answer has two lengths" */
 
 enum http_framing { HTTP_BODY_NONE, HTTP_BODY_LENGTH, HTTP_BODY_CHUNKED, HTTP_BODY_TO_CLOSE };
 

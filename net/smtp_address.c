@@ -56,7 +56,7 @@ static enum rc read_quoted(struct path_reader *r, struct smtp_address *out)
         int c = look(r);
         if (c >= 0x80) {
             if (!skip_utf8(r, out))
-                return refuse(r, "invalid UTF-8 in the local part");
+                return refuse(r, PACKED("invalid UTF-8 in the local part"));
             continue;
         }
         if (c == '\\') {
@@ -64,9 +64,9 @@ static enum rc read_quoted(struct path_reader *r, struct smtp_address *out)
             c = look(r);
         }
         if (c < 0)
-            return refuse(r, "unfinished quoted string");
+            return refuse(r, PACKED("unfinished quoted string"));
         if (c < 0x20 || c >= 0x7f)
-            return refuse(r, "control character in the address");
+            return refuse(r, PACKED("control character in the address"));
         r->at++;
     }
     r->at++;
@@ -83,9 +83,9 @@ static enum rc read_atoms(struct path_reader *r, struct smtp_address *out)
         else if (c < 0x80)
             break;
         else if (!skip_utf8(r, out))
-            return refuse(r, "invalid UTF-8 in the local part");
+            return refuse(r, PACKED("invalid UTF-8 in the local part"));
     }
-    return r->at > start ? RC_OK : refuse(r, "empty or malformed local part");
+    return r->at > start ? RC_OK : refuse(r, PACKED("empty or malformed local part"));
 }
 
 static enum rc read_local(struct path_reader *r, struct smtp_address *out)
@@ -97,7 +97,7 @@ static enum rc read_local(struct path_reader *r, struct smtp_address *out)
     struct strbuf local = STRBUF(out->local);
     strbuf_add(&local, span_sub(r->text, start, r->at - start));
     if (local.overflow) {
-        (void)refuse(r, "local part too long");
+        (void)refuse(r, PACKED("local part too long"));
         return RC_TOO_LONG;
     }
     return RC_OK;
@@ -117,13 +117,13 @@ static enum rc read_literal(struct path_reader *r, struct smtp_address *out, str
 {
     size_t end = span_find(r->text, r->at, ']');
     if (end == SIZE_MAX)
-        return refuse(r, "unfinished address literal");
+        return refuse(r, PACKED("unfinished address literal"));
     *raw = span_sub(r->text, r->at, end + 1 - r->at);
     struct span inner = span_sub(*raw, 1, raw->len - 2);
     bool v6 = span_starts_nocase(inner, "IPv6:");
     struct ip_addr_any ip;
     if (ip_parse(v6 ? span_from(inner, 5) : inner, &ip) != RC_OK || v6 != (ip.family == IP_V6))
-        return refuse(r, "malformed or unknown address literal");
+        return refuse(r, PACKED("malformed or unknown address literal"));
     struct strbuf domain = STRBUF(out->domain);
     strbuf_puts(&domain, v6 ? "[IPv6:" : "[");
     ip_format(&domain, &ip);
@@ -141,7 +141,7 @@ static enum rc read_domain(struct path_reader *r, struct smtp_address *out, stru
     struct strbuf domain = STRBUF(out->domain);
     enum rc rc = domain_canonical(*raw, &domain);
     if (rc != RC_OK) {
-        (void)refuse(r, rc == RC_TOO_LONG ? "domain too long" : "malformed domain");
+        (void)refuse(r, rc == RC_TOO_LONG ? PACKED("domain too long") : PACKED("malformed domain"));
         return rc;
     }
     for (size_t i = 0; i < raw->len; i++)
@@ -160,7 +160,7 @@ static enum rc drop_source_route(struct path_reader *r, struct smtp_address *out
     do {
         struct span raw;
         if (look(r) != '@')
-            return refuse(r, "malformed source route");
+            return refuse(r, PACKED("malformed source route"));
         r->at++;
         enum rc rc = read_domain(r, out, &raw); /* only to see that it is one */
         if (rc != RC_OK)
@@ -169,7 +169,7 @@ static enum rc drop_source_route(struct path_reader *r, struct smtp_address *out
         r->at++;
     } while (c == ',');
     if (c != ':' || look(r) == '@')
-        return refuse(r, "malformed source route");
+        return refuse(r, PACKED("malformed source route"));
     out->source_route = true;
     out->literal = out->utf8 = false;
     out->domain[0] = '\0';
@@ -190,7 +190,7 @@ static enum rc read_mailbox(struct path_reader *r, struct smtp_address *out)
         if (rc != RC_OK)
             return rc;
     } else if (out->source_route || !span_is_nocase(span_of(out->local), "postmaster")) {
-        return refuse(r, "the address has no domain");
+        return refuse(r, PACKED("the address has no domain"));
     }
     struct strbuf full = STRBUF(out->full);
     strbuf_puts(&full, out->local);
@@ -198,7 +198,7 @@ static enum rc read_mailbox(struct path_reader *r, struct smtp_address *out)
         strbuf_putc(&full, '@');
     strbuf_add(&full, raw);
     if (full.overflow) {
-        (void)refuse(r, "address too long");
+        (void)refuse(r, PACKED("address too long"));
         return RC_TOO_LONG;
     }
     return RC_OK;
@@ -217,11 +217,11 @@ static enum rc read_path(struct path_reader *r, struct smtp_address *out)
         if (rc != RC_OK)
             return rc;
         if (r->bracket && look(r) != '>')
-            return refuse(r, look(r) < 0 ? "no closing '>'" : "unexpected character in the address");
+            return refuse(r, look(r) < 0 ? PACKED("no closing '>'") : PACKED("unexpected character in the address"));
         r->at += r->bracket ? 1 : 0;
     }
     if (look(r) >= 0 && look(r) != ' ')
-        return refuse(r, r->bracket ? "unexpected text after the address" : "unexpected character in the address");
+        return refuse(r, r->bracket ? PACKED("unexpected text after the address") : PACKED("unexpected character in the address"));
     return RC_OK;
 }
 

@@ -73,17 +73,17 @@ static enum rc not_possible(struct smtp_client *c, const char *why)
 enum rc smtp_client_auth(struct smtp_client *c, struct span user, struct span password)
 {
     if (!c->tls && c->stream->tls == NULL)
-        return not_possible(c, "credentials are sent over TLS only");
+        return not_possible(c, PACKED("credentials are sent over TLS only"));
     if (user.len + password.len > CREDENTIALS_MAX || span_find(user, 0, '\0') != SIZE_MAX ||
         span_find(password, 0, '\0') != SIZE_MAX)
-        return not_possible(c, "user name and password are too long or hold a NUL");
+        return not_possible(c, PACKED("user name and password are too long or hold a NUL"));
     enum rc rc;
     if (c->extensions & SMTP_AUTH_PLAIN)
         rc = send_secret(c, "AUTH PLAIN ", user, password, true);
     else if (c->extensions & SMTP_AUTH_LOGIN)
         rc = login(c, user, password);
     else
-        return not_possible(c, "the server offers neither PLAIN nor LOGIN");
+        return not_possible(c, PACKED("the server offers neither PLAIN nor LOGIN"));
     if (rc != RC_OK)
         return rc;
     return c->reply.code == 235 ? RC_OK : smtp_client_refused(c, "AUTH");

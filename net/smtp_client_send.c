@@ -88,9 +88,9 @@ static enum rc choose_encoding(struct transaction *t, void *scratch, size_t cap)
     bool ascii;
     enum rc rc = message_is_ascii(t, scratch, cap, &ascii);
     if (rc == RC_OK && !ascii && no_utf8)
-        bounce_all(t, 0, "5.6.7", "the message needs SMTPUTF8, which the server does not offer");
+        bounce_all(t, 0, "5.6.7", PACKED("the message needs SMTPUTF8, which the server does not offer"));
     else if (rc == RC_OK && !ascii)
-        bounce_all(t, 0, "5.6.3", "the message has 8-bit content, and the server does not offer 8BITMIME");
+        bounce_all(t, 0, "5.6.3", PACKED("the message has 8-bit content, and the server does not offer 8BITMIME"));
     return rc;
 }
 
@@ -100,11 +100,11 @@ static void check_envelope(struct transaction *t)
     const struct smtp_message *m = t->m;
     uint64_t max = t->c->extensions & SMTP_SIZE ? t->c->size_max : 0;
     if (max != 0 && m->size_bytes > max)
-        bounce_all(t, 0, "5.3.4", "the message is bigger than the server takes");
+        bounce_all(t, 0, "5.3.4", PACKED("the message is bigger than the server takes"));
     if (has_control(m->sender) || has_control(m->envid))
-        bounce_all(t, 0, "5.1.7", "the sender address cannot be sent");
+        bounce_all(t, 0, "5.1.7", PACKED("the sender address cannot be sent"));
     if (!t->utf8 && !is_ascii(m->sender))
-        bounce_all(t, 0, "5.6.7", "the sender address needs SMTPUTF8, which the server does not offer");
+        bounce_all(t, 0, "5.6.7", PACKED("the sender address needs SMTPUTF8, which the server does not offer"));
     for (unsigned i = 0; i < t->count; i++) {
         struct smtp_recipient *r = &t->r[i];
         if (!is_open(r))

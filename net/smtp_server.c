@@ -70,9 +70,9 @@ enum rc smtp_server_last(struct smtp_server *s, enum rc rc, bool linger, uint16_
 enum rc smtp_server_gone(struct smtp_server *s, enum rc rc)
 {
     if (rc == RC_CANCELLED)
-        return smtp_server_last(s, rc, false, 421, "4.3.2", "this service is closing, try again later");
+        return smtp_server_last(s, rc, false, 421, "4.3.2", PACKED("this service is closing, try again later"));
     if (rc == RC_TOO_SLOW)
-        return smtp_server_last(s, rc, false, 421, "4.4.2", "the data came too slowly");
+        return smtp_server_last(s, rc, false, 421, "4.4.2", PACKED("the data came too slowly"));
     if (rc == RC_TIMEOUT)
         return smtp_server_last(s, rc, false, 421, "4.4.2", "timeout");
     return rc;
@@ -125,9 +125,9 @@ enum rc smtp_server_line(struct smtp_server *s, struct span *line)
     if (rc != RC_OK && rc != RC_TOO_LONG)
         return smtp_server_gone(s, smtp_server_wait_result(s, rc));
     if (bare_lf)
-        return smtp_server_refuse(s, 500, "5.5.2", "a line must end in CRLF, not in a bare LF");
+        return smtp_server_refuse(s, 500, "5.5.2", PACKED("a line must end in CRLF, not in a bare LF"));
     if (rc == RC_TOO_LONG)
-        return smtp_server_refuse(s, 500, "5.5.2", "line too long");
+        return smtp_server_refuse(s, 500, "5.5.2", PACKED("line too long"));
     *line = strbuf_span(&buf);
     return RC_OK;
 }
@@ -203,19 +203,19 @@ static enum rc shake_hands(struct smtp_server *s)
 static enum rc on_starttls(struct smtp_server *s, struct span args)
 {
     if (s->tls)
-        return smtp_server_refuse(s, 503, "5.5.1", "TLS is active already");
+        return smtp_server_refuse(s, 503, "5.5.1", PACKED("TLS is active already"));
     if (s->params->tls == NULL)
-        return smtp_server_refuse(s, 502, "5.5.1", "STARTTLS is not offered");
+        return smtp_server_refuse(s, 502, "5.5.1", PACKED("STARTTLS is not offered"));
     if (args.len > 0)
-        return smtp_server_refuse(s, 501, "5.5.4", "STARTTLS takes no parameters");
+        return smtp_server_refuse(s, 501, "5.5.4", PACKED("STARTTLS takes no parameters"));
     /* Whoever stands between could have put commands there that would be taken for the client's own (CVE-2011-0411). */
     if (stream_readable(s->stream))
-        return smtp_server_last(s, RC_PROTOCOL, true, 554, "5.5.0", "nothing may follow STARTTLS before the handshake");
+        return smtp_server_last(s, RC_PROTOCOL, true, 554, "5.5.0", PACKED("nothing may follow STARTTLS before the handshake"));
     smtp_server_reset(s);
     s->helo[0] = '\0';
     s->esmtp = false;
     s->authenticated = false;
-    enum rc rc = smtp_server_reply(s, 220, "2.0.0", "ready to start TLS");
+    enum rc rc = smtp_server_reply(s, 220, "2.0.0", PACKED("ready to start TLS"));
     return rc == RC_OK ? shake_hands(s) : rc;
 }
 
@@ -241,14 +241,14 @@ static enum rc on_rset(struct smtp_server *s, struct span args)
 static enum rc on_vrfy(struct smtp_server *s, struct span args)
 {
     if (args.len == 0)
-        return smtp_server_refuse(s, 501, "5.5.4", "VRFY needs an address");
+        return smtp_server_refuse(s, 501, "5.5.4", PACKED("VRFY needs an address"));
     return idle_reply(s, 252, "2.5.0", "send some mail, and it will be tried");
 }
 
 static enum rc on_expn(struct smtp_server *s, struct span args)
 {
     (void)args;
-    return smtp_server_refuse(s, 502, "5.5.1", "EXPN is not offered");
+    return smtp_server_refuse(s, 502, "5.5.1", PACKED("EXPN is not offered"));
 }
 
 static enum rc on_help(struct smtp_server *s, struct span args)
@@ -266,13 +266,13 @@ static enum rc on_quit(struct smtp_server *s, struct span args)
 static enum rc on_unknown(struct smtp_server *s, struct span args)
 {
     (void)args;
-    return smtp_server_refuse(s, 500, "5.5.1", "command not recognised");
+    return smtp_server_refuse(s, 500, "5.5.1", PACKED("command not recognised"));
 }
 
 static enum rc on_foreign(struct smtp_server *s, struct span args)
 {
     (void)args;
-    return smtp_server_last(s, RC_PROTOCOL, true, 554, "5.5.1", "this is an SMTP server");
+    return smtp_server_last(s, RC_PROTOCOL, true, 554, "5.5.1", PACKED("this is an SMTP server"));
 }
 
 static enum rc (*const handlers[SMTP_VERB_COUNT])(struct smtp_server *s, struct span args) = {
@@ -288,9 +288,9 @@ static enum rc one_command(struct smtp_server *s)
 {
     const struct smtp_server_limits *l = &s->params->limits;
     if (s->errors >= l->errors_max)
-        return smtp_server_last(s, RC_PROTOCOL, true, 421, "4.7.0", "too many errors");
+        return smtp_server_last(s, RC_PROTOCOL, true, 421, "4.7.0", PACKED("too many errors"));
     if (s->idle_commands >= l->idle_commands_max)
-        return smtp_server_last(s, RC_PROTOCOL, true, 421, "4.7.0", "too many commands without a mail");
+        return smtp_server_last(s, RC_PROTOCOL, true, 421, "4.7.0", PACKED("too many commands without a mail"));
     struct span line;
     enum rc rc = smtp_server_line(s, &line);
     if (rc != RC_OK || line.p == NULL)
@@ -305,12 +305,12 @@ static enum rc one_command(struct smtp_server *s)
 static enum rc greet(struct smtp_server *s)
 {
     if (s->params->busy)
-        return smtp_server_last(s, RC_BUSY, false, 421, "4.3.2", "too many sessions, try again later");
+        return smtp_server_last(s, RC_BUSY, false, 421, "4.3.2", PACKED("too many sessions, try again later"));
     /* RFC 5321 section 3.1: a client waits for the greeting. What does not is no mail server. */
     if (s->params->service == SMTP_SERVICE_MX && stream_readable(s->stream)) {
         enum rc rc = stream_fill(s->stream, deadline_in_ms(0));
         if (rc == RC_OK)
-            return smtp_server_last(s, RC_PROTOCOL, true, 554, "5.5.0", "you spoke before the greeting");
+            return smtp_server_last(s, RC_PROTOCOL, true, 554, "5.5.0", PACKED("you spoke before the greeting"));
         if (rc != RC_TIMEOUT)
             return rc;
     }

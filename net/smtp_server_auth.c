@@ -39,7 +39,7 @@ static enum rc challenge(struct smtp_server *s, const char *text, struct span *l
     if (rc != RC_OK || line->p == NULL)
         return rc;
     if (span_is(*line, "*"))
-        return smtp_server_refuse(s, 501, "5.7.0", "authentication given up");
+        return smtp_server_refuse(s, 501, "5.7.0", PACKED("authentication given up"));
     *given = true;
     return RC_OK;
 }
@@ -58,7 +58,7 @@ static enum rc judge(struct smtp_server *s, struct span user, struct span passwo
 static enum rc bad_encoding(struct smtp_server *s)
 {
     wipe_credentials(s);
-    return smtp_server_refuse(s, 501, "5.5.2", "malformed credentials");
+    return smtp_server_refuse(s, 501, "5.5.2", PACKED("malformed credentials"));
 }
 
 /* authzid NUL authcid NUL password; acting for somebody else is not offered. */
@@ -86,7 +86,7 @@ static enum rc plain(struct smtp_server *s, struct span initial)
         return bad_encoding(s);
     if (authzid.len > 0 && !span_eq(authzid, user)) {
         wipe_credentials(s);
-        return smtp_server_refuse(s, 535, "5.7.8", "acting for another user is not offered");
+        return smtp_server_refuse(s, 535, "5.7.8", PACKED("acting for another user is not offered"));
     }
     return judge(s, user, password);
 }
@@ -114,11 +114,11 @@ static enum rc login(struct smtp_server *s, struct span initial)
 enum rc smtp_server_auth(struct smtp_server *s, struct span args)
 {
     if (s->params->ops->auth == NULL || s->params->service == SMTP_SERVICE_MX)
-        return smtp_server_refuse(s, 502, "5.5.1", "AUTH is not offered");
+        return smtp_server_refuse(s, 502, "5.5.1", PACKED("AUTH is not offered"));
     if (!s->tls)
-        return smtp_server_refuse(s, 538, "5.7.11", "AUTH needs TLS");
+        return smtp_server_refuse(s, 538, "5.7.11", PACKED("AUTH needs TLS"));
     if (s->helo[0] == '\0' || s->authenticated || s->mail_open)
-        return smtp_server_refuse(s, 503, "5.5.1", "AUTH is not possible now");
+        return smtp_server_refuse(s, 503, "5.5.1", PACKED("AUTH is not possible now"));
     size_t end = span_find(args, 0, ' ');
     struct span mechanism = span_sub(args, 0, end);
     struct span initial = end == SIZE_MAX ? span_sub(args, 0, 0) : span_trim(span_from(args, end));
@@ -126,5 +126,5 @@ enum rc smtp_server_auth(struct smtp_server *s, struct span args)
         return plain(s, initial);
     if (span_is_nocase(mechanism, "LOGIN"))
         return login(s, initial);
-    return smtp_server_refuse(s, 504, "5.5.4", "mechanism not offered");
+    return smtp_server_refuse(s, 504, "5.5.4", PACKED("mechanism not offered"));
 }

@@ -53,14 +53,14 @@ static enum rc refuse_answer(struct smtp_server *s)
 enum rc smtp_server_mail(struct smtp_server *s, struct span args)
 {
     if (s->helo[0] == '\0')
-        return smtp_server_refuse(s, 503, "5.5.1", "say EHLO first");
+        return smtp_server_refuse(s, 503, "5.5.1", PACKED("say EHLO first"));
     if (s->mail_open)
-        return smtp_server_refuse(s, 503, "5.5.1", "a mail is under way already");
+        return smtp_server_refuse(s, 503, "5.5.1", PACKED("a mail is under way already"));
     uint64_t size_max = s->params->limits.size_max;
     if (!smtp_command_mail(args, &s->mail, &s->answer))
         return refuse_answer(s);
     if (size_max != 0 && s->mail.declared_bytes > size_max)
-        return smtp_server_refuse(s, 552, "5.3.4", "the message is bigger than this server takes");
+        return smtp_server_refuse(s, 552, "5.3.4", PACKED("the message is bigger than this server takes"));
     prepare_answer(&s->answer);
     s->params->ops->mail(s->params->ctx, s, &s->mail, &s->answer);
     check_answer(&s->answer);
@@ -79,15 +79,15 @@ enum rc smtp_server_rcpt(struct smtp_server *s, struct span args)
 {
     unsigned max = s->params->limits.recipients_max;
     if (!s->mail_open || s->in_data)
-        return smtp_server_refuse(s, 503, "5.5.1", s->in_data ? "the message has begun" : "say MAIL first");
+        return smtp_server_refuse(s, 503, "5.5.1", s->in_data ? PACKED("the message has begun") : PACKED("say MAIL first"));
     if (s->rcpt_commands++ >= max * RCPT_COMMANDS_FACTOR)
-        return smtp_server_last(s, RC_PROTOCOL, true, 421, "4.5.3", "too many recipients, far too many");
+        return smtp_server_last(s, RC_PROTOCOL, true, 421, "4.5.3", PACKED("too many recipients, far too many"));
     if (s->recipients >= max)
-        return smtp_server_reply(s, 452, "4.5.3", "too many recipients, send the rest in another mail");
+        return smtp_server_reply(s, 452, "4.5.3", PACKED("too many recipients, send the rest in another mail"));
     if (!smtp_command_rcpt(args, &s->rcpt, &s->answer))
         return refuse_answer(s);
     if (s->rcpt.address.utf8 && !s->mail.utf8)
-        return smtp_server_refuse(s, 553, "5.6.7", "an address beyond ASCII needs SMTPUTF8 on MAIL");
+        return smtp_server_refuse(s, 553, "5.6.7", PACKED("an address beyond ASCII needs SMTPUTF8 on MAIL"));
     prepare_answer(&s->answer);
     s->params->ops->rcpt(s->params->ctx, s, &s->rcpt, &s->answer);
     check_answer(&s->answer);
@@ -224,7 +224,7 @@ static enum rc receive_data(struct smtp_server *s)
         s->data_received += have.len - left.len;
         stream_skip(s->stream, have.len - left.len);
         if (e == SMTP_DATA_MORE && s->data_dropped > drop_bytes_max(s))
-            return smtp_server_last(s, RC_PROTOCOL, true, 552, "5.3.4", "the message does not end");
+            return smtp_server_last(s, RC_PROTOCOL, true, 552, "5.3.4", PACKED("the message does not end"));
     } while (e == SMTP_DATA_MORE);
     return e == SMTP_DATA_END ? finish_message(s) : refuse_bytes(s, e);
 }
@@ -232,11 +232,11 @@ static enum rc receive_data(struct smtp_server *s)
 enum rc smtp_server_data(struct smtp_server *s, struct span args)
 {
     if (args.len > 0)
-        return smtp_server_refuse(s, 501, "5.5.4", "DATA takes no parameters");
+        return smtp_server_refuse(s, 501, "5.5.4", PACKED("DATA takes no parameters"));
     if (!s->mail_open || s->in_data)
-        return smtp_server_refuse(s, 503, "5.5.1", s->in_data ? "BDAT has begun" : "say MAIL first");
+        return smtp_server_refuse(s, 503, "5.5.1", s->in_data ? PACKED("BDAT has begun") : PACKED("say MAIL first"));
     if (s->recipients == 0)
-        return smtp_server_refuse(s, 554, "5.5.1", "no valid recipients");
+        return smtp_server_refuse(s, 554, "5.5.1", PACKED("no valid recipients"));
     bool open = open_message(s, false);
     enum rc rc = smtp_server_say(s, &s->answer);
     return rc == RC_OK && open && !s->ending ? receive_data(s) : rc;
@@ -310,7 +310,7 @@ enum rc smtp_server_bdat(struct smtp_server *s, struct span args)
     uint64_t size_bytes;
     bool last;
     if (!smtp_command_bdat(args, &size_bytes, &last))
-        return smtp_server_last(s, RC_PROTOCOL, true, 501, "5.5.4", "malformed BDAT");
+        return smtp_server_last(s, RC_PROTOCOL, true, 501, "5.5.4", PACKED("malformed BDAT"));
     if (!chunk_allowed(s, size_bytes))
         return refuse_chunk(s, size_bytes);
     if (size_bytes == 0 && !last)
@@ -325,5 +325,5 @@ enum rc smtp_server_bdat(struct smtp_server *s, struct span args)
         return refuse_bytes(s, e);
     if (e == SMTP_DATA_END || s->drop)
         return finish_message(s);
-    return smtp_server_reply(s, 250, "2.0.0", "chunk taken");
+    return smtp_server_reply(s, 250, "2.0.0", PACKED("chunk taken"));
 }

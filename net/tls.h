@@ -35,7 +35,7 @@ enum tls_cause {
     TLS_CAUSE_COUNT
 };
 const char *tls_cause_name(enum tls_cause c); /* greppable: "untrusted-root" */
-const char *tls_cause_text(enum tls_cause c); /* for people: "the certificate's root is not one that this box trusts" */
+const char *tls_cause_text(enum tls_cause c); /* for people, packed: "the certificate's root is not one that this box trusts" */
 
 #define TLS_DETAIL_MAX 160
 #define TLS_NAMES_MAX 200

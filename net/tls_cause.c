@@ -10,42 +10,64 @@
 #define FLAGS_JUDGED_HERE (MBEDTLS_X509_BADCERT_NOT_TRUSTED | MBEDTLS_X509_BADCERT_CN_MISMATCH)
 #define FLAGS_TIME (MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE)
 
-static const struct {
-    const char *name, *text;
-} causes[TLS_CAUSE_COUNT] = {
-    [TLS_CAUSE_NONE] = { "none", "all is well" },
-    [TLS_CAUSE_SELF_SIGNED] = { "self-signed", "the certificate is self-signed" },
-    [TLS_CAUSE_UNTRUSTED_ROOT] = { "untrusted-root", "the certificate's root is not one that this box trusts" },
-    [TLS_CAUSE_MISSING_INTERMEDIATE] = { "missing-intermediate",
-                                         "the server sent its certificate without the intermediate that signed it" },
-    [TLS_CAUSE_EXPIRED] = { "expired", "the certificate has expired" },
-    [TLS_CAUSE_NOT_YET_VALID] = { "not-yet-valid", "the certificate is not valid yet" },
-    [TLS_CAUSE_WRONG_NAME] = { "wrong-name", "the certificate does not name the host" },
-    [TLS_CAUSE_WEAK] = { "weak", "the certificate has a key or a signature that is too weak" },
-    [TLS_CAUSE_BAD_CERTIFICATE] = { "bad-certificate", "the certificate is broken, wrongly signed, or not for a server" },
-    [TLS_CAUSE_NO_CERTIFICATE] = { "no-certificate", "the server showed no certificate" },
-    [TLS_CAUSE_CLOCK_UNKNOWN] = { "clock-unknown", "this box does not know the time and cannot judge the certificate" },
-    [TLS_CAUSE_NO_COMMON_VERSION] = { "no-common-version", "the peer does not speak TLS 1.2 or newer" },
-    [TLS_CAUSE_NO_COMMON_SUITE] = { "no-common-suite", "there is no cipher suite, group or signature that both sides accept" },
-    [TLS_CAUSE_NOT_TLS] = { "not-tls", "the peer answered with something that is not TLS" },
-    [TLS_CAUSE_ALERT] = { "alert", "the peer ended the handshake with an alert" },
-    [TLS_CAUSE_CLOSED] = { "closed", "the peer closed the connection during the handshake" },
-    [TLS_CAUSE_CLOSED_AFTER_TICKET] = { "closed-after-ticket", "the peer closed the connection right after the handshake" },
-    [TLS_CAUSE_TIMEOUT] = { "timeout", "the handshake took too long" },
-    [TLS_CAUSE_NO_MEMORY] = { "no-memory", "this session's TLS memory did not suffice" },
-    [TLS_CAUSE_NO_ENTROPY] = { "no-entropy", "this box has no random numbers, so TLS is off" },
-    [TLS_CAUSE_PROTOCOL] = { "protocol", "the peer broke the TLS protocol" },
-    [TLS_CAUSE_INTERNAL] = { "internal", "TLS failed on this side" },
+static const char *const cause_names[TLS_CAUSE_COUNT] = {
+    [TLS_CAUSE_NONE] = "none",
+    [TLS_CAUSE_SELF_SIGNED] = "self-signed",
+    [TLS_CAUSE_UNTRUSTED_ROOT] = "untrusted-root",
+    [TLS_CAUSE_MISSING_INTERMEDIATE] = "missing-intermediate",
+    [TLS_CAUSE_EXPIRED] = "expired",
+    [TLS_CAUSE_NOT_YET_VALID] = "not-yet-valid",
+    [TLS_CAUSE_WRONG_NAME] = "wrong-name",
+    [TLS_CAUSE_WEAK] = "weak",
+    [TLS_CAUSE_BAD_CERTIFICATE] = "bad-certificate",
+    [TLS_CAUSE_NO_CERTIFICATE] = "no-certificate",
+    [TLS_CAUSE_CLOCK_UNKNOWN] = "clock-unknown",
+    [TLS_CAUSE_NO_COMMON_VERSION] = "no-common-version",
+    [TLS_CAUSE_NO_COMMON_SUITE] = "no-common-suite",
+    [TLS_CAUSE_NOT_TLS] = "not-tls",
+    [TLS_CAUSE_ALERT] = "alert",
+    [TLS_CAUSE_CLOSED] = "closed",
+    [TLS_CAUSE_CLOSED_AFTER_TICKET] = "closed-after-ticket",
+    [TLS_CAUSE_TIMEOUT] = "timeout",
+    [TLS_CAUSE_NO_MEMORY] = "no-memory",
+    [TLS_CAUSE_NO_ENTROPY] = "no-entropy",
+    [TLS_CAUSE_PROTOCOL] = "protocol",
+    [TLS_CAUSE_INTERNAL] = "internal",
+};
+#define TEXT_MAX 80
+static const char cause_texts[TLS_CAUSE_COUNT][TEXT_MAX] PACKED_TABLE = {
+    [TLS_CAUSE_NONE] = "all is well",
+    [TLS_CAUSE_SELF_SIGNED] = "the certificate is self-signed",
+    [TLS_CAUSE_UNTRUSTED_ROOT] = "the certificate's root is not one that this box trusts",
+    [TLS_CAUSE_MISSING_INTERMEDIATE] = "the server sent its certificate without the intermediate that signed it",
+    [TLS_CAUSE_EXPIRED] = "the certificate has expired",
+    [TLS_CAUSE_NOT_YET_VALID] = "the certificate is not valid yet",
+    [TLS_CAUSE_WRONG_NAME] = "the certificate does not name the host",
+    [TLS_CAUSE_WEAK] = "the certificate has a key or a signature that is too weak",
+    [TLS_CAUSE_BAD_CERTIFICATE] = "the certificate is broken, wrongly signed, or not for a server",
+    [TLS_CAUSE_NO_CERTIFICATE] = "the server showed no certificate",
+    [TLS_CAUSE_CLOCK_UNKNOWN] = "this box does not know the time and cannot judge the certificate",
+    [TLS_CAUSE_NO_COMMON_VERSION] = "the peer does not speak TLS 1.2 or newer",
+    [TLS_CAUSE_NO_COMMON_SUITE] = "there is no cipher suite, group or signature that both sides accept",
+    [TLS_CAUSE_NOT_TLS] = "the peer answered with something that is not TLS",
+    [TLS_CAUSE_ALERT] = "the peer ended the handshake with an alert",
+    [TLS_CAUSE_CLOSED] = "the peer closed the connection during the handshake",
+    [TLS_CAUSE_CLOSED_AFTER_TICKET] = "the peer closed the connection right after the handshake",
+    [TLS_CAUSE_TIMEOUT] = "the handshake took too long",
+    [TLS_CAUSE_NO_MEMORY] = "this session's TLS memory did not suffice",
+    [TLS_CAUSE_NO_ENTROPY] = "this box has no random numbers, so TLS is off",
+    [TLS_CAUSE_PROTOCOL] = "the peer broke the TLS protocol",
+    [TLS_CAUSE_INTERNAL] = "TLS failed on this side",
 };
 
 const char *tls_cause_name(enum tls_cause c)
 {
-    return (unsigned)c < TLS_CAUSE_COUNT ? causes[c].name : "unknown";
+    return (unsigned)c < TLS_CAUSE_COUNT ? cause_names[c] : "unknown";
 }
 
 const char *tls_cause_text(enum tls_cause c)
 {
-    return (unsigned)c < TLS_CAUSE_COUNT ? causes[c].text : "unknown";
+    return (unsigned)c < TLS_CAUSE_COUNT ? cause_texts[c] : "unknown";
 }
 
 /* --- A chain that was shown */

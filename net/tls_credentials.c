@@ -36,7 +36,7 @@ void tls_credentials_release(struct tls_credentials *c)
 
 static enum rc out_of_memory(struct strbuf *why)
 {
-    strbuf_puts(why, "no memory for this certificate chain and key");
+    strbuf_puts(why, PACKED("no memory for this certificate chain and key"));
     return RC_NO_MEMORY;
 }
 
@@ -81,9 +81,9 @@ static enum rc load_chain(struct tls_credentials *c, struct span pem, struct str
         }
     }
     if (rc != RC_NOT_FOUND)
-        strbuf_puts(why, "a PEM block of the chain does not end");
+        strbuf_puts(why, PACKED("a PEM block of the chain does not end"));
     else if (number == 0)
-        strbuf_puts(why, "there is no certificate in the chain");
+        strbuf_puts(why, PACKED("there is no certificate in the chain"));
     return rc == RC_NOT_FOUND && number > 0 ? RC_OK : RC_INVALID;
 }
 
@@ -104,11 +104,12 @@ static enum rc load_key(struct tls_credentials *c, struct span pem, struct strbu
     do {
         rc = pem_block(&pem, &label, &body);
         if (rc != RC_OK) {
-            strbuf_puts(why, rc == RC_NOT_FOUND ? "there is no private key" : "the private key's PEM block does not end");
+            strbuf_puts(why, rc == RC_NOT_FOUND ? PACKED("there is no private key")
+                                                : PACKED("the private key's PEM block does not end"));
             return RC_INVALID;
         }
         if (span_is(label, "ENCRYPTED PRIVATE KEY")) {
-            strbuf_puts(why, "the private key is encrypted; give it without a passphrase");
+            strbuf_puts(why, PACKED("the private key is encrypted; give it without a passphrase"));
             return RC_INVALID;
         }
     } while (!is_key_label(label));
@@ -118,7 +119,7 @@ static enum rc load_key(struct tls_credentials *c, struct span pem, struct strbu
         return out_of_memory(why);
     if (rc == RC_OK && error == 0)
         return RC_OK;
-    strbuf_puts(why, "the private key cannot be read; it must be RSA or ECDSA (P-256, P-384, P-521), not encrypted");
+    strbuf_puts(why, PACKED("the private key cannot be read; it must be RSA or ECDSA (P-256, P-384, P-521), not encrypted"));
     return RC_INVALID;
 }
 
@@ -174,7 +175,7 @@ static enum rc check_key(struct tls_credentials *c, struct strbuf *why)
         return RC_OK;
     if (tls_identity_arena()->failures != failures)
         return out_of_memory(why);
-    strbuf_puts(why, "the private key does not belong to the first certificate");
+    strbuf_puts(why, PACKED("the private key does not belong to the first certificate"));
     return RC_INVALID;
 }
 
@@ -183,7 +184,7 @@ enum rc tls_credentials_load(struct span pem_chain, struct span key_pem, struct 
     *out = NULL;
     strbuf_clear(why);
     if (!tls_ready()) {
-        strbuf_puts(why, "this box has no random numbers, so TLS is off");
+        strbuf_puts(why, PACKED("this box has no random numbers, so TLS is off"));
         return RC_UNSUPPORTED;
     }
     if (pem_chain.len > TLS_PEM_MAX || key_pem.len > TLS_PEM_MAX) {

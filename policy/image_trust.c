@@ -4,40 +4,61 @@
 
 #include <string.h>
 
+#include "hal/base/packed_text.h"
 #include "hal/crypto/ecdsa.h"
 
-static const struct {
-    const char *name, *text;
-} words[IMAGE_REFUSALS] = {
-    [IMAGE_ACCEPTED] = { "accepted", "it is good" },
-    [IMAGE_UNREADABLE] = { "unreadable", "it cannot be read" },
-    [IMAGE_DAMAGED] = { "damaged", "it is damaged or no image at all" },
-    [IMAGE_WRONG_KIND] = { "wrong-kind", "it is an image of another kind" },
-    [IMAGE_WRONG_BOARD] = { "wrong-board", "it is for another board" },
-    [IMAGE_UNSIGNED] = { "unsigned", "it is not signed" },
-    [IMAGE_UNKNOWN_SIGNER] = { "unknown-signer", "no key that this box trusts has signed it" },
-    [IMAGE_WRONG_ROLE] = { "wrong-role", "the keys that signed it are not for this kind of image" },
-    [IMAGE_BAD_SIGNATURE] = { "bad-signature", "a signature does not fit: it was changed after it was signed" },
-    [IMAGE_TOO_FEW_KEYS] = { "too-few-keys", "fewer keys have signed it than have to" },
-    [IMAGE_TOO_FEW_OLD_ROOTS] = { "too-few-old-roots", "fewer root keys of the keyring in force have signed it than have to" },
-    [IMAGE_TOO_FEW_NEW_ROOTS] = { "too-few-new-roots", "fewer of its own root keys have signed it than have to" },
-    [IMAGE_SAME_VERSION] = { "same-version", "this version is in use already" },
-    [IMAGE_ROLLBACK] = { "rollback", "it is older than the version in use" },
-    [IMAGE_FAST_FORWARD] = { "fast-forward", "its version is so high that hardly one could follow it" },
-    [IMAGE_EXPIRED] = { "expired", "it has expired" },
-    [IMAGE_FROM_FUTURE] = { "from-future", "it was made later than it is now by this box's clock" },
-    [IMAGE_SECTION_DIFFERS] = { "section-differs", "a part of it is not what was signed" },
-    [IMAGE_BAD_KEYRING] = { "bad-keyring", "its keys break the rules of a keyring" },
+static const char *const refusal_names[IMAGE_REFUSALS] = {
+    [IMAGE_ACCEPTED] = "accepted",
+    [IMAGE_UNREADABLE] = "unreadable",
+    [IMAGE_DAMAGED] = "damaged",
+    [IMAGE_WRONG_KIND] = "wrong-kind",
+    [IMAGE_WRONG_BOARD] = "wrong-board",
+    [IMAGE_UNSIGNED] = "unsigned",
+    [IMAGE_UNKNOWN_SIGNER] = "unknown-signer",
+    [IMAGE_WRONG_ROLE] = "wrong-role",
+    [IMAGE_BAD_SIGNATURE] = "bad-signature",
+    [IMAGE_TOO_FEW_KEYS] = "too-few-keys",
+    [IMAGE_TOO_FEW_OLD_ROOTS] = "too-few-old-roots",
+    [IMAGE_TOO_FEW_NEW_ROOTS] = "too-few-new-roots",
+    [IMAGE_SAME_VERSION] = "same-version",
+    [IMAGE_ROLLBACK] = "rollback",
+    [IMAGE_FAST_FORWARD] = "fast-forward",
+    [IMAGE_EXPIRED] = "expired",
+    [IMAGE_FROM_FUTURE] = "from-future",
+    [IMAGE_SECTION_DIFFERS] = "section-differs",
+    [IMAGE_BAD_KEYRING] = "bad-keyring",
+};
+#define TEXT_MAX 72
+static const char refusal_texts[IMAGE_REFUSALS][TEXT_MAX] PACKED_TABLE = {
+    [IMAGE_ACCEPTED] = "it is good",
+    [IMAGE_UNREADABLE] = "it cannot be read",
+    [IMAGE_DAMAGED] = "it is damaged or no image at all",
+    [IMAGE_WRONG_KIND] = "it is an image of another kind",
+    [IMAGE_WRONG_BOARD] = "it is for another board",
+    [IMAGE_UNSIGNED] = "it is not signed",
+    [IMAGE_UNKNOWN_SIGNER] = "no key that this box trusts has signed it",
+    [IMAGE_WRONG_ROLE] = "the keys that signed it are not for this kind of image",
+    [IMAGE_BAD_SIGNATURE] = "a signature does not fit: it was changed after it was signed",
+    [IMAGE_TOO_FEW_KEYS] = "fewer keys have signed it than have to",
+    [IMAGE_TOO_FEW_OLD_ROOTS] = "fewer root keys of the keyring in force have signed it than have to",
+    [IMAGE_TOO_FEW_NEW_ROOTS] = "fewer of its own root keys have signed it than have to",
+    [IMAGE_SAME_VERSION] = "this version is in use already",
+    [IMAGE_ROLLBACK] = "it is older than the version in use",
+    [IMAGE_FAST_FORWARD] = "its version is so high that hardly one could follow it",
+    [IMAGE_EXPIRED] = "it has expired",
+    [IMAGE_FROM_FUTURE] = "it was made later than it is now by this box's clock",
+    [IMAGE_SECTION_DIFFERS] = "a part of it is not what was signed",
+    [IMAGE_BAD_KEYRING] = "its keys break the rules of a keyring",
 };
 
 const char *image_refusal_name(enum image_refusal r)
 {
-    return (unsigned)r < IMAGE_REFUSALS ? words[r].name : "unknown";
+    return (unsigned)r < IMAGE_REFUSALS ? refusal_names[r] : "unknown";
 }
 
 const char *image_refusal_text(enum image_refusal r)
 {
-    return (unsigned)r < IMAGE_REFUSALS ? words[r].text : "unknown";
+    return (unsigned)r < IMAGE_REFUSALS ? refusal_texts[r] : "unknown";
 }
 
 /* --- Who signed --- */

@@ -29,7 +29,7 @@ enum image_refusal {
     IMAGE_REFUSALS
 };
 const char *image_refusal_name(enum image_refusal r); /* greppable: "too-few-keys" */
-const char *image_refusal_text(enum image_refusal r); /* for people, to follow "refused: " */
+const char *image_refusal_text(enum image_refusal r); /* for people, packed, to follow "refused: " */
 
 /* What a box asks of an image. */
 struct image_demand {

@@ -113,7 +113,7 @@ static const char *words_of(enum own_finding f)
 
 void own_finding_words(struct strbuf *out, enum own_finding f, const char *subject, const char *detail)
 {
-    bool any = detail[0] != '\0';
+    bool any = text_length(detail, 1) > 0; /* it may be packed */
     (strbuf_printf)(out, words_of(f), subject, any ? " (" : "", detail, any ? ")" : "");
 }
 

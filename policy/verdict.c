@@ -57,7 +57,7 @@ static struct strbuf *new_line(struct verdict *v)
 static void add_day(struct strbuf *b, int64_t unix_s)
 {
     if (unix_s <= 0 || unix_s > last_date) {
-        strbuf_puts(b, "an unknown date");
+        strbuf_puts(b, PACKED("an unknown date"));
         return;
     }
     struct civil_time c;
@@ -82,9 +82,9 @@ static void add_name(struct strbuf *b, struct span name)
 
 static void add_list_dates(struct strbuf *b, const struct verdict_domain *d)
 {
-    strbuf_puts(b, "the preload list (published ");
+    strbuf_puts(b, PACKED("the preload list (published "));
     add_day(b, d->list.timestamp);
-    strbuf_puts(b, ", valid until ");
+    strbuf_puts(b, PACKED(", valid until "));
     add_day(b, d->list.expires);
     strbuf_puts(b, ")");
 }
@@ -106,43 +106,43 @@ static void add_demand(struct strbuf *b, enum verdict_demand demand, struct span
 {
     switch (demand) {
     case DEMAND_NONE:
-        strbuf_puts(b, "TLS is used if offered, with any certificate");
+        strbuf_puts(b, PACKED("TLS is used if offered, with any certificate"));
         return;
     case DEMAND_ENCRYPT:
-        strbuf_puts(b, "TLS is required, with any certificate");
+        strbuf_puts(b, PACKED("TLS is required, with any certificate"));
         return;
     case DEMAND_VERIFIED:
-        strbuf_puts(b, "TLS with a valid certificate for ");
+        strbuf_puts(b, PACKED("TLS with a valid certificate for "));
         add_name(b, host);
-        strbuf_puts(b, " is required");
+        strbuf_puts(b, PACKED(" is required"));
         return;
     case DEMAND_PINNED:
-        strbuf_puts(b, "TLS with the key that was pinned for it is required");
+        strbuf_puts(b, PACKED("TLS with the key that was pinned for it is required"));
         return;
     case DEMAND_DANE:
-        strbuf_puts(b, "TLS with a certificate that its TLSA records name is required");
+        strbuf_puts(b, PACKED("TLS with a certificate that its TLSA records name is required"));
         return;
     case DEMAND_UNKNOWN:
         break;
     }
-    strbuf_puts(b, "what it must show cannot be decided now, so the mail waits");
+    strbuf_puts(b, PACKED("what it must show cannot be decided now, so the mail waits"));
 }
 
 static void explain_first_hop(struct verdict *v, const struct verdict_domain *d)
 {
     struct strbuf *b = new_line(v);
-    strbuf_puts(b, "only the way to ");
+    strbuf_puts(b, PACKED("only the way to "));
     add_name(b, d->local.host);
-    strbuf_puts(b, " is assured: how mail travels on to ");
+    strbuf_puts(b, PACKED(" is assured: how mail travels on to "));
     add_name(b, d->domain);
-    strbuf_puts(b, " is up to that host");
+    strbuf_puts(b, PACKED(" is up to that host"));
     if (d->list.state != LIST_STATE_FOUND)
         return;
     b = new_line(v);
     add_list_dates(b, d);
-    strbuf_puts(b, " has a policy for ");
+    strbuf_puts(b, PACKED(" has a policy for "));
     add_name(b, d->domain);
-    strbuf_puts(b, ", which this box cannot check behind that host");
+    strbuf_puts(b, PACKED(", which this box cannot check behind that host"));
 }
 
 /* The operator named the next hop: policies about the domain's MX hosts have nothing to say. */
@@ -153,7 +153,7 @@ static bool decide_local(struct verdict *v, const struct verdict_domain *d, stru
     v->source = VERDICT_LOCAL;
     v->demand = d->local.demand;
     struct strbuf *b = new_line(v);
-    strbuf_puts(b, "this box is set to send mail for ");
+    strbuf_puts(b, PACKED("this box is set to send mail for "));
     add_name(b, d->domain);
     strbuf_puts(b, " to ");
     add_name(b, d->local.host);
@@ -164,7 +164,7 @@ static bool decide_local(struct verdict *v, const struct verdict_domain *d, stru
         v->mx_mismatch = true;
         b = new_line(v);
         add_name(b, mx_host);
-        strbuf_puts(b, " is not that host: it is skipped");
+        strbuf_puts(b, PACKED(" is not that host: it is skipped"));
     }
     if (d->local.first_hop_only)
         explain_first_hop(v, d);
@@ -176,30 +176,30 @@ static bool decide_exception(struct verdict *v, const struct verdict_domain *d)
     if (!d->exception.present)
         return false;
     struct strbuf *b = new_line(v);
-    strbuf_puts(b, "a local exception for ");
+    strbuf_puts(b, PACKED("a local exception for "));
     add_name(b, d->domain);
     if (d->now <= 0) {
-        strbuf_puts(b, " is set until ");
+        strbuf_puts(b, PACKED(" is set until "));
         add_minute(b, d->exception.until);
-        strbuf_puts(b, ", but this box has no time that it can trust: it is not used until the clock is set");
+        strbuf_puts(b, PACKED(", but this box has no time that it can trust: it is not used until the clock is set"));
         return false;
     }
     if (d->now >= d->exception.until) {
-        strbuf_puts(b, " ended on ");
+        strbuf_puts(b, PACKED(" ended on "));
         add_minute(b, d->exception.until);
-        strbuf_puts(b, " and is no longer used");
+        strbuf_puts(b, PACKED(" and is no longer used"));
         return false;
     }
     v->source = VERDICT_EXCEPTION;
     v->recheck = d->exception.until;
-    strbuf_puts(b, " holds until ");
+    strbuf_puts(b, PACKED(" holds until "));
     add_minute(b, d->exception.until);
     if (d->exception.reason.len > 0) {
         strbuf_puts(b, " (");
         strbuf_add_printable(b, d->exception.reason, OPERATOR_WORDS_MAX);
         strbuf_puts(b, ")");
     }
-    strbuf_puts(b, ": no policy is enforced, ");
+    strbuf_puts(b, PACKED(": no policy is enforced, "));
     add_demand(b, DEMAND_NONE, d->domain);
     return true;
 }
@@ -208,11 +208,12 @@ static void explain_mismatch(struct verdict *v, const struct verdict_domain *d, 
 {
     struct strbuf *b = new_line(v);
     add_name(b, mx_host);
-    strbuf_puts(b, " is none of the mail hosts that the list names for ");
+    strbuf_puts(b, PACKED(" is none of the mail hosts that the list names for "));
     add_name(b, d->domain);
     strbuf_puts(b, " (");
     add_patterns(b, d->list.entry);
-    strbuf_puts(b, v->testing ? "): it is used all the same, and that is recorded as a failure" : "): it is skipped");
+    strbuf_puts(b,
+                v->testing ? PACKED("): it is used all the same, and that is recorded as a failure") : PACKED("): it is skipped"));
 }
 
 /* Enforcement does not end by a clock that an attacker on the network may have set. */
@@ -224,13 +225,14 @@ static void explain_doubtful_time(struct verdict *v, const struct verdict_domain
     }
     struct strbuf *b = new_line(v);
     if (d->now <= 0) {
-        strbuf_puts(b,
-                    "this box has no time that it can trust and cannot tell whether the list is still valid: it counts as valid");
+        strbuf_puts(
+            b,
+            PACKED("this box has no time that it can trust and cannot tell whether the list is still valid: it counts as valid"));
         return;
     }
-    strbuf_puts(b, "by this box's clock the list ended on ");
+    strbuf_puts(b, PACKED("by this box's clock the list ended on "));
     add_day(b, d->list.expires);
-    strbuf_puts(b, ", but that clock is not confirmed: the list counts as valid until it is");
+    strbuf_puts(b, PACKED(", but that clock is not confirmed: the list counts as valid until it is"));
 }
 
 static void apply_entry(struct verdict *v, const struct verdict_domain *d, struct span mx_host)
@@ -246,13 +248,14 @@ static void apply_entry(struct verdict *v, const struct verdict_domain *d, struc
     add_list_dates(b, d);
     strbuf_puts(b, " says ");
     add_name(b, d->domain);
-    strbuf_puts(b, v->testing ? " is testing TLS with a certificate for " : " must use TLS with a certificate for ");
+    strbuf_puts(b,
+                v->testing ? PACKED(" is testing TLS with a certificate for ") : PACKED(" must use TLS with a certificate for "));
     if (mx_host.len > 0 && !v->mx_mismatch)
         add_name(b, mx_host);
     else
         add_patterns(b, e);
     if (v->testing)
-        strbuf_puts(b, ": a failure is recorded and the mail goes all the same");
+        strbuf_puts(b, PACKED(": a failure is recorded and the mail goes all the same"));
     if (v->mx_mismatch)
         explain_mismatch(v, d, mx_host);
     explain_doubtful_time(v, d);
@@ -264,9 +267,9 @@ static void apply_damage(struct verdict *v, const struct verdict_domain *d)
     v->source = VERDICT_LIST;
     v->demand = DEMAND_UNKNOWN;
     struct strbuf *b = new_line(v);
-    strbuf_puts(b, "the preload list on this box is damaged, so it cannot be told whether ");
+    strbuf_puts(b, PACKED("the preload list on this box is damaged, so it cannot be told whether "));
     add_name(b, d->domain);
-    strbuf_puts(b, " must be protected: the mail waits until a good list is loaded or an exception is set for ");
+    strbuf_puts(b, PACKED(" must be protected: the mail waits until a good list is loaded or an exception is set for "));
     add_name(b, d->domain);
 }
 
@@ -283,25 +286,25 @@ static bool decide_list(struct verdict *v, const struct verdict_domain *d, struc
     }
     struct strbuf *b = new_line(v);
     if (d->list.state == LIST_STATE_NONE) {
-        strbuf_puts(b, "there is no preload list on this box");
+        strbuf_puts(b, PACKED("there is no preload list on this box"));
         return false;
     }
     add_name(b, d->domain);
     if (d->list.state == LIST_STATE_ABSENT) {
-        strbuf_puts(b, " is not in ");
+        strbuf_puts(b, PACKED(" is not in "));
         add_list_dates(b, d);
         return false;
     }
-    strbuf_puts(b, " is in ");
+    strbuf_puts(b, PACKED(" is in "));
     add_list_dates(b, d);
-    strbuf_puts(b, ", but that list has ended: its policy is not enforced until a newer list is loaded");
+    strbuf_puts(b, PACKED(", but that list has ended: its policy is not enforced until a newer list is loaded"));
     return false;
 }
 
 static void decide_opportunistic(struct verdict *v, struct span mx_host)
 {
     struct strbuf *b = new_line(v);
-    strbuf_puts(b, "no policy asks for more: ");
+    strbuf_puts(b, PACKED("no policy asks for more: "));
     add_demand(b, DEMAND_NONE, mx_host);
 }
 

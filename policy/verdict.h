@@ -89,7 +89,7 @@ struct verdict_attempt { /* what the attempt showed */
     bool plaintext_retry; /* this connection is the new one after a TLS failure: TLS was not tried */
     bool chain_valid, name_matches, pin_matches, dane_matches;
     const char *cause_name; /* of the failure, greppable, as in net/tls.h: "wrong-name"; "" or NULL: none */
-    const char *cause_text; /* for people; "" or NULL: none */
+    const char *cause_text; /* for people, a constant, may be packed; "" or NULL: none */
     struct span detail;     /* printable; may be empty */
     struct span mx_host;
 };

@@ -134,11 +134,9 @@ static void add_host(struct strbuf *b, const struct verdict_attempt *a)
 
 static void add_cause(struct strbuf *b, const struct verdict_attempt *a)
 {
-    struct span text = span_of(a->cause_text), name = span_of(a->cause_name);
-    if (text.len > 0) {
-        strbuf_puts(b, ": ");
-        strbuf_add_printable(b, text, DETAIL_SHOWN_MAX);
-    }
+    struct span name = span_of(a->cause_name);
+    if (a->cause_text != NULL && text_length(a->cause_text, 1) > 0)
+        strbuf_printf(b, ": %s", a->cause_text);
     if (name.len == 0 && a->detail.len == 0)
         return;
     strbuf_puts(b, " (");
@@ -152,16 +150,17 @@ static void explain_tls_up(struct strbuf *b, const struct verdict *v, const stru
 {
     add_host(b, a);
     if (shows_verified(a))
-        strbuf_puts(b, " uses TLS and showed a valid certificate for its name");
+        strbuf_puts(b, PACKED(" uses TLS and showed a valid certificate for its name"));
     else
-        strbuf_puts(b, " uses TLS");
+        strbuf_puts(b, PACKED(" uses TLS"));
     if (v->demand == DEMAND_PINNED)
-        strbuf_puts(b, a->pin_matches ? ", with the key that was pinned" : ", but not with the key that was pinned for it");
+        strbuf_puts(b, a->pin_matches ? PACKED(", with the key that was pinned")
+                                      : PACKED(", but not with the key that was pinned for it"));
     else if (v->demand == DEMAND_DANE)
-        strbuf_puts(b,
-                    a->dane_matches ? ", as its TLSA records say" : ", but its certificate is not one that its TLSA records name");
+        strbuf_puts(b, a->dane_matches ? PACKED(", as its TLSA records say")
+                                       : PACKED(", but its certificate is not one that its TLSA records name"));
     else if (!shows_verified(a)) {
-        strbuf_puts(b, ", but its certificate proves nothing");
+        strbuf_puts(b, PACKED(", but its certificate proves nothing"));
         add_cause(b, a);
     }
 }
@@ -169,33 +168,33 @@ static void explain_tls_up(struct strbuf *b, const struct verdict *v, const stru
 static void explain_attempt(struct strbuf *b, const struct verdict *v, const struct verdict_attempt *a)
 {
     if (a->plaintext_retry) {
-        strbuf_puts(b, "this is a second connection to ");
+        strbuf_puts(b, PACKED("this is a second connection to "));
         add_host(b, a);
-        strbuf_puts(b, ", without TLS, after TLS failed on the first");
+        strbuf_puts(b, PACKED(", without TLS, after TLS failed on the first"));
         return;
     }
     switch (a->tls) {
     case TLS_NOT_OFFERED:
         add_host(b, a);
-        strbuf_puts(b, " offers no STARTTLS");
+        strbuf_puts(b, PACKED(" offers no STARTTLS"));
         return;
     case TLS_STRIPPED:
         add_host(b, a);
-        strbuf_puts(b, " offers no STARTTLS, and filler stands in its place: a device on the way seems to strip it");
+        strbuf_puts(b, PACKED(" offers no STARTTLS, and filler stands in its place: a device on the way seems to strip it"));
         return;
     case TLS_REFUSED_BY_SERVER:
         add_host(b, a);
-        strbuf_puts(b, " offers STARTTLS but refused it when asked");
+        strbuf_puts(b, PACKED(" offers STARTTLS but refused it when asked"));
         break;
     case TLS_INJECTED:
-        strbuf_puts(b, "unencrypted bytes came from ");
+        strbuf_puts(b, PACKED("unencrypted bytes came from "));
         add_host(b, a);
-        strbuf_puts(b, " together with its answer to STARTTLS: somebody on the way may have put them there");
+        strbuf_puts(b, PACKED(" together with its answer to STARTTLS: somebody on the way may have put them there"));
         return;
     case TLS_HANDSHAKE_FAILED:
-        strbuf_puts(b, "the TLS handshake with ");
+        strbuf_puts(b, PACKED("the TLS handshake with "));
         add_host(b, a);
-        strbuf_puts(b, " failed");
+        strbuf_puts(b, PACKED(" failed"));
         break;
     case TLS_UP:
         explain_tls_up(b, v, a);
@@ -208,20 +207,20 @@ static void explain_consequence(struct strbuf *b, const struct verdict_outcome *
                                 const struct verdict_attempt *a)
 {
     if (o->action == VERDICT_NEXT_HOST) {
-        strbuf_puts(b, "\nthe mail does not go through ");
+        strbuf_puts(b, PACKED("\nthe mail does not go through "));
         add_host(b, a);
-        strbuf_puts(b, v->mx_allowed ? ": it waits unless another host of the domain will do"
-                                     : ", which the policy does not name: it waits unless another host will do");
+        strbuf_puts(b, v->mx_allowed ? PACKED(": it waits unless another host of the domain will do")
+                                     : PACKED(", which the policy does not name: it waits unless another host will do"));
         return;
     }
     if (o->policy_failed) {
-        strbuf_puts(b, v->mx_mismatch ? "\nthe policy does not name this host" : "\nthe policy is not met");
-        strbuf_puts(b, ", but it is only being tested: this is recorded and the mail goes all the same");
+        strbuf_puts(b, v->mx_mismatch ? PACKED("\nthe policy does not name this host") : PACKED("\nthe policy is not met"));
+        strbuf_puts(b, PACKED(", but it is only being tested: this is recorded and the mail goes all the same"));
     }
     if (o->action == VERDICT_RETRY_PLAINTEXT)
-        strbuf_puts(b, "\na new connection will be tried without TLS");
+        strbuf_puts(b, PACKED("\na new connection will be tried without TLS"));
     else if (!tls_is_up(a))
-        strbuf_puts(b, "\nthe mail goes without encryption");
+        strbuf_puts(b, PACKED("\nthe mail goes without encryption"));
 }
 
 void verdict_after(struct verdict_outcome *out, const struct verdict *v, const struct verdict_attempt *a)

@@ -43,16 +43,25 @@ bool text_is_packed(const char *text)
     return offset_of(text) < packed_texts.bytes;
 }
 
-/* From the first text of its block on, as the index has no more. */
+static uint32_t entry_of(size_t block)
+{
+    const uint8_t *e = byte_at(packed_texts.index_at + block * PACKED_TEXT_INDEX_BYTES);
+    return e[0] | (uint32_t)e[1] << 8 | (uint32_t)e[2] << 16;
+}
+
+/* From the last symbol on that the index tells of. */
 void text_open(struct text_reader *r, const char *text)
 {
     *r = (struct text_reader){ .plain = text };
     if (!text_is_packed(text))
         return;
-    const uint8_t *entry = byte_at(packed_texts.index_at + offset_of(text) / PACKED_TEXT_BLOCK * sizeof(struct packed_text_entry));
+    size_t block = offset_of(text) / PACKED_TEXT_BLOCK;
+    if (offset_of(text) % PACKED_TEXT_BLOCK < entry_of(block) % PACKED_TEXT_SPAN)
+        block--;
+    uint32_t entry = entry_of(block);
     r->plain = NULL;
-    r->bit = (entry[1] | (uint32_t)entry[2] << 8) * 8;
-    for (size_t skip = offset_of(text) % PACKED_TEXT_BLOCK - entry[0]; skip > 0; skip--)
+    r->bit = packed_texts.stream_at * 8u + entry / PACKED_TEXT_SPAN;
+    for (size_t at = block * PACKED_TEXT_BLOCK + entry % PACKED_TEXT_SPAN; at < offset_of(text); at++)
         (void)text_next(r);
 }
 

@@ -9,11 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A table of texts: static const char words[][60] PACKED_TABLE = { [ONE] = "...", ... }; a row is a text, and its filling costs nothing. */
+#define PACKED_TABLE __attribute__((section(".texts")))
 /* A literal's text. Short ones gain nothing: they stay where they are, and equal ones are one. */
-#define PACKED(literal)                                                                   \
-    (__extension__({                                                                      \
-        static const char text_of_literal[] __attribute__((section(".texts"))) = literal; \
-        sizeof(literal) > PACKED_TEXT_SHORT ? text_of_literal : literal;                  \
+#define PACKED(literal)                                                  \
+    (__extension__({                                                     \
+        static const char text_of_literal[] PACKED_TABLE = literal;      \
+        sizeof(literal) > PACKED_TEXT_SHORT ? text_of_literal : literal; \
     }))
 #define PACKED_TEXT_SHORT 6
 
@@ -26,23 +28,21 @@ int format_check(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #define PACKED_TEXTS_AT 0x90000000u /* as in the boards' linker scripts */
 #define PACKED_TEXT_BLOCK 256       /* unpacked bytes between two entries of the index */
-#define PACKED_TEXT_DEPTH 16        /* symbols that may wait for their turn */
+#define PACKED_TEXT_SPAN 64
+#define PACKED_TEXT_INDEX_BYTES 3 /* of an entry */
+#define PACKED_TEXT_DEPTH 16      /* symbols that may wait for their turn */
 #define PACKED_TEXT_CHARACTER 0xff
 
 /* All texts one after the other, each with its NUL, as symbols in canonical Huffman codes, highest bit first. A symbol is a character or
- * two symbols. Little-endian, no padding. */
+ * two symbols, at most PACKED_TEXT_SPAN characters. The index has three bytes for each block, whose first symbol begins in it at
+ * entry % PACKED_TEXT_SPAN, and in the codes at bit entry / PACKED_TEXT_SPAN. Little-endian, no padding. */
 struct packed_texts {
-    uint32_t bytes;    /* of the texts as they were; 0: nothing is packed */
-    uint16_t index_at; /* from the start of this struct: where the index lies */
-    uint16_t reserved;
+    uint32_t bytes;      /* of the texts as they were; 0: nothing is packed */
+    uint16_t index_at;   /* from the start of this struct: where the index lies */
+    uint16_t stream_at;  /* the same of the codes */
     uint16_t codes[16];  /* [n]: symbols with a code of n bits */
     uint8_t symbol[][3]; /* by code. { low byte of the left one, of the right one, their high bits: left | right << 4 }, or
                             { character, 0, PACKED_TEXT_CHARACTER } */
-};
-/* One entry a block: where the first text that begins in it lies in the block, and its code's first byte from the start of the struct. */
-struct packed_text_entry {
-    uint8_t first;
-    uint8_t at_low, at_high;
 };
 extern const struct packed_texts packed_texts; /* the board's */
 

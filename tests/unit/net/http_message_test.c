@@ -240,7 +240,7 @@ static void every_fault_has_words(void **state)
 {
     (void)state;
     for (unsigned f = 0; f < HTTP_FAULT_COUNT; f++)
-        assert_true(http_fault_text((enum http_fault)f) != NULL && http_fault_text((enum http_fault)f)[0] != '\0');
+        assert_in_range(strlen(http_fault_text((enum http_fault)f)), 5, 79); /* a row of its table ends in NUL */
 }
 
 int main(void)
