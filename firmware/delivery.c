@@ -499,6 +499,8 @@ static void follow_clock_back(void)
     int64_t now = delivery_now(), farthest = now + (int64_t)settings_get_number("mail.retry_longest") * 2;
     bool back = now + CLOCK_SLACK_S < latest;
     latest = now;
+    if (back)
+        hop_health_forgive(&health); /* its back-offs end in that future, too */
     while (back && spool_next(e.id, &e))
         if (e.waiting && !e.busy && e.next_try > farthest) {
             enum rc rc = spool_defer(e.id, now, e.attempts);

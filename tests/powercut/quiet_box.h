@@ -284,8 +284,10 @@ static unsigned send_mail(struct slot *slot, const struct ledger_mail *m)
 
 /* --- the box --- */
 
+/* For waits outside tasks. */
 static void box_poll(void)
 {
+    ledger->clock_us += OPERATION_US;
     flash_poll();
     tasks_run();
 }
