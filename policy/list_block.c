@@ -132,6 +132,7 @@ static inline __attribute__((always_inline)) void look(struct line_bits *b)
     b->have += 32;
 }
 
+/* count: 0..31. */
 static uint32_t take_bits(struct line_bits *b, unsigned count)
 {
     look(b);
@@ -148,7 +149,8 @@ static inline __attribute__((always_inline)) uint32_t take_number(struct line_bi
     uint32_t ahead = (uint32_t)(b->window >> 32);
     unsigned ones = ~ahead != 0 ? (unsigned)__builtin_clz(~ahead) : 31, rest = ones + low_bits, all = ones + 1 + rest;
     if (all > 32) { /* seldom */
-        (void)take_bits(b, ones + 1);
+        (void)take_bits(b, ones);
+        (void)take_bits(b, 1);
         uint32_t high = take_bits(b, ones) + (1u << ones) - 1;
         return high << low_bits | take_bits(b, low_bits);
     }
@@ -181,7 +183,7 @@ enum rc list_line_find(const struct list *l, const struct list_directory *d, uin
     struct line_bits b = { 0, line.bytes + 1, line.bytes + line.bytes[0], 0 };
     unsigned gap_bits = take_bits(&b, 5), len_bits = take_bits(&b, 4), least = take_bits(&b, 8);
     uint32_t left = d->count - number * LIST_LINE_BLOCKS, until_odd = LIST_LINE_BLOCKS, known = *n, i;
-    uint64_t from = (uint64_t)line.from + line.bytes[0], before = from, end = line.end;
+    uint32_t from = line.from + line.bytes[0], before = from;
     uint32_t prefix = line.prefix, prefix_before = prefix, len = 0, len_before = 0;
     uint8_t names = d->usual, names_before = names;
     left = left < LIST_LINE_BLOCKS ? left : LIST_LINE_BLOCKS;
@@ -194,7 +196,7 @@ enum rc list_line_find(const struct list *l, const struct list_directory *d, uin
         from += len;
         len = least + take_number(&b, len_bits);
         names = until_odd-- > 0 ? d->usual : odd_names(d, &b, &until_odd);
-        if (from + len > end || names == 0)
+        if (len > line.end - from || names == 0)
             return RC_CORRUPT;
         if (i >= known && prefix >= wanted.low)
             break;
@@ -204,16 +206,16 @@ enum rc list_line_find(const struct list *l, const struct list_directory *d, uin
         names_before = names;
     }
     *place = (struct list_place){ d->data + before, len_before, prefix_before, names_before, i == left };
-    *next = (struct list_place){ d->data + from, len, prefix, names, false };
+    if (next != NULL)
+        *next = (struct list_place){ d->data + from, len, prefix, names, false };
     *n = i;
     return i < left && prefix <= wanted.high ? RC_BUSY : i < known ? RC_CORRUPT : RC_OK;
 }
 
 enum rc list_find_place(const struct list *l, const struct list_directory *d, uint32_t block, struct list_place *out)
 {
-    struct list_place next;
     uint32_t n = block % LIST_LINE_BLOCKS + 1;
-    enum rc rc = list_line_find(l, d, block / LIST_LINE_BLOCKS, (struct list_range){ 0, 0 }, &n, out, &next);
+    enum rc rc = list_line_find(l, d, block / LIST_LINE_BLOCKS, (struct list_range){ 0, 0 }, &n, out, NULL);
     return rc == RC_BUSY ? RC_OK : rc;
 }
 

@@ -42,8 +42,8 @@ enum rc list_find_place(const struct list *l, const struct list_directory *d, ui
 enum rc list_line_prefix(const struct list *l, const struct list_directory *d, uint32_t line, uint32_t *prefix) MUST_CHECK;
 
 /* Goes through a line until a block's prefix is over `high`, and gives the block before it. The first *n blocks are taken whatever their
- * prefixes are; *n grows with those whose prefixes are below `low`. RC_BUSY: the prefix of the next one, *next, lies between the two.
- * RC_CORRUPT, RC_IO. */
+ * prefixes are; *n grows with those whose prefixes are below `low`. RC_BUSY: the prefix of the next one, *next unless NULL, lies between
+ * the two. RC_CORRUPT, RC_IO. */
 struct list_range {
     uint32_t low, high;
 };

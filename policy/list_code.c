@@ -263,7 +263,7 @@ void list_bracket(struct list_bracket *b, const uint8_t *key, size_t len)
     uint64_t low = 0;
     uint32_t range = UINT32_MAX;
     unsigned left = 32; /* bits of `low` below the range */
-    b->count = 0;
+    b->steps = 0;
     for (size_t i = 0; i <= len; i++) {
         int symbol = i < len ? key[i] : SYMBOL_END, node = 0;
         struct list_rows rows = list_rows_of(&x);
@@ -281,8 +281,11 @@ void list_bracket(struct list_bracket *b, const uint8_t *key, size_t len)
             left -= shift;
         } while (node >= 0);
         list_context_add(&x, (unsigned)symbol);
-        if (left >= 8 && b->count < LIST_STEPS && i < len)
-            b->steps[b->count++] = (struct list_step){ low, range, (uint8_t)left };
+        if (left >= 8 && b->steps < LIST_STEPS && i < len) {
+            b->step_low[b->steps] = low;
+            b->step_range[b->steps] = range;
+            b->step_left[b->steps++] = (uint8_t)left;
+        }
     }
 narrow:
     b->low = low;
@@ -291,12 +294,13 @@ narrow:
 
 size_t list_coder_skip(struct list_coder *c, const struct list_bracket *b)
 {
-    for (unsigned i = b->count; i > 0; i--) {
-        const struct list_step *s = &b->steps[i - 1];
-        if (c->code - s->low >= (uint64_t)s->range << s->left)
+    for (unsigned i = b->steps; i > 0; i--) {
+        uint64_t above = c->code - b->step_low[i - 1];
+        unsigned left = b->step_left[i - 1];
+        if (above >= (uint64_t)b->step_range[i - 1] << left)
             continue;
-        struct window w = refill(c, (c->code - s->low) << (32 - s->left), c->ahead + s->left - 32u);
-        c->range = s->range;
+        struct window w = refill(c, above << (32 - left), c->ahead + left - 32u);
+        c->range = b->step_range[i - 1];
         c->code = w.code;
         c->ahead = (uint8_t)w.ahead;
         return i;

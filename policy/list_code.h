@@ -79,12 +79,11 @@ enum rc list_read_rest(struct list_coder *c, uint8_t *key, size_t *len) MUST_CHE
 #define LIST_STEPS 6
 struct list_bracket {
     uint64_t low, high;
-    unsigned count;
-    struct list_step { /* the interval of the key's first symbols: 1, 2, ... */
-        uint64_t low;
-        uint32_t range;
-        uint8_t left; /* bits of `low` below the range */
-    } steps[LIST_STEPS];
+    /* The intervals of the key's first symbols: 1, 2, ... An array for each member: stack is short. */
+    uint64_t step_low[LIST_STEPS];
+    uint32_t step_range[LIST_STEPS];
+    uint8_t step_left[LIST_STEPS]; /* bits of its low below its range */
+    uint8_t steps;
 };
 void list_bracket(struct list_bracket *b, const uint8_t *key, size_t len);
 /* A coder that has been started anew on a code whose first symbols are those of the bracket's key goes behind them. How many. */
