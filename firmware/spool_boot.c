@@ -44,7 +44,8 @@ static struct {
     bool bad_settled;
     bool bad_status;     /* torn while it was written or zeroed */
     bool lost_records;   /* bit rot has taken a header */
-    unsigned unreadable; /* segments that the device does not give */
+    bool unread;         /* in the segment that is looked through */
+    unsigned unreadable; /* segments that the device does not give, or not all of */
 } boot;
 
 static struct suspect *suspect_find(uint32_t id)
@@ -87,7 +88,9 @@ static bool commit_checks(const struct log_record *r)
 {
     struct span payload;
     struct commit_payload c;
-    return log_payload(r, &payload) == RC_OK && commit_decode(payload, &c);
+    enum rc rc = log_payload(r, &payload);
+    boot.unread = boot.unread || rc == RC_IO;
+    return rc == RC_OK && commit_decode(payload, &c);
 }
 
 static bool is_zeroed(const struct log_record *r)
@@ -172,12 +175,15 @@ static void note_gap(uint64_t addr, uint32_t len)
 /* What stands where a record could begin. */
 static enum header_state look(unsigned i, uint32_t off, struct log_record *r)
 {
-    uint8_t unit[SPOOL_UNIT];
+    uint8_t unit[SPOOL_UNIT + RECORD_CRC_BYTES];
     struct record_header h;
     if (log_record_at((struct spool_place){ spool.segment[i].seq, off }, r) == RC_OK)
         return HEADER_VALID;
-    if (flash_read(segment_addr(i) + off, unit, sizeof unit) != RC_OK)
+    bool has_payload = off + sizeof unit <= spool.segment_bytes;
+    if (flash_read(segment_addr(i) + off, unit, has_payload ? sizeof unit : SPOOL_UNIT) != RC_OK) {
+        boot.unread = true;
         return HEADER_GARBAGE;
+    }
     enum header_state state = record_header_decode(unit, &h, 0);
     return state == HEADER_VALID ? HEADER_GARBAGE : state;
 }
@@ -187,6 +193,7 @@ static void scan_segment(unsigned i)
 {
     struct segment *s = &spool.segment[i];
     uint32_t last = SEGMENT_HEADER_BYTES, gap_from = 0, gap_to = 0;
+    boot.unread = false;
     for (uint32_t off = last; off + RECORD_HEADER_BYTES <= spool.segment_bytes;) {
         struct log_record r;
         enum header_state state = look(i, off, &r);
@@ -209,6 +216,7 @@ static void scan_segment(unsigned i)
         last = off;
     }
     note_gap(segment_addr(i) + gap_from, gap_to - gap_from);
+    boot.unreadable += boot.unread;
     s->end = last;
 }
 
@@ -236,7 +244,7 @@ static void close_gaps(void)
     for (unsigned i = 0; i < boot.gap_count; i++) {
         enum rc rc = RC_OK;
         const struct gap *g = &boot.gaps[i];
-        if (g->closed && g->next_stamp < tail_stamp()) {
+        if (boot.unreadable > 0 || (g->closed && g->next_stamp < tail_stamp())) {
             boot.lost_records = true;
             log_event_at(LOG_ALERT, LOG_SPOOL, "unreadable", "at=0x%llx bytes=%u", (unsigned long long)g->addr, (unsigned)g->len);
             continue;
@@ -268,7 +276,7 @@ static void clear_behind(unsigned i)
 
 static void clear_behind_all(void)
 {
-    for (unsigned i = 0; i < spool.segments; i++)
+    for (unsigned i = 0; i < spool.segments && boot.unreadable == 0; i++)
         if (spool.segment[i].state == SEGMENT_USED && !spool.segment[i].worn)
             clear_behind(i);
 }
@@ -318,7 +326,7 @@ static bool wants_zeroing(const struct log_record *r)
     if (!r->dead && is_redundant(r))
         return true;
     if (r->h.type == RECORD_SETTLED)
-        return !r->dead && boot.bad_settled && log_payload(r, &payload) != RC_OK;
+        return !r->dead && boot.bad_settled && log_payload(r, &payload) == RC_CORRUPT;
     if (boot.bad_status && is_torn_status(r))
         return true;
     return is_discarded(r->h.id) && (!r->dead || (suspect_find(r->h.id)->marks & SETTLED) != 0);
@@ -336,7 +344,7 @@ static void zero_discarded(void)
     }
 }
 
-/* The zeros are durable: the SETTLED records have done their work. */
+/* The zeros are durable: the SETTLED records have done their work, if all that they are about could be read. */
 static void zero_settled(void)
 {
     struct log_cursor c = log_from(0, 0);
@@ -352,7 +360,7 @@ static enum rc end_interrupted(void)
         return RC_OK;
     zero_discarded();
     enum rc rc = flash_sync();
-    if (rc == RC_OK)
+    if (rc == RC_OK && boot.unreadable == 0)
         zero_settled();
     return rc;
 }
@@ -442,7 +450,7 @@ static enum rc recover(void)
         return rc;
     uint32_t tail = tail_stamp();
     spool.stamp += 2; /* all that has been read is settled, whatever it was */
-    window_boot(tail);
+    window_boot(boot.unreadable > 0 ? UINT32_MAX : tail);
     add_kept(kept, n);
     return log_sync();
 }

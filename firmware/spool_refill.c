@@ -44,10 +44,12 @@ static bool is_stuck(uint32_t id)
     return false;
 }
 
-/* At boot: a COMMIT of the last moments may stand over data that the cut took. It was never acknowledged. */
+/* At boot: a COMMIT of the last moments may stand over data that the cut took. It was never acknowledged. What the device does not give is
+ * no such thing. */
 static bool is_whole(const struct log_record *r, const struct commit_payload *c, uint32_t tail_stamp)
 {
-    if (r->h.stamp < tail_stamp || r->h.source != 0 || message_verify(r->h.id, c) == RC_OK)
+    enum rc rc = r->h.stamp < tail_stamp || r->h.source != 0 ? RC_OK : message_verify(r->h.id, c);
+    if (rc == RC_OK || rc == RC_IO)
         return true;
     log_event(LOG_SPOOL, "unfinished", "id=%u dropped=yes", (unsigned)r->h.id);
     kill_begin();

@@ -372,6 +372,44 @@ static void nor_does_the_newest_one_lose_its_numbers(void **state)
     }
 }
 
+/* Where that text's unit begins, in the flash. */
+static size_t unit_of(const char *text)
+{
+    size_t at = 0;
+    while (memcmp(flash_sim_bytes() + at, text, strlen(text)) != 0)
+        at++;
+    return at / 32 * 32;
+}
+
+static void assert_kept_though_unread(uint32_t id, uint32_t bytes, size_t at, size_t len)
+{
+    struct spool_entry e;
+    flash_sim_fail_reads(at, len);
+    reboot(0);
+    flash_sim_fail_reads(0, 0);
+    reboot(0);
+    if (!spool_find(id, &e))
+        fail_msg("lost by a read error of %u bytes at %u", (unsigned)len, (unsigned)at);
+    check_body(id, 0, bytes);
+}
+
+/* Of the last moments, where a COMMIT without all of its message, or a message without, is what a cut leaves. */
+static void what_cannot_be_read_of_the_newest_mail_is_no_cut(void **state)
+{
+    (void)state;
+    uint32_t id = must_put(0, 1, 300);
+    size_t from = unit_of("sender-0@") - 64, to = from;
+    while (flash_sim_bytes()[to] != 0xff)
+        to += 32;
+    assert_in_range(to - from, 500, 1000);
+    for (size_t at = from; at < to; at += 32)
+        assert_kept_though_unread(id, 300, at, 32);
+    flash_sim_init(SEGMENTS * SEGMENT, BLOCK, 32);
+    boot();
+    id = must_put(0, 1, SEGMENT + 1000);
+    assert_kept_though_unread(id, SEGMENT + 1000, unit_of("sender-0@") / SEGMENT * SEGMENT, SEGMENT);
+}
+
 static void a_flash_that_is_too_small_is_refused(void **state)
 {
     (void)state;
@@ -399,6 +437,7 @@ int main(void)
         TEST(a_damaged_opening_has_a_copy),
         TEST(an_unreadable_segment_leaves_the_others),
         TEST(nor_does_the_newest_one_lose_its_numbers),
+        TEST(what_cannot_be_read_of_the_newest_mail_is_no_cut),
         TEST(a_flash_that_is_too_small_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
