@@ -28,6 +28,7 @@ static struct {
     uint64_t cut_after, cut_seed;
     void (*on_cut)(void);
     uint64_t fail_nth[3];
+    uint32_t fail_over;
     bool failures_last;
     uint64_t failed_block;
     bool *worn_out;
@@ -352,6 +353,8 @@ static enum rc execute(struct flash_op *op)
     sim.count[op->kind]++;
     if (is_worn_out(op))
         return RC_IO;
+    if (sim.fail_over > 0 && op->kind == FLASH_PROGRAM && entry_len(op) > sim.fail_over)
+        return fail_halfway(op);
     if (sim.fail_nth[op->kind] > 0 && --sim.fail_nth[op->kind] == 0) {
         sim.failed_block = op->addr / sim.geometry.erase_block_bytes;
         sim.worn_out[sim.failed_block] = sim.failures_last && op->kind != FLASH_SYNC;
@@ -415,6 +418,11 @@ enum rc flash_read(uint64_t addr, void *out, size_t len)
 void flash_sim_fail(enum flash_op_kind kind, uint64_t n)
 {
     sim.fail_nth[kind] = n;
+}
+
+void flash_sim_fail_programs_over(uint32_t len)
+{
+    sim.fail_over = len;
 }
 
 void flash_sim_wear_out(uint64_t block)

@@ -30,6 +30,8 @@ bool flash_sim_is_cut(void);
 
 /* The nth operation of that kind from now on (1 is the next) ends in RC_IO, half done. 0 forgets it. */
 void flash_sim_fail(enum flash_op_kind kind, uint64_t n);
+/* Each program of more bytes than that ends so, until 0 forgets it. */
+void flash_sim_fail_programs_over(uint32_t len);
 /* Erases and programs in this block give RC_IO from now on, and change nothing. Power cuts don't mend it. */
 void flash_sim_wear_out(uint64_t block);
 /* The block in which the last operation that flash_sim_fail chose was done; UINT64_MAX: none was yet. With lasting, that block is worn out. */
