@@ -81,10 +81,10 @@ def test_nothing_answered_250_is_lost_over_kills(make_box, board, sink, way):
         t.join(20)
     box.console("queue retry")
     end = time.time() + max(60, kills)
-    while time.time() < end and box.json("queue")["count"]:
+    while time.time() < end and box.json("queue", timeout=120)["count"]:
         box.console("queue retry")
         time.sleep(0.5)
-    left = box.json("queue")["count"]
+    left = box.json("queue", timeout=120)["count"]
     arrived = names_in(sink.mails)
     lost = ledger.taken - set(arrived)
     twice = len(arrived) - len(set(arrived))
