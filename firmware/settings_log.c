@@ -140,7 +140,7 @@ enum rc settings_log_get(struct span key, void *out, size_t cap, size_t *len)
     const struct index_entry *e = find(key);
     *len = 0;
     if (!e)
-        return may_be_unreadable(key) ? RC_IO : RC_NOT_FOUND;
+        return store.closed == RC_IO || may_be_unreadable(key) ? RC_IO : RC_NOT_FOUND;
     enum rc rc = store_read_at(e->at, &r);
     if (rc != RC_OK)
         return rc == RC_IO ? RC_IO : RC_CORRUPT;

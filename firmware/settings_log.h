@@ -17,11 +17,12 @@
 #define SETTINGS_LOG_KEYS_MAX 512
 
 /* At boot: finds the newest whole half, ends interrupted compactions. An erased area becomes an empty log. RC_CORRUPT: both halves
- * unreadable, the log is empty and usable, alert the operator. RC_UNSUPPORTED: of another version, RC_INVALID: too large, RC_IO: nothing is
- * touched, there are no keys, and writing gives the same code. May yield. */
+ * unreadable, the log is empty and usable, alert the operator. RC_UNSUPPORTED: of another version, RC_INVALID: too large: nothing is
+ * touched, there are no keys, and writing gives the same code. RC_IO: the same, but what could be read is there. May yield. */
 enum rc settings_log_open(uint64_t addr, uint64_t size_bytes) MUST_CHECK;
 
-/* RC_OK with *len; RC_NOT_FOUND; RC_TOO_LONG (cap too small; *len says what is needed); RC_CORRUPT, RC_IO. */
+/* RC_OK with *len; RC_NOT_FOUND; RC_TOO_LONG (cap too small; *len says what is needed); RC_CORRUPT, RC_IO: it
+ * cannot be read, or not all could be at boot and it may be there. */
 enum rc settings_log_get(struct span key, void *out, size_t cap, size_t *len) MUST_CHECK;
 /* Durable when it returns RC_OK. RC_FULL, RC_INVALID, RC_IO or what open gave: nothing changed. Yields. */
 enum rc settings_log_put(struct span key, struct span value) MUST_CHECK;

@@ -10,8 +10,8 @@
 struct scan {
     uint32_t open_batch;
     uint32_t last_from, last_to; /* records of the newest ended batch */
-    bool in_gap;
-    unsigned suspects, sure; /* what does not check; how many of them lie before an END */
+    bool in_gap, unreadable;     /* unreadable: the device does not give all of the half */
+    unsigned suspects, sure;     /* what does not check; how many of them lie before an END */
     uint32_t suspect_at[SUSPECTS_MAX];
 };
 
@@ -43,7 +43,9 @@ static void replay(struct scan *s, uint32_t at, const struct record *r)
     }
     if (r->batch >= store.batch)
         store.batch = r->batch + 1;
-    if (record_check_payload(addr_of(at), r) != RC_OK)
+    enum rc rc = record_check_payload(addr_of(at), r);
+    s->unreadable = s->unreadable || rc == RC_IO;
+    if (rc != RC_OK)
         suspect(s, at);
     else if (r->type == RECORD_END)
         end_batch(s, at);
@@ -84,6 +86,7 @@ void store_scan(void)
             s.in_gap = false;
             continue;
         }
+        s.unreadable = s.unreadable || rc == RC_IO;
         if (rc != RC_EXPIRED && !s.in_gap)
             suspect(&s, at);
         s.in_gap = s.in_gap || rc != RC_EXPIRED;
@@ -92,6 +95,11 @@ void store_scan(void)
     }
     store.end = last;
     store.damaged = s.sure;
+    if (s.unreadable) { /* what is compacted now would be lost: nothing is touched until all can be read. The rest serves */
+        store.pending = store.damaged = 0;
+        store.closed = RC_IO;
+        return;
+    }
     finish_zeros(&s);
     store.dirty_tail = store.pending > 0 || store.damaged > 0 || !flash_is_blank(addr_of(store.end), store.half_bytes - store.end);
     store.pending = 0;
@@ -131,6 +139,8 @@ static enum rc open_half(const struct half_header header[2], enum rc a, enum rc 
     store.active = a == RC_OK && (b != RC_OK || (int32_t)(header[0].sequence - header[1].sequence) > 0) ? 0 : 1;
     store.header = header[store.active];
     store_scan();
+    if (store.closed != RC_OK)
+        return store.closed;
     if (store.damaged > 0)
         log_event_at(LOG_ALERT, LOG_SETTINGS, "damaged", "records=%u keys=%u", store.damaged, store.keys);
     else if (store.recovered)

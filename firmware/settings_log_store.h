@@ -14,7 +14,7 @@ struct index_entry {
 
 struct settings_store {
     uint64_t base, half_bytes;
-    enum rc closed; /* not RC_OK: nothing is read or written */
+    enum rc closed; /* not RC_OK: nothing is written. RC_IO: what is not found may be there */
     unsigned active;
     struct half_header header;
     uint32_t batch, end;
