@@ -15,7 +15,7 @@
 #include "hal/board.h"
 #include "hal/clock.h"
 #include "hal/entropy.h"
-#include "hal/random.h"
+#include "tests/powercut/dice.h"
 
 #define RECIPIENTS_MAX 3
 #define HOUR_S 3600
@@ -81,43 +81,7 @@ void board_panic(const char *why)
     broken("%s", why);
 }
 
-/* --- chance and time, in the place of hal/random.c and the board's clocks: the same run for the same seed --- */
-
-static uint32_t dice_state = 1;
-
-static uint32_t dice(uint32_t bound)
-{
-    dice_state ^= dice_state << 13;
-    dice_state ^= dice_state >> 17;
-    dice_state ^= dice_state << 5;
-    return dice_state % bound;
-}
-
-enum rc random_init(void)
-{
-    return RC_OK;
-}
-
-bool random_ready(void)
-{
-    return false;
-}
-
-uint32_t random_u32(void)
-{
-    return dice(UINT32_MAX);
-}
-
-uint32_t random_below(uint32_t bound)
-{
-    return dice(bound);
-}
-
-void random_bytes(void *out, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        ((uint8_t *)out)[i] = (uint8_t)dice(256);
-}
+/* --- entropy and time, in the place of the board's: the same run for the same seed --- */
 
 enum rc entropy_read(void *out, size_t len)
 {

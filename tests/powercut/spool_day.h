@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "firmware/spool.h"
-#include "hal/random.h"
+#include "tests/powercut/dice.h"
 #include "tests/support/flash_sim.h"
 
 #define BLOCK 4096u
@@ -49,43 +49,6 @@ struct shared {
     char why[300];
 };
 static struct shared *shared, *aged;
-
-static uint32_t dice_state = 1;
-
-static uint32_t dice(uint32_t bound)
-{
-    dice_state ^= dice_state << 13;
-    dice_state ^= dice_state >> 17;
-    dice_state ^= dice_state << 5;
-    return dice_state % bound;
-}
-
-/* All of hal/random.h, in the place of hal/random.c: the same run for the same seed. */
-enum rc random_init(void)
-{
-    return RC_OK;
-}
-
-bool random_ready(void)
-{
-    return false;
-}
-
-uint32_t random_u32(void)
-{
-    return dice(UINT32_MAX);
-}
-
-uint32_t random_below(uint32_t bound)
-{
-    return dice(bound);
-}
-
-void random_bytes(void *out, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        ((uint8_t *)out)[i] = (uint8_t)dice(256);
-}
 
 __attribute__((format(printf, 1, 2), noreturn)) static void broken(const char *format, ...)
 {
