@@ -33,7 +33,7 @@ static struct {
     uint64_t failed_block;
     bool *worn_out;
     uint64_t bad_addr, bad_len;
-    uint64_t operations, count[3];
+    uint64_t operations, count[3], reads;
     uint32_t *wear;
     unsigned violations;
     char violation[120];
@@ -406,6 +406,7 @@ bool flash_busy(void)
 
 enum rc flash_read(uint64_t addr, void *out, size_t len)
 {
+    sim.reads++;
     if (addr > sim.geometry.size_bytes || len > sim.geometry.size_bytes - addr)
         return RC_INVALID;
     if (addr < sim.bad_addr + sim.bad_len && sim.bad_addr < addr + len)
@@ -479,6 +480,10 @@ uint64_t flash_sim_operations(void)
 uint64_t flash_sim_count(enum flash_op_kind kind)
 {
     return sim.count[kind];
+}
+uint64_t flash_sim_reads(void)
+{
+    return sim.reads;
 }
 uint32_t flash_sim_wear(uint64_t block)
 {

@@ -49,6 +49,7 @@ void flash_sim_poke(uint64_t addr, const void *data, size_t len);
 
 uint64_t flash_sim_operations(void);
 uint64_t flash_sim_count(enum flash_op_kind kind);
+uint64_t flash_sim_reads(void); /* calls of flash_read since init, also those that failed: what a walk over the log costs */
 uint32_t flash_sim_wear(uint64_t block); /* erases of that block since init */
 /* How often the rules were broken, and how the last time, e.g. "program 0x40000+8: unit 0x40004 was programmed before". A
  * test of a flash format should end with this at 0. */
