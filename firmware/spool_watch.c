@@ -41,7 +41,7 @@ void spool_watch(void)
     if (s.blocks == 0)
         return; /* it could not be opened: another alert says so */
     watch_room(&s);
-    if (s.blocks_bad >= s.blocks / WORN_SHARE)
+    if (s.blocks_bad * WORN_SHARE >= s.blocks)
         alert_raise(ALERT_FLASH, "%u of the spool's %u segments are worn out: the flash is near its end", s.blocks_bad, s.blocks);
     if (s.damaged > 0)
         alert_raise(ALERT_SPOOL_DAMAGED, "a stored mail is damaged and set aside: 'queue' shows it, 'queue drop' gives it up");

@@ -182,3 +182,36 @@ def test_a_damaged_mail_is_set_aside_and_the_others_go(make_box, board):
     until(lambda: "spool-damaged" not in alerts(box), 10, lambda: box.console("status"))
     box.stop()
     office.mx.stop()
+
+
+def segments(path):
+    with open(path, "rb") as f:
+        flash = f.read()
+    return [at for at in range(0, len(flash), 256 * 1024) if flash[at:at + 4] == b"PSw\1" and flash[at + 32:at + 96] == b"\xff" * 64]
+
+
+def wear_out(path, count):
+    """Marks so many segments that hold nothing, as the box does after an operation that failed in them."""
+    unused = segments(path)
+    with open(path, "r+b") as f:
+        for at in unused[:count]:
+            f.seek(at)
+            f.write(bytes(32))
+
+
+def test_worn_out_flash_is_told_before_its_end(make_box, board):
+    box = make_box(board=board, settings={"net.address": f"{net.PREFIX}.0.32/16"})
+    blocks = box.json("stats")["spool"]["blocks"]
+    assert box.json("stats")["spool"]["blocks_bad"] == 0
+    until(lambda: len(segments(box.flash)) == blocks, 10, lambda: f"{len(segments(box.flash))} of {blocks} segments have a label")
+    for bad, told in ((blocks // 8 - 1, False), (blocks // 8, True)):
+        box.kill()
+        wear_out(box.flash, 1 if told else bad)
+        box.start()
+        time.sleep(1.1)  # it is looked at once a second
+        assert box.json("stats")["spool"]["blocks_bad"] == bad
+        assert (alerts(box).get("flash") == f"{bad} of the spool's {blocks} segments are worn out: the flash is near its end") == told
+        assert ("flash" in alerts(box)) == told
+    assert "ATTENTION" in box.console("status")
+    box.wait_log("alert name=flash")
+    box.stop()
