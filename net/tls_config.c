@@ -6,48 +6,25 @@
 #include "hal/base/ipaddr.h"
 #include "net/tls_internal.h"
 
-struct suite {
-    uint16_t id;
-    uint16_t key_bits;
-    const char *name; /* as IANA writes it */
-};
-
 /* ChaCha20 comes first where AES has no hardware: it is faster there and runs in constant time. */
 #if defined(MBEDTLS_AESNI_C)
 #define BY_SPEED(aes_128, aes_256, chacha) aes_128, chacha, aes_256
 #else
 #define BY_SPEED(aes_128, aes_256, chacha) chacha, aes_128, aes_256
 #endif
-#define SUITE(id, bits, name) \
-    {                         \
-        id, bits, name        \
-    }
 
-static const struct suite suites[] = {
-    BY_SPEED(SUITE(MBEDTLS_TLS1_3_AES_128_GCM_SHA256, 128, "TLS_AES_128_GCM_SHA256"),
-             SUITE(MBEDTLS_TLS1_3_AES_256_GCM_SHA384, 256, "TLS_AES_256_GCM_SHA384"),
-             SUITE(MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256, 256, "TLS_CHACHA20_POLY1305_SHA256")),
-    BY_SPEED(SUITE(MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, 128, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
-             SUITE(MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, 256, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"),
-             SUITE(MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, 256, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256")),
-    BY_SPEED(SUITE(MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, 128, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
-             SUITE(MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, 256, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"),
-             SUITE(MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, 256, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256")),
+static const int suites[] = {
+    BY_SPEED(MBEDTLS_TLS1_3_AES_128_GCM_SHA256, MBEDTLS_TLS1_3_AES_256_GCM_SHA384, MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256),
+    BY_SPEED(MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+             MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
+    BY_SPEED(MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+             MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
+    0,
 };
-#define SUITE_COUNT (sizeof suites / sizeof suites[0])
 
 static const uint16_t groups[] = { MBEDTLS_SSL_IANA_TLS_GROUP_X25519, MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
                                    MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_SECP521R1,
                                    MBEDTLS_SSL_IANA_TLS_GROUP_NONE };
-
-/* mbedTLS wants the ids alone, and keeps the pointer. */
-static const int *suite_ids(void)
-{
-    static int ids[SUITE_COUNT + 1];
-    for (size_t i = 0; i < SUITE_COUNT; i++)
-        ids[i] = suites[i].id;
-    return ids;
-}
 
 /* The client's hello is parsed, SNI included, and nothing chosen yet. An SNI that is no name counts as none. */
 static int choose_credentials(mbedtls_ssl_context *ssl)
@@ -91,7 +68,7 @@ int tls_configure(struct tls_session *t)
     if (error != 0)
         return error;
     mbedtls_ssl_conf_rng(conf, tls_rng, NULL);
-    mbedtls_ssl_conf_ciphersuites(conf, suite_ids());
+    mbedtls_ssl_conf_ciphersuites(conf, suites);
     mbedtls_ssl_conf_groups(conf, groups);
     mbedtls_ssl_conf_min_tls_version(conf, t->params->tls13_only ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);
     mbedtls_ssl_conf_max_tls_version(conf, MBEDTLS_SSL_VERSION_TLS1_3);
@@ -110,17 +87,21 @@ int tls_configure(struct tls_session *t)
     return error != 0 || !client ? error : set_client_name(t);
 }
 
+/* mbedTLS's TLS1-3-AES-128-GCM-SHA256 is IANA's TLS_AES_128_GCM_SHA256. */
+static void put_suite(struct strbuf *out, const char *name)
+{
+    strbuf_puts(out, "TLS");
+    for (name = strchr(name, '-') + (strncmp(name, "TLS1-3", 6) == 0 ? 2 : 0); *name != '\0'; name++)
+        strbuf_putc(out, *name == '-' ? '_' : *name);
+}
+
 void tls_handshake_facts(struct tls_session *t, struct tls_facts *facts)
 {
     struct strbuf version = STRBUF(facts->version), name = STRBUF(facts->suite), alpn = STRBUF(facts->alpn);
     strbuf_puts(&version, mbedtls_ssl_get_version(&t->ssl));
-    int id = mbedtls_ssl_get_ciphersuite_id_from_ssl(&t->ssl);
-    for (size_t i = 0; i < SUITE_COUNT; i++) {
-        if (suites[i].id == id) {
-            strbuf_puts(&name, suites[i].name);
-            facts->key_bits = suites[i].key_bits;
-        }
-    }
+    const mbedtls_ssl_ciphersuite_t *suite = mbedtls_ssl_ciphersuite_from_id(mbedtls_ssl_get_ciphersuite_id_from_ssl(&t->ssl));
+    put_suite(&name, mbedtls_ssl_ciphersuite_get_name(suite));
+    facts->key_bits = (uint16_t)mbedtls_ssl_ciphersuite_get_cipher_key_bitlen(suite);
     const char *protocol = mbedtls_ssl_get_alpn_protocol(&t->ssl);
     if (protocol != NULL)
         strbuf_puts(&alpn, protocol);
