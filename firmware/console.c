@@ -60,7 +60,7 @@ void(say_error)(const char *format, ...)
 
 void say_usage(const struct command *command)
 {
-    say_error("usage: %s %s", command->name, command->arguments);
+    say_error("usage: %s %s", command->name, command_arguments(command));
 }
 
 static void write_echo(struct console_edit *e)
@@ -125,11 +125,13 @@ enum rc console_take_line(struct deadline d, struct span *line)
 
 bool confirm(const struct command_line *c, const char *question)
 {
+    char memory[120];
+    struct strbuf prompt = STRBUF(memory);
     struct span answer;
     if (c->count > 1 && span_is(c->word[c->count - 1], "yes"))
         return true;
-    console_write(question, strlen(question));
-    if (console_more(" (yes/no) ", false, deadline_never(), &answer) == RC_OK && span_is_nocase(span_trim(answer), "yes"))
+    strbuf_printf(&prompt, "%s (yes/no) ", question);
+    if (console_more(memory, false, deadline_never(), &answer) == RC_OK && span_is_nocase(span_trim(answer), "yes"))
         return true;
     say("nothing was done");
     return false;

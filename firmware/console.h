@@ -36,7 +36,7 @@ extern char console_piece[CONSOLE_PIECE_BYTES];
 
 /* Prints text as it is, without a line end: for JSON built in pieces. Yields. */
 void say_raw(struct span text);
-/* Asks "... (yes/no) " unless the last word was yes; true for yes. Yields. */
+/* Asks "... (yes/no) " unless the last word was yes; true for yes. The question has at most 100 characters and may be packed. Yields. */
 bool confirm(const struct command_line *c, const char *question);
 /* Reads one more line from the operator, without history. RC_CANCELLED on ^C, RC_TIMEOUT. The view lasts until the next. Yields. */
 enum rc console_more(const char *prompt, bool hidden, struct deadline d, struct span *line) MUST_CHECK;
@@ -45,8 +45,6 @@ enum rc console_take_line(struct deadline d, struct span *line) MUST_CHECK;
 
 struct command {
     const char *name;
-    const char *arguments; /* "[PREFIX]" */
-    const char *help;      /* one line */
     void (*run)(const struct command_line *c);
     const char *subwords; /* for completion: "show retry drop", or "" */
     unsigned words_max;   /* more is an error, the command itself counts; 0: the last one may hold blanks */
@@ -55,5 +53,6 @@ struct command {
 };
 extern const struct command commands[];
 extern const unsigned command_count;
+const char *command_arguments(const struct command *c); /* "[PREFIX]"; may be packed */
 
 #endif

@@ -5,40 +5,37 @@
 #include "firmware/settings.h"
 
 const struct command commands[] = {
-    { "help", "[COMMAND]", "lists the commands, or tells more about one", command_help, "", 2, false, true },
-    { "status", "", "how the box is: alerts, mail, certificate, list, network", command_status, "", 1, true, false },
-    { "show", "[PREFIX]", "settings as 'set' takes them; changes that wait for commit begin with *", command_show, "", 2, true,
-      true },
-    { "set", "KEY VALUE", "stages a change of a setting", command_set, "", 0, false, true },
-    { "unset", "KEY", "stages the return to the default", command_unset, "", 2, false, true },
-    { "commit", "", "makes the staged changes durable and puts them to use", command_commit, "", 1, false, false },
-    { "discard", "", "forgets the staged changes", command_discard, "", 1, false, false },
-    { "policy", "DOMAIN", "what mail to this domain must be shown, and why", command_policy, "", 2, true, false },
-    { "queue", "[show ID|retry [ID]|drop ID|hold DOMAIN|ID|release DOMAIN|ID]", "mail that waits, and why", command_queue,
-      "show retry drop hold release", 4, true, false },
-    { "list", "[info|find TEXT|find .DOMAIN|update|receive [BYTES]]", "the preload list in flash; how a newer one gets in",
-      command_list, "info find update receive", 3, true, false },
-    { "cert", "[info|renew [new-key]|revoke [stolen]|account roll-over|account deactivate|import|import-ca|unpin HOST]",
-      "the box's certificate and its renewal, the office server's CA and pinned key", command_cert,
-      "info renew revoke account import import-ca unpin", 4, true, false },
-    { "check", "", "looks at the box's own name as an outsider would: DNS, port 25, certificate", command_check, "", 1, true,
-      false },
-    { "dns", "[NAME [TYPE]|records|check]", "resolvers and their answers; the records to publish, and whether they are live",
-      command_dns, "records check", 3, true, false },
-    { "log", "[N]", "the last N lines of the log", command_log, "", 2, true, false },
-    { "trace", "ADDRESS|ID", "log lines about one mail or address", command_trace, "", 2, true, false },
-    { "stats", "", "counters, tasks and memory", command_stats, "", 1, true, false },
-    { "time", "[set RFC3339]", "the clock and how far it is trusted", command_time, "set", 3, true, false },
-    { "reboot", "[yes]", "restarts the box; queued mail stays", command_reboot, "", 2, false, false },
-    { "factory-reset", "[all] [yes]", "erases all settings and keys; with 'all' the queued mail too", command_factory_reset, "all",
-      3, false, false },
+#define COMMAND(name, arguments, help, run, subwords, words_max, shows, takes_key) \
+    { name, run, subwords, words_max, shows, takes_key },
+#include "firmware/commands.def"
+#undef COMMAND
 };
 const unsigned command_count = sizeof commands / sizeof commands[0];
 
+#define ARGUMENTS_MAX 110
+#define HELP_MAX 80
+#define COMMAND(name, arguments, help, ...)                                                      \
+    _Static_assert(sizeof(arguments) <= ARGUMENTS_MAX, "the arguments of " name " have an end"); \
+    _Static_assert(sizeof(help) <= HELP_MAX, "the help on " name " has an end");
+#include "firmware/commands.def"
+#undef COMMAND
+static const struct {
+    char arguments[ARGUMENTS_MAX], help[HELP_MAX];
+} texts[] PACKED_TABLE = {
+#define COMMAND(name, arguments, help, ...) { arguments, help },
+#include "firmware/commands.def"
+#undef COMMAND
+};
+
+const char *command_arguments(const struct command *c)
+{
+    return texts[c - commands].arguments;
+}
+
 static void help_for(const struct command *c)
 {
-    say("%s %s", c->name, c->arguments);
-    say("    %s", c->help);
+    say("%s %s", c->name, command_arguments(c));
+    say("    %s", texts[c - commands].help);
     if (c->shows)
         say("    'json' as last word gives one line of JSON");
 }
@@ -68,7 +65,7 @@ void command_help(const struct command_line *c)
             return;
         }
         if (c->count == 1)
-            say("%-14s %s", commands[i].name, commands[i].help);
+            say("%-14s %s", commands[i].name, texts[i].help);
     }
     if (c->count > 1 && !help_for_key(c->word[1]))
         say_error("no such command or setting");
