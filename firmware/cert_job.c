@@ -35,13 +35,13 @@ static const char *idle_reason(void)
     char name[DOMAIN_TEXT_MAX];
     struct strbuf n = STRBUF(name);
     if (!random_ready())
-        return "this board gives no random numbers";
+        return PACKED("this board gives no random numbers");
     if (!settings_get("acme.directory")[0])
-        return "acme.directory is not set";
+        return PACKED("acme.directory is not set");
     if (!cert_wanted_name(0, &n))
-        return "host.name is not set";
+        return PACKED("host.name is not set");
     if (identity_origin(NULL) == IDENTITY_IMPORTED && !state.flags)
-        return "the certificate was put in by hand; 'cert renew' replaces it";
+        return PACKED("the certificate was put in by hand; 'cert renew' replaces it");
     return NULL;
 }
 

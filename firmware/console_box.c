@@ -448,7 +448,7 @@ void command_reboot(const struct command_line *c)
         say_usage(c->command);
         return;
     }
-    if (!confirm(c, "sessions break off, queued mail stays: restart the box?"))
+    if (!confirm(c, PACKED("sessions break off, queued mail stays: restart the box?")))
         return;
     say("restarting");
     reset_now(RESET_REQUESTED);
@@ -470,8 +470,8 @@ void command_factory_reset(const struct command_line *c)
         say_usage(c->command);
         return;
     }
-    if (!confirm(c, all ? "settings, keys AND QUEUED MAIL will be gone: erase them?"
-                        : "all settings and keys will be gone: erase them?"))
+    if (!confirm(c, all ? PACKED("settings, keys AND QUEUED MAIL will be gone: erase them?")
+                        : PACKED("all settings and keys will be gone: erase them?")))
         return;
     enum rc rc = flash_map_compute(flash_geometry(), &map);
     if (rc == RC_OK)

@@ -164,9 +164,9 @@ static void cert_renew(const struct command_line *c)
         return;
     }
     if (identity_origin(NULL) == IDENTITY_IMPORTED && settings_get("acme.directory")[0] &&
-        !confirm(c, "your own certificate will be replaced: go on?"))
+        !confirm(c, PACKED("your own certificate will be replaced: go on?")))
         return;
-    if (new_key && !confirm(c, "is the next key's TLSA record published?"))
+    if (new_key && !confirm(c, PACKED("is the next key's TLSA record published?")))
         return;
     ask_for(CERT_ASKED | (new_key ? CERT_NEW_KEY : 0));
 }
@@ -178,8 +178,7 @@ static void cert_revoke(const struct command_line *c)
         say_usage(c->command);
     else if (identity_origin(NULL) != IDENTITY_ISSUED)
         say_error("the certificate in use is none that this box was issued");
-    else if (confirm(c, "nobody will trust this certificate and its key any more, the next key takes their "
-                        "place: go on?"))
+    else if (confirm(c, PACKED("nobody will trust this certificate and its key any more, the next key takes their place: go on?")))
         ask_for(CERT_ASKED | CERT_NEW_KEY | CERT_REVOKE | (stolen ? CERT_STOLEN : 0));
 }
 
@@ -190,7 +189,7 @@ static void cert_account(const struct command_line *c)
         ask_for(CERT_ROLL_OVER);
     else if (!span_is(what, "deactivate") || (c->count > 3 && !span_is(c->word[3], "yes")))
         say_usage(c->command);
-    else if (confirm(c, "the authority will take nothing from this account any more, and its key will be gone: go on?"))
+    else if (confirm(c, PACKED("the authority will take nothing from this account any more, and its key will be gone: go on?")))
         ask_for(CERT_CLOSE);
 }
 

@@ -61,16 +61,16 @@ static void policy_json(const char *domain, const struct verdict_domain *known, 
 
 static void policy_text(const char *domain, const struct verdict_domain *known, enum next_hop_kind kind)
 {
-    static const char *const demands[] = { "nothing (TLS if they offer it, any certificate)",
-                                           "TLS, any certificate",
-                                           "TLS with a certificate that is valid and names the server",
-                                           "TLS with the pinned key",
-                                           "TLS that matches the domain's TLSA records",
-                                           "not known now: mail waits" };
-    static const char *const hops[] = { "the office's server", "its route's server", "the smart host", "its MX hosts",
-                                        "that address" };
+    static const char demands[][60] PACKED_TABLE = { "nothing (TLS if they offer it, any certificate)",
+                                                     "TLS, any certificate",
+                                                     "TLS with a certificate that is valid and names the server",
+                                                     "TLS with the pinned key",
+                                                     "TLS that matches the domain's TLSA records",
+                                                     "not known now: mail waits" };
+    static const char hops[][24] PACKED_TABLE = { "the office's server", "its route's server", "the smart host", "its MX hosts",
+                                                  "that address" };
     say("mail to %s goes to %s, which must show: %s%s", domain, hops[kind], demands[verdict->demand],
-        verdict->testing ? " (testing: a failure is noted, the mail goes)" : "");
+        verdict->testing ? PACKED(" (testing: a failure is noted, the mail goes)") : "");
     say_lines(verdict->text, "  - ");
     if (!known->list.entry)
         return;

@@ -183,8 +183,8 @@ static void show_text(const struct spool_entry *e)
     ip_format(&peer_text, &envelope->peer.addr);
     strbuf_add_printable(&sender_text, span_of(envelope->sender), SPOOL_ADDRESS_MAX);
     say("%08X from <%s>, %u bytes, %s", (unsigned)e->id, sender, (unsigned)e->size_bytes, entry_state(e, e->held));
-    say("  received %s from %s (%s)", e->received ? received : "at an unknown time", envelope->helo, peer);
-    say("  %u attempt%s, next %s", e->attempts, e->attempts == 1 ? "" : "s", e->held ? "never: held until released" : next);
+    say("  received %s from %s (%s)", e->received ? received : PACKED("at an unknown time"), envelope->helo, peer);
+    say("  %u attempt%s, next %s", e->attempts, e->attempts == 1 ? "" : "s", e->held ? PACKED("never: held until released") : next);
     for (unsigned i = 0; i < e->recipients; i++) {
         if (!read_recipient(e->id, i))
             continue;
@@ -277,7 +277,7 @@ static void drop(const struct command_line *c)
     struct spool_entry e;
     if (!named_idle_entry(c, &e))
         return;
-    if (!confirm(c, "the mail will be gone, and its sender is not told: drop it?"))
+    if (!confirm(c, PACKED("the mail will be gone, and its sender is not told: drop it?")))
         return;
     enum rc rc = RC_OK;
     for (unsigned i = 0; rc == RC_OK && !e.damaged && i < e.recipients; i++) { /* of a damaged one nobody is tried any more */
@@ -364,7 +364,7 @@ static void hold(const struct command_line *c, bool held)
     }
     event_signal(&spool_changed);
     if (held)
-        say("%u mail%s held until you release them%s%s", n, n == 1 ? "" : "s", one ? "" : ", with all that comes for ",
+        say("%u mail%s held until you release them%s%s", n, n == 1 ? "" : "s", one ? "" : PACKED(", with all that comes for "),
             one ? "" : memory);
     else
         say("%u mail%s released", n, n == 1 ? "" : "s");

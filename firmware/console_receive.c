@@ -37,7 +37,7 @@ static bool fail(struct receiving *r, const char *why)
 static bool take_begin(struct receiving *r)
 {
     if (r->size_bytes && r->size_bytes != parsed.size_bytes)
-        return fail(r, "another image began before the first one had ended");
+        return fail(r, PACKED("another image began before the first one had ended"));
     if (parsed.size_bytes > r->prepared_bytes) {
         char words[100];
         struct strbuf why = STRBUF(words);
@@ -52,11 +52,11 @@ static bool take_begin(struct receiving *r)
 static bool take_data(struct receiving *r)
 {
     if (!r->size_bytes)
-        return fail(r, "the line that begins with 'begin' is missing");
+        return fail(r, PACKED("the line that begins with 'begin' is missing"));
     if (parsed.number < r->next)
         return true; /* sent again */
     if (parsed.number > r->next) {
-        ask_again(r, "a line is missing");
+        ask_again(r, PACKED("a line is missing"));
         return true;
     }
     r->next++;
@@ -70,13 +70,13 @@ static bool take_data(struct receiving *r)
 static bool take_end(struct receiving *r)
 {
     if (!r->size_bytes || parsed.number != r->next - 1) {
-        ask_again(r, "the end came, but lines are missing");
+        ask_again(r, PACKED("the end came, but lines are missing"));
         return true;
     }
     r->ended = true;
     enum rc rc = list_update_finish(r->ticket);
     if (rc == RC_INVALID)
-        return fail(r, "the text ends before the image does");
+        return fail(r, PACKED("the text ends before the image does"));
     if (rc != RC_OK)
         say_error("%s", list_update_words());
     else
@@ -89,7 +89,7 @@ static bool take_line(struct receiving *r, struct span line)
 {
     enum rc rc = image_text_parse(line, &parsed);
     if (rc != RC_OK) {
-        ask_again(r, rc == RC_CORRUPT ? "a line came damaged" : "that is no line of an image");
+        ask_again(r, rc == RC_CORRUPT ? PACKED("a line came damaged") : PACKED("that is no line of an image"));
         return true;
     }
     if (parsed.kind == IMAGE_TEXT_BEGIN)
@@ -120,7 +120,7 @@ static void receive_lines(struct receiving *r)
         if (rc == RC_OK || rc == RC_TOO_LONG)
             good = span_is(span_trim(line), "abort") ? fail(r, "given up") : take_line(r, line);
         else
-            good = fail(r, rc == RC_TIMEOUT ? "nothing has come for a minute: given up" : "given up (^C)");
+            good = fail(r, rc == RC_TIMEOUT ? PACKED("nothing has come for a minute: given up") : PACKED("given up (^C)"));
         if (!good && rc == RC_OK)
             drain();
     }
@@ -142,8 +142,8 @@ void list_receive(const struct command_line *c)
     enum rc rc = list_update_prepare(r.ticket, r.prepared_bytes);
     if (rc != RC_OK) {
         bool told = rc != RC_TOO_LONG;
-        list_update_abandon(r.ticket, "the slot is not that large");
-        say_error("%s", told ? list_update_words() : "the slot is not that large");
+        list_update_abandon(r.ticket, PACKED("the slot is not that large"));
+        say_error("%s", told ? list_update_words() : PACKED("the slot is not that large"));
         return;
     }
     say("ready: send the text that 'postern-image text' made; ^C or 'abort' gives up");

@@ -20,29 +20,13 @@ struct report {
 };
 
 static const struct {
-    const char *action, *subject, *words;
-    uint8_t class;
-} kinds[] = {
-    [DSN_FAILED] = { "failed", "Your mail could not be delivered", "Your mail could not be delivered to:", 5 },
-    [DSN_RELAYED] = { "relayed", "Your mail was passed on", "It was passed on to a server that gives no further notice, for:", 2 },
-    [DSN_DELAYED] = { "delayed", "Your mail is delayed", "Your mail could not be delivered yet to:", 4 },
+    char action[8], subject[40], words[70];
+} kinds[] PACKED_TABLE = {
+    [DSN_FAILED] = { "failed", "Your mail could not be delivered", "Your mail could not be delivered to:" },
+    [DSN_RELAYED] = { "relayed", "Your mail was passed on", "It was passed on to a server that gives no further notice, for:" },
+    [DSN_DELAYED] = { "delayed", "Your mail is delayed", "Your mail could not be delivered yet to:" },
 };
-
-/* What a person can do about a status; the first that fits. detail 255: any. */
-static const struct {
-    uint8_t subject, detail;
-    const char *words;
-} advices[] = {
-    { 1, 255, "Please check the address for typing errors." },
-    { 2, 2, "The mailbox is full: tell its owner." },
-    { 3, 4, "The mail is too big for that server: send less at a time." },
-    { 4, 7, "Ask the recipient by other means." },
-    { 7, 5,
-      "That domain has promised encryption that its server did not show, so nothing was sent to it unprotected. Its postmaster has "
-      "to "
-      "mend that; who runs this gateway may make an exception." },
-    { 7, 255, "That server has rules of its own; its words say why." },
-};
+static const uint8_t classes[] = { [DSN_FAILED] = 5, [DSN_RELAYED] = 2, [DSN_DELAYED] = 4 };
 
 static void put(struct report *r, const char *format, ...)
 {
@@ -134,12 +118,22 @@ static void write_head(struct report *r)
         d->envelope->utf8 ? "global-" : "", (unsigned)r->mark[0], (unsigned)r->mark[1]);
 }
 
+/* What a person can do about a status, or NULL. */
 static const char *advice(const uint8_t enhanced[3])
 {
-    for (size_t i = 0; i < sizeof advices / sizeof advices[0]; i++)
-        if (enhanced[1] == advices[i].subject && (enhanced[2] == advices[i].detail || advices[i].detail == 255))
-            return advices[i].words;
-    return "";
+    uint8_t subject = enhanced[1], detail = enhanced[2];
+    if (subject == 1)
+        return PACKED("Please check the address for typing errors.");
+    if (subject == 2 && detail == 2)
+        return PACKED("The mailbox is full: tell its owner.");
+    if (subject == 3 && detail == 4)
+        return PACKED("The mail is too big for that server: send less at a time.");
+    if (subject == 4 && detail == 7)
+        return PACKED("Ask the recipient by other means.");
+    if (subject == 7 && detail == 5)
+        return PACKED("That domain has promised encryption that its server did not show, so nothing was sent to it unprotected. "
+                      "Its postmaster has to mend that; who runs this gateway may make an exception.");
+    return subject == 7 ? PACKED("That server has rules of its own; its words say why.") : NULL;
 }
 
 static void write_words(struct report *r)
@@ -150,16 +144,16 @@ static void write_words(struct report *r)
     put(r, "This is the mail gateway %s.\r\n\r\n%s", d->host_name, kinds[d->action].words);
     for (unsigned i = 0; i < d->count; i++) {
         put(r, "\r\n  <%s>\r\n    %s", d->recipient[i].to->address, d->recipient[i].status->text);
-        const char *words = d->action == DSN_RELAYED ? "" : advice(d->recipient[i].status->enhanced);
-        if (words[0])
+        const char *words = d->action == DSN_RELAYED ? NULL : advice(d->recipient[i].status->enhanced);
+        if (words)
             put(r, "    %s", words);
     }
     if (d->action == DSN_DELAYED) {
-        put_date(r, "\r\nYou need not send it again. It is tried until", d->until);
+        put_date(r, PACKED("\r\nYou need not send it again. It is tried until"), d->until);
     } else if (d->action == DSN_FAILED) {
         put(r, "\r\nNothing further will be tried.");
     }
-    put(r, "\r\n%s of your mail follows.\r\n", r->full ? "The whole" : "The header");
+    put(r, "\r\n%s of your mail follows.\r\n", r->full ? PACKED("The whole") : PACKED("The header"));
 }
 
 /* What attempt.c's texts hold: "HOST: at STEP the server said: REPLY". */
@@ -179,13 +173,13 @@ static void write_recipient_fields(struct report *r, const struct dsn_recipient 
 {
     const uint8_t *e = to->status->enhanced;
     put(r, "%s", "");
-    put_decoded(r, "Original-Recipient", to->to->orcpt);
+    put_decoded(r, PACKED("Original-Recipient"), to->to->orcpt);
     put(r, "Final-Recipient: %s; %s", r->d->envelope->utf8 ? "utf-8" : "rfc822", to->to->address);
-    put(r, "Action: %s\r\nStatus: %u.%u.%u", kinds[r->d->action].action, kinds[r->d->action].class, e[1], e[2]);
+    put(r, "Action: %s\r\nStatus: %u.%u.%u", kinds[r->d->action].action, classes[r->d->action], e[1], e[2]);
     put_reply(r, to->status->text);
-    put_date(r, "Last-Attempt-Date", r->d->now);
+    put_date(r, PACKED("Last-Attempt-Date"), r->d->now);
     if (r->d->action == DSN_DELAYED)
-        put_date(r, "Will-Retry-Until", r->d->until);
+        put_date(r, PACKED("Will-Retry-Until"), r->d->until);
 }
 
 static void write_fields(struct report *r)
@@ -194,8 +188,8 @@ static void write_fields(struct report *r)
     put_boundary(r, "");
     put(r, "Content-Type: message/%sdelivery-status\r\n", d->envelope->utf8 ? "global-" : "");
     put(r, "Reporting-MTA: dns; %s", d->host_name);
-    put_decoded(r, "Original-Envelope-Id", d->envelope->envid);
-    put_date(r, "Arrival-Date", d->envelope->received);
+    put_decoded(r, PACKED("Original-Envelope-Id"), d->envelope->envid);
+    put_date(r, PACKED("Arrival-Date"), d->envelope->received);
     for (unsigned i = 0; i < d->count; i++)
         write_recipient_fields(r, &d->recipient[i]);
     put(r, "%s", "");
@@ -242,8 +236,8 @@ static enum rc copy_original(struct report *r)
 
 static void write_original(struct report *r)
 {
-    static const char *const types[2][2] = { { "text/rfc822-headers", "message/rfc822" },
-                                             { "message/global-headers", "message/global" } };
+    static const char types[2][2][24] PACKED_TABLE = { { "text/rfc822-headers", "message/rfc822" },
+                                                       { "message/global-headers", "message/global" } };
     bool utf8 = r->d->envelope->utf8;
     put_boundary(r, "");
     put(r, "Content-Type: %s\r\nContent-Transfer-Encoding: %s\r\n", types[utf8][r->full],

@@ -84,7 +84,8 @@ void json_text(const char *key, const char *value)
     char memory[96];
     struct strbuf b = STRBUF(memory);
     if (value) {
-        json_string(key, span_of(value));
+        strbuf_puts(&b, text_is_packed(value) ? value : "");
+        json_string(key, text_is_packed(value) ? strbuf_span(&b) : span_of(value));
         return;
     }
     put_key(&b, key);

@@ -109,7 +109,7 @@ enum rc acme_order(struct acme *a, const struct acme_wish *w)
     a->count = w->count;
     a->dropped = w->replaces.len && !acme_url(a, ACME_RENEWAL_INFO)[0] ? ACME_DROPPED_REPLACES : 0;
     if (!w->count)
-        return acme_say(a, RC_INVALID, "an order without names");
+        return acme_say(a, RC_INVALID, PACKED("an order without names"));
     do {
         a->dropped |= drop;
         struct strbuf payload = order_payload(a, w);
@@ -236,7 +236,7 @@ static enum rc write_proof(struct acme *a, const struct json_view *one, bool dns
     if (json_view_member_text(one, "token", &token) != RC_OK || !is_token(strbuf_span(&token)))
         return acme_lacks(a, "token");
     if (jwk_thumbprint(a->account_key, &t) != RC_OK)
-        return acme_say(a, RC_INVALID, "the request could not be signed");
+        return acme_say(a, RC_INVALID, PACKED("the request could not be signed"));
     strbuf_printf(record, "%s.%s", a->token, thumb);
     if (dns) {
         sha256_of(strbuf_span(record), hash);
@@ -267,7 +267,7 @@ static enum rc meet(struct acme *a, const struct acme_solver *solver, const stru
     struct json_view v;
     enum rc rc = solver->prepare(solver->ctx, c);
     if (rc != RC_OK)
-        acme_say(a, rc, "the challenge could not be prepared");
+        acme_say(a, rc, PACKED("the challenge could not be prepared"));
     strbuf_puts(&payload, "{}");
     if (rc == RC_OK && !started)
         rc = acme_post(a, ACME_CHALLENGE, &payload, SPAN(""), &v);
@@ -292,7 +292,7 @@ static enum rc choose(struct acme *a, const struct json_view *authorization, con
     bool started;
     if (json_view_member(authorization, "identifier", &identifier) != RC_OK ||
         json_view_member_text(&identifier, "value", &name) != RC_OK || (c.identifier = our_name(a, strbuf_span(&name))) == NULL)
-        return acme_say(a, RC_PROTOCOL, "an authorization for none of our names");
+        return acme_say(a, RC_PROTOCOL, PACKED("an authorization for none of our names"));
     for (unsigned i = 0; i < count; i++) {
         c.type = solvers[i].type;
         if (!find_challenge(authorization, c.type, &one))
@@ -300,7 +300,7 @@ static enum rc choose(struct acme *a, const struct json_view *authorization, con
         enum rc rc = take_challenge(a, &one, &c, &started);
         return rc == RC_OK ? meet(a, &solvers[i], &c, started) : rc;
     }
-    return acme_say(a, RC_UNSUPPORTED, "the server offers no challenge that this box can meet");
+    return acme_say(a, RC_UNSUPPORTED, PACKED("the server offers no challenge that this box can meet"));
 }
 
 static enum rc authorize_one(struct acme *a, const struct acme_solver *solvers, unsigned count)
@@ -352,7 +352,7 @@ enum rc acme_authorize(struct acme *a, const struct acme_solver *solvers, unsign
             return rc; /* also NOT_FOUND, of a solver */
         done[n] = sum_of(acme_url(a, ACME_AUTHORIZATION));
     }
-    return acme_say(a, RC_PROTOCOL, "an order with too many authorizations");
+    return acme_say(a, RC_PROTOCOL, PACKED("an order with too many authorizations"));
 }
 
 /* --- all of it --- */

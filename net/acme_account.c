@@ -13,7 +13,7 @@ static enum rc add_binding(struct acme *a, const struct acme_binding *binding, s
     if (rc == RC_OK)
         rc = jws_bind(binding->kid, binding->mac_key, span_of(acme_url(a, ACME_NEW_ACCOUNT)), strbuf_span(&jwk), &scratch, &jws);
     if (rc != RC_OK)
-        return acme_say(a, rc, "the request could not be signed");
+        return acme_say(a, rc, PACKED("the request could not be signed"));
     strbuf_puts(payload, ",\"externalAccountBinding\":");
     strbuf_add(payload, strbuf_span(&jws));
     return RC_OK;
@@ -25,9 +25,9 @@ enum rc acme_account(struct acme *a, struct span contact, const struct acme_bind
     struct json_view v;
     a->step = "account";
     if (a->binding_required && !binding && !only_existing)
-        return acme_say(a, RC_REFUSED, "the server wants an external account binding");
+        return acme_say(a, RC_REFUSED, PACKED("the server wants an external account binding"));
     if (span_find(contact, 0, '"') != SIZE_MAX || span_find(contact, 0, '\\') != SIZE_MAX)
-        return acme_say(a, RC_INVALID, "the contact is no mail address");
+        return acme_say(a, RC_INVALID, PACKED("the contact is no mail address"));
     strbuf_puts(&payload, only_existing ? "{\"onlyReturnExisting\":true" : "{\"termsOfServiceAgreed\":true");
     if (contact.len)
         strbuf_printf(&payload, ",\"contact\":[\"mailto:%.*s\"]", (int)contact.len, contact.p);
@@ -55,13 +55,13 @@ enum rc acme_change_key(struct acme *a, struct span new_key)
     const struct jws_header h = { .url = span_of(acme_url(a, ACME_KEY_CHANGE)) };
     a->step = "account";
     if (!h.url.len)
-        return acme_say(a, RC_UNSUPPORTED, "the server changes no keys");
+        return acme_say(a, RC_UNSUPPORTED, PACKED("the server changes no keys"));
     enum rc rc = jwk_write(a->account_key, &jwk);
     strbuf_printf(&inner, "{\"account\":\"%s\",\"oldKey\":%s}", acme_url(a, ACME_ACCOUNT), key);
     if (rc == RC_OK)
         rc = jws_sign(&h, new_key, strbuf_span(&inner), &scratch, &payload);
     if (rc != RC_OK)
-        return acme_say(a, rc, "the new key cannot be used");
+        return acme_say(a, rc, PACKED("the new key cannot be used"));
     rc = acme_post(a, ACME_KEY_CHANGE, &payload, SPAN(""), NULL);
     if (rc == RC_OK)
         a->account_key = new_key;

@@ -85,7 +85,7 @@ static enum rc send_request(struct acme *a, struct span key, struct json_view *o
     struct strbuf csr = strbuf_on(a->memory + half, half);
     enum rc rc = x509_csr(key, a->names, a->count, &csr);
     if (rc != RC_OK)
-        return acme_say(a, rc, "the certificate could not be requested");
+        return acme_say(a, rc, PACKED("the certificate could not be requested"));
     strbuf_puts(&payload, "{\"csr\":\"");
     base64url_encode(&payload, strbuf_span(&csr));
     strbuf_puts(&payload, "\"}");
@@ -120,9 +120,9 @@ enum rc acme_revoke(struct acme *a, struct span chain_pem, unsigned reason, stru
     struct span label, body;
     a->step = "revocation";
     if (!acme_url(a, ACME_REVOKE_CERT)[0])
-        return acme_say(a, RC_UNSUPPORTED, "the server revokes nothing");
+        return acme_say(a, RC_UNSUPPORTED, PACKED("the server revokes nothing"));
     if (pem_block(&chain_pem, &label, &body) != RC_OK || !span_is(label, CERTIFICATE_LABEL))
-        return acme_say(a, RC_INVALID, "this is no certificate");
+        return acme_say(a, RC_INVALID, PACKED("this is no certificate"));
     strbuf_puts(&payload, "{\"certificate\":\"");
     for (size_t i = 0; i < body.len; i++)
         if (base64_sextet(body.p[i]) >= 0)
@@ -184,9 +184,9 @@ enum rc acme_renewal_info(struct acme *a, struct span id, struct acme_renewal *o
     a->step = "renewal info";
     strbuf_printf(&url, "%s/%.*s", acme_url(a, ACME_RENEWAL_INFO), (int)id.len, id.p);
     if (memory[0] == '/')
-        return acme_say(a, RC_UNSUPPORTED, "the server suggests no times to renew");
+        return acme_say(a, RC_UNSUPPORTED, PACKED("the server suggests no times to renew"));
     if (url.overflow)
-        return acme_say(a, RC_TOO_LONG, "the address of the renewal info is too long");
+        return acme_say(a, RC_TOO_LONG, PACKED("the address of the renewal info is too long"));
     enum rc rc = acme_get(a, strbuf_span(&url), &v);
     if (rc == RC_OK && (json_view_member(&v, "suggestedWindow", &window) != RC_OK || !take_time(&window, "start", &out->start) ||
                         !take_time(&window, "end", &out->end) || out->end <= out->start))

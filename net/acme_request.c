@@ -12,7 +12,7 @@ _Static_assert(ACME_MEMORY_LEAST / 2 / 3 >= JWS_PROTECTED_MAX, "a header's scrat
 enum rc acme_say(struct acme *a, enum rc rc, const char *words)
 {
     struct strbuf why = STRBUF(a->why);
-    strbuf_add_printable(&why, span_of(words), sizeof a->why - 1);
+    strbuf_puts(&why, words);
     return rc;
 }
 
@@ -41,7 +41,7 @@ enum rc acme_set_url(struct acme *a, enum acme_url i, struct span canonical)
     size_t len = fits ? canonical.len : 0;
     memmove(p + len, p + old, end - (size_t)(p + old - a->urls));
     memcpy(p, canonical.p, len);
-    return fits ? RC_OK : acme_say(a, RC_TOO_LONG, "the server's addresses are too long for this box");
+    return fits ? RC_OK : acme_say(a, RC_TOO_LONG, PACKED("the server's addresses are too long for this box"));
 }
 
 static enum rc set_checked(struct acme *a, enum acme_url i, enum rc rc, const struct strbuf *url)
@@ -168,7 +168,7 @@ static enum rc open_answer(struct acme *a, struct json_view *out)
 {
     if (json_view_open(strbuf_span(&a->answer), out) == RC_OK && out->type == JSON_OBJECT)
         return RC_OK;
-    return acme_say(a, RC_PROTOCOL, "the server's answer is not JSON");
+    return acme_say(a, RC_PROTOCOL, PACKED("the server's answer is not JSON"));
 }
 
 static void note_refusal(struct acme *a)
@@ -187,7 +187,7 @@ static enum rc request(struct acme *a, struct http_request *r)
     a->retry_after_s = -1;
     enum rc rc = acme_set_url(a, ACME_LOCATION, SPAN(""));
     if (rc == RC_OK && deadline_passed(a->end))
-        return acme_say(a, RC_TIMEOUT, "the dialogue takes too long");
+        return acme_say(a, RC_TIMEOUT, PACKED("the dialogue takes too long"));
     a->requests++;
     r->on_field = on_field;
     r->field_ctx = a;
@@ -237,7 +237,7 @@ static enum rc post_once(struct acme *a, enum acme_url i, struct span payload, s
     rc = jws_sign(&h, key.len ? key : a->account_key, payload, &scratch, &jws);
     a->nonce[0] = '\0'; /* good for one request, whatever comes of it */
     if (rc != RC_OK)
-        return acme_say(a, rc == RC_FULL ? RC_TOO_LONG : rc, "the request could not be signed");
+        return acme_say(a, rc == RC_FULL ? RC_TOO_LONG : rc, PACKED("the request could not be signed"));
     struct http_request r = { .method = HTTP_POST, .url = url, .field = &type, .fields = 1, .body = strbuf_span(&jws) };
     return request(a, &r);
 }
@@ -263,7 +263,7 @@ enum rc acme_post(struct acme *a, enum acme_url i, const struct strbuf *payload,
     size_t used = payload != NULL ? payload->len : 0;
     struct span text = payload != NULL ? strbuf_span(payload) : SPAN("");
     if (payload != NULL && payload->overflow)
-        return acme_say(a, RC_TOO_LONG, "the request is too long for this box");
+        return acme_say(a, RC_TOO_LONG, PACKED("the request is too long for this box"));
     a->answer = strbuf_on(a->memory + used, a->memory_bytes - used);
     enum rc rc = RC_OK;
     for (unsigned n = 0; rc == RC_OK && n < ACME_TRIES; n++) {

@@ -34,11 +34,11 @@ enum rc smtp_command_parse(struct span line, struct smtp_command *out, const cha
     *why = NULL;
     *out = (struct smtp_command){ SMTP_VERB_UNKNOWN, { line.p, 0 } };
     if (has_control(line)) {
-        *why = "a control character in the command";
+        *why = PACKED("a control character in the command");
         return RC_INVALID;
     }
     if (!utf8_valid(line)) {
-        *why = "the command is neither ASCII nor UTF-8";
+        *why = PACKED("the command is neither ASCII nor UTF-8");
         return RC_INVALID;
     }
     size_t end = 0;
@@ -64,30 +64,30 @@ static const char *take_size(void *target, struct span value)
         return NULL;
     for (size_t i = 0; i < value.len; i++)
         if (value.p[i] < '0' || value.p[i] > '9')
-            return "SIZE is not a number";
+            return PACKED("SIZE is not a number");
     m->declared_bytes = UINT64_MAX; /* digits that do not fit: too big in any case */
-    return value.len > 0 ? NULL : "SIZE is not a number";
+    return value.len > 0 ? NULL : PACKED("SIZE is not a number");
 }
 
 static const char *take_body(void *target, struct span value)
 {
     struct smtp_server_mail *m = target;
     m->body = span_is_nocase(value, "8BITMIME") ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT;
-    return m->body == SMTP_BODY_8BITMIME || span_is_nocase(value, "7BIT") ? NULL : "BODY is neither 7BIT nor 8BITMIME";
+    return m->body == SMTP_BODY_8BITMIME || span_is_nocase(value, "7BIT") ? NULL : PACKED("BODY is neither 7BIT nor 8BITMIME");
 }
 
 static const char *take_smtputf8(void *target, struct span value)
 {
     struct smtp_server_mail *m = target;
     m->utf8 = true;
-    return value.len == 0 ? NULL : "SMTPUTF8 takes no value";
+    return value.len == 0 ? NULL : PACKED("SMTPUTF8 takes no value");
 }
 
 static const char *take_ret(void *target, struct span value)
 {
     struct smtp_server_mail *m = target;
     m->ret = span_is_nocase(value, "FULL") ? 'F' : span_is_nocase(value, "HDRS") ? 'H' : 0;
-    return m->ret != 0 ? NULL : "RET is neither FULL nor HDRS";
+    return m->ret != 0 ? NULL : PACKED("RET is neither FULL nor HDRS");
 }
 
 /* value as given into memory, once its decoded form is known to hold no control character. */
@@ -97,27 +97,27 @@ static const char *take_xtext(char *memory, size_t cap, struct span value, struc
     enum rc rc = xtext_decode(xtext, &b);
     if (rc == RC_INVALID || (rc == RC_OK && has_control(strbuf_span(&b)))) {
         strbuf_clear(&b);
-        return "malformed xtext";
+        return PACKED("malformed xtext");
     }
     strbuf_clear(&b);
     strbuf_add(&b, value);
     if (rc == RC_OK && !b.overflow)
         return NULL;
     strbuf_clear(&b);
-    return "value too long";
+    return PACKED("value too long");
 }
 
 static const char *take_envid(void *target, struct span value)
 {
     struct smtp_server_mail *m = target;
-    return value.len == 0 ? "ENVID is empty" : take_xtext(m->envid, sizeof m->envid, value, value);
+    return value.len == 0 ? PACKED("ENVID is empty") : take_xtext(m->envid, sizeof m->envid, value, value);
 }
 
 /* RFC 4954 section 5: what an earlier hop says of the sender. Nobody here trusts or forwards it. */
 static const char *take_auth(void *target, struct span value)
 {
     (void)target;
-    return value.len == 0 ? "AUTH needs a value" : NULL;
+    return value.len == 0 ? PACKED("AUTH needs a value") : NULL;
 }
 
 static const char *take_notify(void *target, struct span value)
@@ -135,9 +135,9 @@ static const char *take_notify(void *target, struct span value)
         else if (span_is_nocase(item, "DELAY"))
             r->notify |= DSN_NOTIFY_DELAY;
         else
-            return "unknown NOTIFY value";
+            return PACKED("unknown NOTIFY value");
     }
-    return (r->notify & DSN_NOTIFY_NEVER) && r->notify != DSN_NOTIFY_NEVER ? "NOTIFY=NEVER stands alone" : NULL;
+    return (r->notify & DSN_NOTIFY_NEVER) && r->notify != DSN_NOTIFY_NEVER ? PACKED("NOTIFY=NEVER stands alone") : NULL;
 }
 
 static const char *take_orcpt(void *target, struct span value)
@@ -145,15 +145,15 @@ static const char *take_orcpt(void *target, struct span value)
     struct smtp_server_rcpt *r = target;
     size_t semicolon = span_find(value, 0, ';');
     if (semicolon == SIZE_MAX || semicolon == 0 || semicolon + 1 == value.len)
-        return "ORCPT is not TYPE;ADDRESS";
+        return PACKED("ORCPT is not TYPE;ADDRESS");
     struct span address = span_from(value, semicolon + 1);
     for (size_t i = 0; i < semicolon; i++)
         if (value.p[i] == '+' || value.p[i] == '=' || (unsigned char)value.p[i] >= 0x80)
-            return "malformed address type in ORCPT";
+            return PACKED("malformed address type in ORCPT");
     /* RFC 6533 section 3: the type utf-8 may hold UTF-8 as it is. */
     bool raw = span_is_nocase(span_sub(value, 0, semicolon), "utf-8");
     if (value.len >= sizeof r->orcpt)
-        return value.len <= ORCPT_LENGTH_MAX ? NULL : "value too long";
+        return value.len <= ORCPT_LENGTH_MAX ? NULL : PACKED("value too long");
     return take_xtext(r->orcpt, sizeof r->orcpt, value, raw ? span_sub(address, 0, 0) : address);
 }
 
@@ -176,7 +176,7 @@ static bool take_params(struct span rest, const struct param_rule *rules, unsign
             smtp_answer(a, 555, "5.5.4", "parameter %.*s not recognised", (int)(keyword.len < 40 ? keyword.len : 40), keyword.p);
             return false;
         }
-        const char *why = seen & 1u << i ? "given twice" : rules[i].take(target, value);
+        const char *why = seen & 1u << i ? PACKED("given twice") : rules[i].take(target, value);
         if (why != NULL) {
             smtp_answer(a, 501, "5.5.4", "parameter %s: %s", rules[i].keyword, why);
             return false;

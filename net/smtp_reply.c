@@ -84,13 +84,13 @@ enum rc smtp_reply_read(struct stream *s, struct smtp_reply *reply, smtp_reply_l
         struct span line = strbuf_span(&buf);
         unsigned code = line_code(line);
         if (bare_lf)
-            return malformed(reply, line, "a reply line that ends in a bare LF");
+            return malformed(reply, line, PACKED("a reply line that ends in a bare LF"));
         if (code == 0)
-            return malformed(reply, line, "not an SMTP reply");
+            return malformed(reply, line, PACKED("not an SMTP reply"));
         if (reply->lines > 0 && code != reply->code)
-            return malformed(reply, line, "codes differ between the lines of a reply");
+            return malformed(reply, line, PACKED("codes differ between the lines of a reply"));
         if (++reply->lines > SMTP_REPLY_LINES_MAX)
-            return malformed(reply, line, "a reply without end");
+            return malformed(reply, line, PACKED("a reply without end"));
         reply->code = (uint16_t)code;
         bool last = line.len <= 3 || line.p[3] == ' ';
         take_text(reply, &text, span_from(line, 4), code);

@@ -175,9 +175,9 @@ static enum smtp_data_event feed(struct smtp_server *s, struct span *in)
 
 static enum rc refuse_bytes(struct smtp_server *s, enum smtp_data_event e)
 {
-    const char *why = e == SMTP_DATA_BARE_LF   ? "a bare LF in the message: lines end in CRLF"
-                      : e == SMTP_DATA_BARE_CR ? "a bare CR in the message: lines end in CRLF"
-                                               : "a NUL in the message";
+    const char *why = e == SMTP_DATA_BARE_LF   ? PACKED("a bare LF in the message: lines end in CRLF")
+                      : e == SMTP_DATA_BARE_CR ? PACKED("a bare CR in the message: lines end in CRLF")
+                                               : PACKED("a NUL in the message");
     return smtp_server_last(s, RC_PROTOCOL, true, 550, "5.6.0", why);
 }
 

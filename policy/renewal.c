@@ -1,13 +1,16 @@
 /* All spans of time are bounded before they are multiplied: what comes in may be any server's word. */
 #include "policy/renewal.h"
 
+#include "hal/base/packed_text.h"
+
 #define CLOCK_SLACK_S RENEWAL_DAY_S /* authorities date certificates back by an hour; a clock may be as much off */
 #define JITTER_PART 30              /* up to that part of the life earlier */
 #define BACK_OFF_LIFE_PART 16
 #define FRESH_LIFE_PART 8
 #define LEAST_S 6000
 
-static const char *const reasons[RENEWAL_REASONS] = {
+#define REASON_MAX 50
+static const char reasons[RENEWAL_REASONS][REASON_MAX] PACKED_TABLE = {
     [RENEWAL_FIRST] = "there is none of this authority yet",
     [RENEWAL_ASKED] = "asked for",
     [RENEWAL_CHANGED] = "names, profile or authority have changed",
@@ -20,7 +23,8 @@ static const char *const reasons[RENEWAL_REASONS] = {
 
 const char *renewal_hold_text(enum renewal_hold h)
 {
-    static const char *const holds[] = { "", ", put off after a failure", ", put off as the server asks", ", one was just issued" };
+    static const char holds[][REASON_MAX] PACKED_TABLE = { "", ", put off after a failure", ", put off as the server asks",
+                                                           ", one was just issued" };
     return holds[h];
 }
 
