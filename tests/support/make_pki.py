@@ -8,6 +8,7 @@ a client holds). All are valid from 2020 to 2040, but for those whose fault is t
 """
 
 import datetime
+import ssl
 import sys
 from pathlib import Path
 
@@ -112,6 +113,11 @@ def forged(party):
     return x509.load_der_x509_certificate(bytes(der))
 
 
+def unreadable(party):
+    """The same certificate with a kind of key that nobody knows."""
+    return party.cert.public_bytes(serialization.Encoding.DER).replace(b"\x2a\x86\x48\xce\x3d\x02\x01", b"\x2a\x86\x48\xce\x3d\x02\x7f")
+
+
 def make(folder):
     def write(label, party, certs=None):
         certs = party.chain[:-1] if certs is None else certs
@@ -157,13 +163,17 @@ def make(folder):
     write_root("root-expired", old_root)
     write("expired-root", leaf(old_root, ec_key()))
 
-    for label, ids in (("twin", True), ("bare-twin", False)):
+    # Whether the roots, and the leaf, name their keys.
+    for label, ids, leaf_ids in (("twin", True, True), ("bare-twin", False, False), ("half-twin", True, False),
+                                 ("other-half-twin", False, True)):
         key = ec_key()
         twin = authority("Test Root " + label, key, ids=ids)
         write_root(f"root-{label}-old", authority("Test Root " + label, key, end=PAST, ids=ids))
         write_root(f"root-{label}-new", twin)
+        write_root(f"root-{label}-future", authority("Test Root " + label, key, start=FUTURE, ids=ids))
         write_root(f"root-{label}-other", authority("Test Root " + label, ec_key(), ids=ids))
-        write(label, leaf(twin, ec_key(), ids=ids))
+        (folder / f"root-{label}-unreadable.pem").write_text(ssl.DER_cert_to_PEM_cert(unreadable(twin)))
+        write(label, leaf(twin, ec_key(), ids=leaf_ids))
 
     write("wrong-name", leaf(int_ec, ec_key(), ("other.example.test", "*.example.org")))
     write("no-san", leaf(int_ec, ec_key(), ()))
@@ -171,6 +181,10 @@ def make(folder):
     write("huge-key", leaf(int_rsa, rsa_key(4104)))
     write("weak-issuer", leaf(authority("Weak Intermediate", rsa_key(1024), root_rsa), ec_key()))
     write("weak-sha1", leaf(int_rsa, rsa_key(), digest=hashes.SHA1()))
+    write("weak-sha1-direct", leaf(root_rsa, rsa_key(), digest=hashes.SHA1()))
+    unheld = authority("Its Intermediate", rsa_key(), other_root)
+    weak_stranger = leaf(unheld, rsa_key(), digest=hashes.SHA1())
+    write("weak-stranger", weak_stranger, [weak_stranger.cert])
     write("client-only", leaf(int_ec, ec_key(), usage="client"))
     bad = leaf(int_ec, ec_key())
     write("bad-signature", bad, [forged(bad)] + bad.chain[1:-1])

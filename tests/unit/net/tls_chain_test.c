@@ -46,6 +46,8 @@ static void each_fault_has_its_name(void **state)
         { "no-san", "wrong-name", false, "it names no host at all" },
         { "weak-issuer", "weak", true, "CN=mx.example.test" },
         { "weak-sha1", "weak", true, "CN=mx.example.test" },
+        { "weak-sha1-direct", "weak", true, "issued by CN=Test Root RSA" },
+        { "weak-stranger", "missing-intermediate", true, "issued by CN=Its Intermediate" },
         { "bad-signature", "bad-certificate", true, "issued by CN=Test Intermediate EC" },
     };
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -96,30 +98,43 @@ static void wildcard_names_one_label(void **state)
     }
 }
 
-/* With key identifiers and without; the right root is first, last or between. */
+/* With key identifiers in the roots, in the leaf, in both and in neither; the right root is first, last or between. */
 static void roots_of_one_name(void **state)
 {
     (void)state;
-    static const char *const orders[][3] = { { "new", "old", "other" }, { "other", "new", "old" }, { "old", "other", "new" } };
-    static const char *const labels[] = { "twin", "bare-twin" };
-    for (unsigned i = 0; i < 2; i++) {
-        for (unsigned k = 0; k < 3; k++) {
-            char name[3][40];
+    static const char *const labels[] = { "twin", "bare-twin", "half-twin", "other-half-twin" };
+    static const struct {
+        const char *roots[3];
+        int64_t now;
+        const char *cause;
+    } cases[] = {
+        { { "new", "old", "other" }, PAIR_NOW, "none" },
+        { { "other", "new", "old" }, PAIR_NOW, "none" },
+        { { "old", "other", "new" }, PAIR_NOW, "none" },
+        { { "future", "other", "new" }, PAIR_NOW, "none" },
+        { { "unreadable", "new", "other" }, PAIR_NOW, "none" },
+        { { "other" }, PAIR_NOW, "bad-certificate" },
+        { { "old" }, PAIR_NOW, "expired" },
+        { { "future" }, PAIR_NOW, "not-yet-valid" },
+        { { "old", "other" }, PAIR_NOW, "expired" }, /* rather its own out of time than another's in time */
+        { { "other", "old" }, PAIR_NOW, "expired" },
+        { { "new", "other" }, 0, "clock-unknown" },
+        { { "other", "new" }, 0, "clock-unknown" },
+        { { "other", "new", "unreadable" }, 0, "clock-unknown" },
+        { { "unreadable" }, PAIR_NOW, "missing-intermediate" },
+    };
+    for (unsigned i = 0; i < sizeof labels / sizeof labels[0]; i++) {
+        for (unsigned k = 0; k < sizeof cases / sizeof cases[0]; k++) {
             pair_hold_root(NULL);
-            for (unsigned n = 0; n < 3; n++) {
-                snprintf(name[n], sizeof name[n], "root-%s-%s", labels[i], orders[k][n]);
-                pair_hold_root(name[n]);
+            for (unsigned n = 0; n < 3 && cases[k].roots[n] != NULL; n++) {
+                char name[40];
+                snprintf(name, sizeof name, "root-%s-%s", labels[i], cases[k].roots[n]);
+                pair_hold_root(name);
             }
-            serve_at(labels[i], PAIR_NOW);
-            assert_string_equal(tls_cause_name(client->facts.cause), "none");
+            serve_at(labels[i], cases[k].now);
+            if (strcmp(tls_cause_name(client->facts.cause), cases[k].cause) != 0)
+                fail_msg("%s, case %u: %s", labels[i], k, tls_cause_name(client->facts.cause));
         }
-        pair_hold_root(NULL);
-        pair_hold_root(i == 0 ? "root-twin-other" : "root-bare-twin-other");
-        serve_at(labels[i], PAIR_NOW);
-        assert_string_equal(tls_cause_name(client->facts.cause), "bad-certificate");
-        pair_hold_root(i == 0 ? "root-twin-old" : "root-bare-twin-old");
-        serve_at(labels[i], PAIR_NOW);
-        assert_string_equal(tls_cause_name(client->facts.cause), "expired");
     }
 }
 
@@ -145,15 +160,32 @@ static void a_leaf_held_as_a_root_is_trusted(void **state)
     assert_true(client->facts.chain_valid);
 }
 
-static void peer_without_sni_is_judged_too(void **state)
+/* A fault of the path is told before one of the name, and without a name that is asked for there is none. */
+static void path_before_name(void **state)
 {
     (void)state;
-    pair_prepare();
-    client->params.server_name = NULL;
-    pair_served = pair_load("self-signed");
-    pair_run();
-    tls_credentials_release(pair_served);
-    assert_int_equal(client->facts.cause, TLS_CAUSE_SELF_SIGNED);
+    static const struct {
+        const char *label, *host;
+        int64_t now;
+        const char *cause;
+    } cases[] = {
+        { "ec", "other.example.test", 0, "wrong-name" },
+        { "expired", "other.example.test", PAIR_NOW, "expired" },
+        { "self-signed", "other.example.test", PAIR_NOW, "self-signed" },
+        { "self-signed", NULL, PAIR_NOW, "self-signed" },
+        { "ec", NULL, PAIR_NOW, "none" },
+        { "ec", NULL, 0, "clock-unknown" },
+    };
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pair_prepare();
+        client->params.server_name = cases[i].host;
+        client->params.now = cases[i].now;
+        pair_served = pair_load(cases[i].label);
+        pair_run();
+        tls_credentials_release(pair_served);
+        assert_string_equal(tls_cause_name(client->facts.cause), cases[i].cause);
+        assert_false(client->facts.name_matches);
+    }
 }
 
 static int hold_roots(void **state)
@@ -181,7 +213,7 @@ int main(void)
         cmocka_unit_test_setup(roots_of_one_name, hold_roots),
         cmocka_unit_test_setup(no_roots_at_all, hold_roots),
         cmocka_unit_test_setup(a_leaf_held_as_a_root_is_trusted, hold_roots),
-        cmocka_unit_test_setup(peer_without_sni_is_judged_too, hold_roots),
+        cmocka_unit_test_setup(path_before_name, hold_roots),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -212,6 +212,8 @@ static void acme_identifier_names_one(void **state)
     (void)state;
     static const char *const good[] = { "mail.example.org", "192.0.2.1", "2001:db8::1" }, *const bad[] = { "", "new\nline",
                                                                                                            "*.example.org" };
+    static const char *const others[] = { "MAIL.example.org.", "192.0.2.1", "2001:DB8:0::1", "192.0.2.2",
+                                          "2001:db8::2",       "\xc0",      "192.0.2.1.",    "::ffff:192.0.2.1" };
     size_t before = tls_identity_memory()->used_bytes;
     struct tls_leaf_info info;
     for (unsigned i = 0; i < 3; i++) {
@@ -221,6 +223,8 @@ static void acme_identifier_names_one(void **state)
         assert_string_equal(info.key_type, "ECDSA P-256");
         assert_int_equal(info.chain_length, 1);
         assert_true(info.self_signed);
+        for (unsigned other = 0; other < sizeof others / sizeof others[0]; other++)
+            assert_int_equal(tls_credentials_names(loaded, others[other]), other == i);
         tls_credentials_release(loaded);
         assert_int_equal(tls_identity_memory()->used_bytes, before);
         assert_int_equal(x509_acme_identifier(bad[i], SPAN("token.print"), &loaded), RC_INVALID);

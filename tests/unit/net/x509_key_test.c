@@ -64,6 +64,15 @@ static void keys_are_made(void **state)
 static void what_is_no_such_key(void **state)
 {
     (void)state;
+    static const char *const others[] = {
+        /* P-384, short for want of its point */
+        "-----BEGIN EC PRIVATE "
+        "KEY-----\nMD4CAQEEMHqQ51WRSAx2c8IKykw7oa62GSW86FeFj+YicaoQv1ZeG6s+44LM6B5y\nf0WYEdnBh6AHBgUrgQQAIg==\n"
+        "-----END EC PRIVATE KEY-----\n",
+        /* X25519 */
+        "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VuBCIEIJCeTyoa++1mGL9pAGH3VoEjOh7ECVUOHjY7MVrfNMNH\n-----END PRIVATE "
+        "KEY-----\n",
+    };
     static char text[TLS_PEM_MAX];
     uint8_t signature[64], hash[32] = { 0 };
     struct x509_point p;
@@ -73,6 +82,10 @@ static void what_is_no_such_key(void **state)
                      RC_INVALID);
     assert_int_equal(x509_key_point(pair_read_file("ec", "pem", text), &p), RC_INVALID); /* a certificate */
     assert_int_equal(x509_key_point(span_sub(span_of(known_key), 0, 150), &p), RC_INVALID);
+    for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_int_equal(x509_key_point(span_of(others[i]), &p), RC_INVALID);
+        assert_int_equal(x509_key_sign(span_of(others[i]), hash, signature), RC_INVALID);
+    }
     assert_int_equal(tls_identity_memory()->used_bytes, before);
 }
 
