@@ -19,8 +19,9 @@ static enum rc sink_answer;
 static enum rc take_header(void *ctx, const struct delta_header *h)
 {
     (void)ctx;
-    (void)h;
     headers++;
+    assert_memory_equal(h->base, patch.p + 8, 32);
+    assert_memory_equal(h->target, patch.p + 40, 32);
     return sink_answer;
 }
 
@@ -119,7 +120,8 @@ static void begin(uint64_t target_bytes)
     byte_buffer_add(&base, "0123456789", 10);
     byte_buffer_add(&patch, "PDLT", 4);
     byte_buffer_u32(&patch, DELTA_FORMAT);
-    byte_buffer_fill(&patch, 7, 64);
+    byte_buffer_fill(&patch, 7, 32);
+    byte_buffer_fill(&patch, 9, 32);
     byte_buffer_u64(&patch, target_bytes);
 }
 
@@ -161,17 +163,21 @@ static void operations_mean_what_the_format_says(void **state)
 static void numbers_are_added_to(void **state)
 {
     (void)state;
-    begin(22);
+    begin(30);
     OPERATIONS("\x26\x00\x02");     /* 9 bytes of the base, 1 more at 0, at 8 there is no number */
     OPERATIONS("\x12\x11\x03");     /* 4, 9 back, the sum is 2 less now: -1 */
     OPERATIONS("\x05\x01");         /* a plain one in between: 1, 1 back */
     OPERATIONS("\x22\x05\xa2\x03"); /* 8, 3 back from 4; the sum is 0xd0: carried on within the number, not behind it */
+    OPERATIONS("\x11\x11");         /* nor does a plain one add, */
+    OPERATIONS("\x13");             /* nor are zeros added to */
     expect(RC_OK, true,
            SPAN("112345678"
                 "/123"
                 "3"
                 "\x01\x33\x33\x34"
-                "5678"));
+                "5678"
+                "0123"
+                "\0\0\0\0"));
 }
 
 static void a_sum_goes_on_over_pieces(void **state)
@@ -225,9 +231,12 @@ static void what_breaks_a_rule(void **state)
         operations(cases[i].bytes, cases[i].len);
         expect(RC_CORRUPT, false, SPAN(""));
     }
-    begin(10);
-    patch.p[4] = DELTA_FORMAT + 1; /* a later format */
-    expect(RC_CORRUPT, false, SPAN(""));
+    for (size_t at = 0; at < 8; at++) { /* no patch, or one of a later format */
+        begin(2);
+        OPERATIONS("\x08xy");
+        patch.p[at]++;
+        expect(RC_CORRUPT, false, SPAN(""));
+    }
 }
 
 static void what_is_cut_is_not_complete(void **state)
@@ -242,6 +251,37 @@ static void what_is_cut_is_not_complete(void **state)
         assert_false(complete);
     }
     expect(RC_OK, true, SPAN("xy0123"));
+    OPERATIONS("\x88"); /* a number begins behind the end */
+    expect(RC_OK, false, SPAN("xy0123"));
+}
+
+static unsigned reads, failing_read;
+
+static enum rc read_with_a_fault(void *ctx, uint64_t offset, void *out, size_t len)
+{
+    (void)ctx;
+    memcpy(out, base.p + offset, len);
+    return ++reads == failing_read ? RC_IO : RC_OK;
+}
+
+/* Nothing is made of what could not be read, nor of what comes after it. */
+static void a_base_that_cannot_be_read(void **state)
+{
+    (void)state;
+    begin(600);
+    byte_buffer_fill(&base, 'x', 600);
+    OPERATIONS("\xc1\x12\x00"); /* 600 of the base, piece by piece */
+    struct delta_sink sink = { take_header, take_bytes, NULL };
+    struct reader r = { read_with_a_fault, NULL, base.len };
+    for (failing_read = 1; failing_read < 4; failing_read++) {
+        struct delta d;
+        reads = 0;
+        byte_buffer_free(&made);
+        delta_init(&d, &r, &sink);
+        assert_int_equal(delta_push(&d, byte_buffer_span(&patch)), RC_IO);
+        assert_int_equal(made.len, (failing_read - 1) * DELTA_COPY_BYTES);
+        assert_false(delta_complete(&d));
+    }
 }
 
 static void the_sink_may_refuse(void **state)
@@ -264,6 +304,7 @@ int main(void)
         cmocka_unit_test_teardown(a_sum_goes_on_over_pieces, tear_down),
         cmocka_unit_test_teardown(what_breaks_a_rule, tear_down),
         cmocka_unit_test_teardown(what_is_cut_is_not_complete, tear_down),
+        cmocka_unit_test_teardown(a_base_that_cannot_be_read, tear_down),
         cmocka_unit_test_teardown(the_sink_may_refuse, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
