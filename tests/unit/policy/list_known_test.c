@@ -98,7 +98,22 @@ static void few_have_no_known_host(void **state)
     assert_int_equal(list.known, 0);
 }
 
-static size_t more; /* symbols behind the host */
+static size_t more;    /* symbols behind the host */
+static bool deceptive; /* the host's bytes look like an entry of the table, a line and a host: those of block DECEIVED */
+
+#define DECEIVED_LINE 8
+#define DECEIVED (DECEIVED_LINE * LIST_LINE_BLOCKS)
+
+static void deceive(const struct list_blocks *blocks, size_t host_at)
+{
+    static const uint8_t line[] = { 4, 0, 2, 0x80, M, M, M, M, X }; /* blocks of five bytes */
+    size_t entry = DECEIVED_LINE * LIST_TABLE_BYTES - blocks->table.len, from = entry + LIST_TABLE_BYTES;
+    assert_in_range(host_at, 0, entry);
+    assert_in_range(from + sizeof line, 0, blocks->data.len);
+    put_le32(blocks->data.p + entry, 0);
+    put_le32(blocks->data.p + entry + 4, (uint32_t)from);
+    memcpy(blocks->data.p + from, line, sizeof line);
+}
 
 /* One policy: so many patterns that begin with the known host of a number. */
 static void put_policy(struct list_encoder *e, uint32_t number, const uint8_t *host, size_t len, unsigned patterns)
@@ -144,6 +159,8 @@ static enum rc find_with(uint32_t number, unsigned patterns, size_t len, uint8_t
     list_blocks_add(&blocks, &(struct list_codes){ &policy, &none, list_encoder_end(&policy, 0), 0 }, 0);
     list_blocks_add_plain(&blocks, host, len);
     list_blocks_end(&blocks);
+    if (deceptive)
+        deceive(&blocks, blocks.data.len - len);
     small = image;
     image = (struct byte_buffer){ NULL, 0, 0 };
     byte_buffer_add(&image, small.p, (size_t)list.policies.at);
@@ -184,6 +201,17 @@ static void each_rule_is_checked(void **state)
     more = 0;
 }
 
+/* There is one, block 1 of the policies. */
+static void a_number_beyond_the_known_ones_leads_nowhere(void **state)
+{
+    (void)state;
+    struct list_entry e;
+    deceptive = true;
+    enum rc rc = find_with(DECEIVED - 1, 1, 200, X, &e);
+    deceptive = false;
+    assert_int_equal(rc, RC_CORRUPT);
+}
+
 /* Each pattern alone is short enough. */
 static void all_together_are_no_more_than_an_entry_holds(void **state)
 {
@@ -202,6 +230,7 @@ int main(void)
         cmocka_unit_test_teardown(what_begins_with_a_known_host_is_found, tear_down),
         cmocka_unit_test_teardown(few_have_no_known_host, tear_down),
         cmocka_unit_test(each_rule_is_checked),
+        cmocka_unit_test(a_number_beyond_the_known_ones_leads_nowhere),
         cmocka_unit_test(all_together_are_no_more_than_an_entry_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
