@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "hal/base/bytes.h"
 #include "hal/base/domain.h"
 #include "policy/list_shared.h"
 
@@ -86,6 +87,12 @@ struct window {
 
 static __attribute__((noinline)) struct window refill(struct list_coder *c, uint64_t code, uint32_t ahead)
 {
+    if (c->have - c->at >= 4) {
+        unsigned bits = (32 - ahead) & 56;
+        code |= (uint64_t)get_be32(c->buffer + c->at) >> (32 - bits) << (32 - ahead - bits);
+        c->at = (uint8_t)(c->at + bits / 8);
+        return (struct window){ code, ahead + bits };
+    }
     for (; ahead <= 24; ahead += 8)
         code |= (uint64_t)fetch(c) << (24 - ahead);
     return (struct window){ code, ahead };
