@@ -201,13 +201,11 @@ static enum rc judge_head(void)
 
 /* --- gathering a head --- */
 
-/* Bytes to hold back of what begins with head: 0 while they cannot be known, or for what is no image. A list's go up to a whole unit of the
+/* Bytes to hold back of what begins with the manifest's fixed part in head: 0 for what is no image. A list's go up to a whole unit of the
  * flash, for what follows is programmed as it comes. */
 static uint32_t head_bytes(void)
 {
     const uint8_t *h = up.writer.head;
-    if (up.head_have < IMAGE_MANIFEST_BYTES)
-        return 0;
     uint32_t sections = get_le32(h + 56), room = get_le32(h + 60);
     uint64_t whole = get_le64(h + 48);
     if (memcmp(h, "PIMG", 4) != 0 || sections > IMAGE_SECTIONS_MAX || room > IMAGE_SIGNATURE_ROOM_MAX)

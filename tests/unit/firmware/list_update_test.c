@@ -9,6 +9,7 @@
 #include "firmware/list_update.h"
 #include "firmware/settings_log.h"
 #include "firmware/trust_store.h"
+#include "hal/base/bytes.h"
 #include "tests/support/flash_sim.h"
 #include "tests/support/list_box.h"
 #include "tests/support/list_image.h"
@@ -183,14 +184,82 @@ static void no_image_and_other_kinds(void **state)
     expect_old_then_update();
 }
 
+/* A head says how long it is, and is believed only where it can be right: it is held in RAM. */
+static void heads_that_cannot_be(void **state)
+{
+    static const struct {
+        const char *magic;
+        enum image_kind kind;
+        uint64_t whole;
+        uint32_t sections, room;
+    } cases[] = {
+        { "PIMH", IMAGE_LIST, 4096, 1, IMAGE_SIGNATURE_HEAD_BYTES },
+        { "PIMG", IMAGE_LIST, 4096, IMAGE_SECTIONS_MAX + 1, IMAGE_SIGNATURE_HEAD_BYTES },
+        { "PIMG", IMAGE_LIST, 4096, UINT32_MAX, IMAGE_SIGNATURE_HEAD_BYTES },
+        { "PIMG", IMAGE_LIST, 4096, UINT32_MAX / IMAGE_SECTION_BYTES + 1, 0 },
+        { "PIMG", IMAGE_DELTA, 4096, 1, IMAGE_SIGNATURE_ROOM_MAX + 1 },
+        { "PIMG", IMAGE_DELTA, UINT64_MAX, 1, UINT32_MAX },
+        { "PIMG", IMAGE_LIST, IMAGE_MANIFEST_BYTES - 1, 1, IMAGE_SIGNATURE_HEAD_BYTES },
+        { "PIMG", IMAGE_LIST, 0, 1, IMAGE_SIGNATURE_HEAD_BYTES },
+        { "PIMG", IMAGE_KEYRING, TRUST_KEYRING_IMAGE_MAX + 1, 1, IMAGE_SIGNATURE_HEAD_BYTES },
+        { "PIMG", IMAGE_KEYRING, UINT64_MAX, 1, IMAGE_SIGNATURE_HEAD_BYTES },
+        { "PIMG", IMAGE_KEYRING, (UINT64_C(1) << 32) + 100, 1, IMAGE_SIGNATURE_HEAD_BYTES },
+        { "PIMG", IMAGE_KEYRING, IMAGE_MANIFEST_BYTES - 1, 1, IMAGE_SIGNATURE_HEAD_BYTES },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t head[IMAGE_MANIFEST_BYTES];
+        memcpy(head, new.p, sizeof head);
+        memcpy(head, cases[i].magic, 4);
+        put_le16(head + 6, (uint16_t)cases[i].kind);
+        put_le64(head + 48, cases[i].whole);
+        put_le32(head + 56, cases[i].sections);
+        put_le32(head + 60, cases[i].room);
+        begin();
+        assert_int_equal(list_update_write(ticket, span_bytes(head, sizeof head)), RC_CORRUPT);
+        expect_words("this is not an image");
+    }
+    expect_old_then_update();
+}
+
+/* The head ends where no unit of the flash does, and all sections are of a later kind. */
+static void heads_of_any_length(void **state)
+{
+    struct image_source_section sections[IMAGE_SECTIONS_MAX];
+    (void)state;
+    for (unsigned n = 1; n <= IMAGE_SECTIONS_MAX; n++) {
+        sections[n - 1] = (struct image_source_section){ (enum image_section)(100 + n),
+                                                         SPAN("what is not known is kept as it is") };
+        const struct image_source s = { .kind = IMAGE_LIST,
+                                        .board = "any",
+                                        .version = NEW + n,
+                                        .created = NEW,
+                                        .sections = sections,
+                                        .count = n,
+                                        .signatures = n };
+        byte_buffer_free(&new);
+        signing_image(&s, (const unsigned[]){ LIST_A, 0 }, &new);
+        begin();
+        assert_int_equal(write_range(0, new.len, 100), RC_OK);
+        assert_int_equal(list_update_finish(ticket), RC_OK);
+        assert_memory_equal(flash_sim_bytes() + map.list[n % 2].addr, new.p, new.len);
+        assert_null(list_store_list());
+        assert_int_equal(list_store_roots(), 0);
+        assert_null(list_store_anchors());
+    }
+}
+
 static void too_large_for_the_slot(void **state)
 {
     (void)state;
     byte_buffer_free(&new);
     list_image_make(&new, NEW, 9000, 0);
     assert_true(new.len > SLOT_BYTES);
+    uint64_t before = flash_sim_operations();
     begin();
     assert_int_equal(write_range(0, new.len, 4096), RC_TOO_LONG);
+    expect_words("bytes, its slot 20480");
+    assert_int_equal(flash_sim_operations(), before);
     assert_int_equal(list_update_begin("page", &ticket), RC_OK);
     assert_int_equal(list_update_prepare(ticket, SLOT_BYTES + 1), RC_TOO_LONG);
     list_update_abandon(ticket, NULL);
@@ -325,19 +394,36 @@ static void who_rests_gives_way(void **state)
     assert_int_equal(list_update_finish(ticket), RC_OK);
 }
 
+/* Whichever operation fails: the list in use stays, also when the slots are judged again before a restart. */
 static void flash_that_fails_is_told(void **state)
 {
+    static const enum flash_op_kind kinds[] = { FLASH_ERASE, FLASH_PROGRAM, FLASH_SYNC };
     (void)state;
-    for (unsigned n = 1; n < 4; n++) {
-        begin();
-        flash_sim_fail(n == 1 ? FLASH_ERASE : FLASH_PROGRAM, n);
-        enum rc rc = write_range(0, new.len, 512);
-        assert_int_equal(rc == RC_OK ? list_update_finish(ticket) : rc, RC_IO);
-        expect_words("flash");
-        flash_sim_fail(FLASH_ERASE, 0);
-        flash_sim_fail(FLASH_PROGRAM, 0);
+    uint64_t in_use = OLD;
+    for (unsigned k = 0; k < 3; k++) {
+        byte_buffer_free(&new);
+        list_image_make(&new, NEW + k, 200, 7);
+        enum rc rc = RC_IO;
+        for (unsigned n = 1; rc != RC_OK; n++) {
+            begin();
+            flash_sim_fail(kinds[k], n);
+            rc = write_range(0, new.len, 512);
+            if (rc == RC_OK)
+                rc = list_update_finish(ticket);
+            flash_sim_fail(kinds[k], 0);
+            if (rc == RC_OK) {
+                in_use = NEW + k;
+                assert_true(n > 1);
+            } else {
+                assert_int_equal(rc, RC_IO);
+                expect_words("flash");
+                list_store_judge_again();
+            }
+            assert_int_equal(list_store_image()->version, in_use);
+        }
     }
-    expect_old_then_update();
+    boot();
+    assert_int_equal(list_store_image()->version, in_use);
 }
 
 static void nothing_waits_once_prepared(void **state)
@@ -398,6 +484,21 @@ static void a_delta_for_another_base_is_refused(void **state)
     expect_words("for another list");
     byte_buffer_free(&full);
     expect_old_then_update();
+}
+
+static void a_delta_for_a_box_without_a_list(void **state)
+{
+    struct byte_buffer full;
+    const uint8_t zeros[64] = { 0 };
+    (void)state;
+    use_delta(&full);
+    flash_sim_poke(map.list[0].addr, zeros, sizeof zeros);
+    boot();
+    assert_null(list_store_image());
+    begin();
+    assert_int_equal(write_range(0, new.len, 512), RC_REFUSED);
+    expect_words("for another list");
+    byte_buffer_free(&full);
 }
 
 static void a_damaged_delta_changes_nothing(void **state)
@@ -465,7 +566,7 @@ static void a_delta_and_its_result_need_a_list_key(void **state)
     expect_old_then_update();
 }
 
-static void a_delta_that_is_cut_short(void **state)
+static void a_delta_cut_short_or_too_long(void **state)
 {
     struct byte_buffer full;
     (void)state;
@@ -474,18 +575,35 @@ static void a_delta_that_is_cut_short(void **state)
     assert_int_equal(write_range(0, new.len - 1, 512), RC_OK);
     assert_int_equal(list_update_finish(ticket), RC_INVALID);
     list_update_abandon(ticket, "the line broke");
+    begin();
+    assert_int_equal(write_range(0, new.len, 512), RC_OK);
+    assert_int_equal(list_update_write(ticket, SPAN("x")), RC_CORRUPT);
+    expect_words("more bytes than the delta has");
     byte_buffer_free(&full);
     expect_old_then_update();
 }
 
+/* In the new image's place a delta of the list in use, soundly signed, that holds this patch. */
+static void use_patch(struct byte_buffer *inner, enum image_section type, unsigned count)
+{
+    const struct image_source_section sections[] = { { type, byte_buffer_span(inner) }, { IMAGE_ROOTS, SPAN("more") } };
+    const struct image_source s = {
+        .kind = IMAGE_DELTA, .board = "any", .version = NEW, .created = NEW, .sections = sections, .count = count
+    };
+    struct byte_buffer made = { NULL, 0, 0 };
+    signing_image(&s, (const unsigned[]){ LIST_A, 0 }, &made);
+    byte_buffer_free(inner);
+    byte_buffer_free(&new);
+    new = made;
+}
+
 static void a_delta_may_make_lists_only(void **state)
 {
-    struct byte_buffer full, twice = { NULL, 0, 0 };
+    struct byte_buffer full, inner = { NULL, 0, 0 };
     (void)state;
     use_delta(&full);
     /* A patch whose target is the delta itself: its head is literal. */
     const uint8_t header[8] = { 'P', 'D', 'L', 'T', DELTA_FORMAT, 0, 0, 0 };
-    struct byte_buffer inner = { NULL, 0, 0 };
     uint8_t hash[32];
     assert_int_equal(image_manifest_hash(list_store_image(), hash), RC_OK);
     byte_buffer_add(&inner, header, sizeof header);
@@ -494,18 +612,43 @@ static void a_delta_may_make_lists_only(void **state)
     byte_buffer_u64(&inner, new.len);
     byte_buffer_varint(&inner, (uint32_t) new.len << DELTA_KIND_BITS);
     byte_buffer_add(&inner, new.p, new.len);
-    const struct image_source_section section = { IMAGE_PATCH, byte_buffer_span(&inner) };
-    const struct image_source s = {
-        .kind = IMAGE_DELTA, .board = "any", .version = NEW, .created = NEW, .sections = &section, .count = 1
-    };
-    signing_image(&s, (const unsigned[]){ LIST_A, 0 }, &twice);
-    byte_buffer_free(&new);
-    new = twice;
+    use_patch(&inner, IMAGE_PATCH, 1);
     begin();
     assert_int_equal(write_range(0, new.len, 512), RC_REFUSED);
     expect_words("is a delta, not a list");
-    byte_buffer_free(&inner);
     byte_buffer_free(&full);
+    expect_old_then_update();
+}
+
+/* The signature is sound, but not what the patch says of itself: of what it makes, and of how long that is. */
+static void a_delta_that_lies(void **state)
+{
+    static const struct {
+        enum image_section type;
+        unsigned count;
+        size_t at;
+        const char *words;
+    } cases[] = {
+        { IMAGE_PATCH, 1, 40, "makes another image than it says" },
+        { IMAGE_PATCH, 1, 71, "makes another image than it says" },
+        { IMAGE_PATCH, 1, 72, "damaged" },
+        { IMAGE_POLICIES, 1, 0, "holds no patch" },
+        { IMAGE_PATCH, 2, 0, "holds no patch" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct byte_buffer inner = { NULL, 0, 0 };
+        byte_buffer_free(&new);
+        list_image_make(&new, NEW, 60, 0);
+        assert_int_equal(delta_write(byte_buffer_span(&old), byte_buffer_span(&new), &inner), RC_OK);
+        inner.p[cases[i].at]--;
+        use_patch(&inner, cases[i].type, cases[i].count);
+        uint64_t before = flash_sim_operations();
+        begin();
+        assert_int_equal(write_range(0, new.len, 512), RC_CORRUPT);
+        expect_words(cases[i].words);
+        assert_int_equal(flash_sim_operations(), before);
+    }
     expect_old_then_update();
 }
 
@@ -533,6 +676,8 @@ int main(void)
         TEST(a_head_is_judged_before_flash_is_touched),
         TEST(older_is_refused),
         TEST(no_image_and_other_kinds),
+        TEST(heads_that_cannot_be),
+        TEST(heads_of_any_length),
         TEST(too_large_for_the_slot),
         TEST(every_section_counts),
         TEST(too_few_and_too_many_bytes),
@@ -544,10 +689,12 @@ int main(void)
         TEST(nothing_waits_once_prepared),
         TEST(a_delta_makes_the_full_image),
         TEST(a_delta_for_another_base_is_refused),
+        TEST(a_delta_for_a_box_without_a_list),
         TEST(a_damaged_delta_changes_nothing),
         TEST(a_delta_and_its_result_need_a_list_key),
-        TEST(a_delta_that_is_cut_short),
+        TEST(a_delta_cut_short_or_too_long),
         TEST(a_delta_may_make_lists_only),
+        TEST(a_delta_that_lies),
         TEST(fetching_is_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
