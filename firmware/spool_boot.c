@@ -146,7 +146,9 @@ static void note_record(const struct log_record *r)
     boot.bad_status = boot.bad_status || is_torn_status(r);
     if (r->dead)
         return;
-    spool.segment[segment_find(r->place.seq)].live_bytes += record_bytes(r->h.payload_len);
+    struct segment *s = &spool.segment[segment_find(r->place.seq)];
+    s->live_bytes += record_bytes(r->h.payload_len);
+    s->has_status |= r->h.type > RECORD_COMMIT || r->h.source != 0;
     if (is_redundant(r)) {
         boot.redundant = true;
     } else if (r->h.type == RECORD_COMMIT) {
@@ -217,6 +219,7 @@ static void scan_segment(unsigned i)
     }
     note_gap(segment_addr(i) + gap_from, gap_to - gap_from);
     boot.unreadable += boot.unread;
+    s->has_status |= boot.unread;
     s->end = last;
 }
 

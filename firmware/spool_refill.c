@@ -10,6 +10,7 @@
 #include "hal/base/log.h"
 
 #define LATE_IDS (PLAN_SPOOL_LATE_BYTES * 8u)
+#define A_QUARTER (SPOOL_WINDOW_ENTRIES / 4)
 #define AHEAD_S 60          /* the window is filled with what is due within that time: so seldom all is looked through */
 #define OUT_OF_THE_WAY_S 30 /* so long what has given way may stay outside, if there is no room before */
 
@@ -126,18 +127,33 @@ static void apply_status(const struct log_record *r)
         kill_replaced(r, before);
 }
 
-/* Of what was loaded: statuses lie behind their COMMIT, unless that is a copy. */
-static void apply_statuses(struct spool_place from)
+static void take_over(const struct log_record *r)
+{
+    apply_copy(r);
+    if (!r->dead && record_is_status(r->h.type) && r->h.type != RECORD_SETTLED)
+        apply_status(r);
+}
+
+/* Shows all status records and copies from there on, and some others. */
+static void walk_statuses(struct spool_place from, void (*see)(const struct log_record *r))
 {
     struct log_cursor c = log_from(from.seq, from.off);
     struct log_record r;
     unsigned steps = 0;
-    while (log_next(&c, &r) == RC_OK) {
-        log_pause(&steps);
-        apply_copy(&r);
-        if (!r.dead && record_is_status(r.h.type) && r.h.type != RECORD_SETTLED)
-            apply_status(&r);
+    for (int i; (i = segment_at_or_after(c.at.seq)) >= 0;) {
+        uint32_t seq = spool.segment[i].seq;
+        while (spool.segment[i].has_status && log_next(&c, &r) == RC_OK && r.place.seq == seq) {
+            log_pause(&steps);
+            see(&r);
+        }
+        c = log_from(seq + 1, 0);
     }
+}
+
+/* Of what was loaded: statuses lie behind their COMMIT, unless that is a copy. */
+static void apply_statuses(struct spool_place from)
+{
+    walk_statuses(from, take_over);
 }
 
 static void end_loading(void)
@@ -150,38 +166,37 @@ static void end_loading(void)
 /* --- what is due late --- */
 
 /* Marks what is outside and put off for long: it is known by its status record alone. */
-static void find_late(void)
+static void note_late(const struct log_record *r)
 {
-    struct log_cursor c = log_from(0, 0);
-    struct log_record r;
     struct span payload;
     struct status_payload s;
-    unsigned steps = 0;
+    if (r->dead || (r->h.type != RECORD_DEFER && r->h.type != RECORD_HOLD) || r->h.stamp <= spool.due_stamp ||
+        window_find(r->h.id) != NULL || log_payload(r, &payload) != RC_OK || !status_decode(payload, &s))
+        return;
+    int64_t due = s.held ? INT64_MAX : s.next_try;
+    if (s.damaged || due <= spool.now + AHEAD_S)
+        return;
+    set_late(r->h.id, true);
+    if (due < spool.overflow_due)
+        spool.overflow_due = due;
+}
+
+static void find_late(void)
+{
     memset(late, 0, sizeof late);
     late_from = spool.next_id > LATE_IDS ? spool.next_id - LATE_IDS : 0;
-    while (log_next(&c, &r) == RC_OK) {
-        log_pause(&steps);
-        if (r.dead || (r.h.type != RECORD_DEFER && r.h.type != RECORD_HOLD) || r.h.stamp <= spool.due_stamp ||
-            window_find(r.h.id) != NULL || log_payload(&r, &payload) != RC_OK || !status_decode(payload, &s))
-            continue;
-        int64_t due = s.held ? INT64_MAX : s.next_try;
-        if (s.damaged || due <= spool.now + AHEAD_S)
-            continue;
-        set_late(r.h.id, true);
-        if (due < spool.overflow_due)
-            spool.overflow_due = due;
-    }
+    walk_statuses((struct spool_place){ 0, 0 }, note_late);
 }
 
 /* --- the window --- */
 
-/* If nothing is free: makes room for a quarter of the window by what is not due soon, the latest first. False: all is. */
-static bool make_room(void)
+/* Whether so many places are free. What is not due soon makes room, the latest first, but for late_too. */
+static bool has_room(unsigned places, bool late_too)
 {
-    if (window_unused() == NULL)
-        for (unsigned n = 0; n < SPOOL_WINDOW_ENTRIES / 4 && window_latest_due() > spool.now + SPOOL_SOON_S; n++)
-            window_put_out(window_latest());
-    return window_unused() != NULL;
+    unsigned count = window_count();
+    for (; !late_too && count > SPOOL_WINDOW_ENTRIES - A_QUARTER && window_latest_due() > spool.now + SPOOL_SOON_S; count--)
+        window_put_out(window_latest());
+    return count <= SPOOL_WINDOW_ENTRIES - places;
 }
 
 static struct window_entry *youngest_known(void)
@@ -207,14 +222,15 @@ static void give_way(void)
 }
 
 /* Loads until the window is full of what is due. False at the log's end; else *at is where to go on. What is known to be due late is passed
- * over, or comes in as well, as long as there is room. */
+ * over, or comes in as well, as long as there is room. Statuses cost a walk to the log's end: not for the few places that mail leaves free
+ * meanwhile. */
 static bool load_from(struct spool_place *at, bool late_too)
 {
     struct log_cursor c = log_from(at->seq, at->off);
     struct log_record r;
     unsigned steps = 0;
     bool more = true;
-    while (more && (late_too ? window_unused() != NULL : make_room())) {
+    for (unsigned places = 1; more && has_room(places, late_too); places = A_QUARTER) {
         struct spool_place from = c.at;
         while (window_unused() != NULL && (more = log_next(&c, &r) == RC_OK)) {
             log_pause(&steps);

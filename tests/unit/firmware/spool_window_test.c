@@ -4,6 +4,7 @@
 #define LARGE_BLOCK (256u * 1024)
 #define LARGE_BYTES (32u * LARGE_BLOCK)
 #define MAILS 1500u
+#define MANY 6000u
 
 static void boot_large(void)
 {
@@ -39,7 +40,7 @@ static unsigned deliver_due(int64_t now, uint8_t *seen)
             continue;
         }
         empty = 0;
-        assert_true(e.id <= MAILS && e.waiting == 1);
+        assert_true(e.id <= MANY && e.waiting == 1);
         assert_int_equal(seen[e.id]++, 0);
         settle(e.id, 1);
         n++;
@@ -85,6 +86,33 @@ static void more_mail_than_the_window(void **state)
     reboot_large();
     spool_info(&info);
     assert_int_equal(info.messages, 0);
+}
+
+/* Delivers so many mails, after a deferral if put_off. How often the flash is read for each. */
+static unsigned reads_a_mail(uint32_t mails, bool put_off)
+{
+    static uint8_t seen[MANY + 1];
+    memset(seen, 0, sizeof seen);
+    flash_sim_init_uncut(LARGE_BYTES, LARGE_BLOCK, 4);
+    boot_large();
+    for (uint32_t i = 0; i < mails; i++)
+        must_put(i, 1, 300);
+    idle();
+    uint64_t before = flash_sim_reads();
+    if (put_off)
+        assert_int_equal(defer_due(1), mails);
+    assert_int_equal(deliver_due(1000 + MANY, seen), mails);
+    return (unsigned)((flash_sim_reads() - before) / mails);
+}
+
+/* Filling the window walks over the log, while mail is delivered that leaves places free all the time. */
+static void a_long_queue_costs_no_more_a_mail(void **state)
+{
+    (void)state;
+    unsigned few = reads_a_mail(MANY / 4, false);
+    assert_in_range(few, 10, 60);
+    assert_in_range(reads_a_mail(MANY, false), 10, few);
+    assert_in_range(reads_a_mail(MANY / 2, true), 10, 120);
 }
 
 /* An operator names a mail that the window does not hold. */
@@ -203,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(any_mail_is_found_by_its_id, setup_large, teardown),
         cmocka_unit_test_setup_teardown(more_mail_than_the_window, setup_large, teardown),
+        cmocka_unit_test_setup_teardown(a_long_queue_costs_no_more_a_mail, setup_large, teardown),
         cmocka_unit_test_setup_teardown(deferred_mail_gives_way, setup_large, teardown),
         cmocka_unit_test_setup_teardown(what_lies_outside_is_due_by_order, setup_large, teardown),
         cmocka_unit_test_setup_teardown(what_waits_for_its_hop_gives_way, setup_large, teardown),
