@@ -144,6 +144,7 @@ enum rc log_payload(const struct log_record *r, struct span *payload) MUST_CHECK
 enum rc log_check_payload(const struct log_record *r,
                           uint32_t *body_crc) MUST_CHECK; /* of any length; body_crc goes on if not NULL */
 enum rc log_kill(struct log_record *r) MUST_CHECK;        /* programs the payload to zeros. Yields */
+void log_wipe(uint64_t addr, uint32_t len);               /* zeros it as far as a worn device still does it. Yields */
 void log_pause(unsigned *count);                          /* yields now and then. In any long walk */
 static inline bool place_is(struct spool_place a, struct spool_place b)
 {

@@ -121,14 +121,12 @@ static void finish_headers(uint8_t *records, size_t len, uint32_t from_seed, str
     }
 }
 
-/* A failed piece is wiped as far as the device still does it, so that no half of it is taken for a record. */
-static void wipe(uint64_t addr, size_t len)
+void log_wipe(uint64_t addr, uint32_t len)
 {
-    for (size_t at = 0; at < len; at += sizeof zeros) {
-        size_t n = len - at < sizeof zeros ? len - at : sizeof zeros;
-        if (flash_program(addr + at, zeros, (uint32_t)n) != RC_OK)
-            return;
-    }
+    enum rc rc = RC_OK;
+    for (uint32_t at = 0; at < len; at += sizeof zeros)
+        rc = flash_program(addr + at, zeros, len - at < sizeof zeros ? len - at : sizeof zeros);
+    (void)rc; /* the next piece may still go */
 }
 
 /* Programs len bytes of whole records at the head. RC_IO: the segment is given up; the headers are sealed for *seed. */
@@ -149,7 +147,7 @@ static enum rc program_at_head(uint8_t *records, size_t len, uint32_t *seed, str
     }
     s->live_bytes -= (uint32_t)len;
     segment_worn(i);
-    wipe(segment_addr(i) + at.off, len);
+    log_wipe(segment_addr(i) + at.off, (uint32_t)len); /* so that no half of it is taken for a record */
     return RC_IO;
 }
 

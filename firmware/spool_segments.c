@@ -181,13 +181,23 @@ static enum rc durable_step(unsigned i, enum rc (*step)(unsigned i))
     return rc;
 }
 
+/* The copies count: what lies in a worn segment goes as well. That is the end of it. */
+static enum rc give_up(unsigned i)
+{
+    enum rc rc = log_sync();
+    if (rc != RC_OK)
+        return rc;
+    log_wipe(segment_addr(i), spool.segment_bytes);
+    return log_sync();
+}
+
 enum rc segment_reclaim(unsigned i)
 {
     struct segment *s = &spool.segment[i];
     s->state = s->worn ? SEGMENT_BAD : SEGMENT_BUSY;
     s->live_bytes = 0;
     if (s->worn)
-        return RC_OK; /* emptied and retired: that is the end of it */
+        return give_up(i);
     enum rc rc = durable_step(i, retire);
     if (rc == RC_OK)
         rc = durable_step(i, erase); /* a label says that the whole segment is erased */

@@ -1,4 +1,5 @@
 /* The spool on simulated flash: writing, reading, outcomes, settling, room, compaction, wear. Cuts: tests/powercut. */
+#include "firmware/spool_internal.h"
 #include "tests/unit/firmware/spool_mail.h"
 
 static void small_mail_is_one_program_and_one_sync(void **state)
@@ -292,6 +293,47 @@ static void compaction_keeps_the_old_and_makes_room(void **state)
     assert_int_equal(info.messages, 0);
 }
 
+/* A mail of which the segment with its byte `at` was copied behind its end, and no other: there is no status that would tell of it. */
+static void assert_wiped_whole(uint32_t id, size_t bytes, size_t at, unsigned boots)
+{
+    struct spool_info info;
+    char text[17] = { 0 };
+    spool_info(&info);
+    assert_int_equal(info.compacted_blocks, 1);
+    for (unsigned i = 0; i < boots; i++)
+        reboot(0);
+    check_message(id, 2, 1, bytes);
+    for (size_t i = 0; i < 16; i++)
+        text[i] = (char)body_byte(2, at + i);
+    assert_int_equal(count_in_flash(text), 1);
+    settle(id, 1);
+    idle();
+    assert_int_equal(count_in_flash(text), 0);
+    assert_int_equal(count_in_flash("sender-2@"), 0);
+    assert_int_equal(count_in_flash("user-2-0@"), 0);
+}
+
+static void a_mail_that_was_moved_in_part_is_wiped_whole(void **state)
+{
+    (void)state;
+    for (unsigned boots = 0; boots < 3; boots++) {
+        flash_sim_init(SEGMENTS * SEGMENT, BLOCK, 32);
+        boot();
+        uint32_t before = must_put(1, 1, 20000), id = must_put(2, 1, 40000);
+        settle(before, 1);
+        idle();
+        assert_int_equal(spool_make_room(), RC_OK);
+        assert_wiped_whole(id, 40000, 39000, boots);
+
+        flash_sim_init(SEGMENTS * SEGMENT, BLOCK, 32);
+        boot();
+        id = must_put(2, 1, 80000);
+        segment_worn((unsigned)segment_find(2)); /* the middle one: it is emptied, however full */
+        idle();
+        assert_wiped_whole(id, 80000, 40000, boots);
+    }
+}
+
 static void wear_is_spread(void **state)
 {
     (void)state;
@@ -326,6 +368,7 @@ int main(void)
         TEST(a_full_spool_goes_on_trying),
         TEST(full_without_a_size_fails_later),
         TEST(compaction_keeps_the_old_and_makes_room),
+        TEST(a_mail_that_was_moved_in_part_is_wiped_whole),
         TEST(wear_is_spread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
