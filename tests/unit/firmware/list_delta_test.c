@@ -3,6 +3,7 @@
 #include "tests/unit/firmware/list_slots.h"
 #include "toolchain/tools/common/delta_writer.h"
 
+static struct list_update_view view;
 static struct byte_buffer patch;
 
 /* Puts the delta in the new image's place, which stays in `full` until the end of the test. */

@@ -24,16 +24,15 @@
 
 static struct byte_buffer old, new;
 static uint32_t ticket;
-static struct list_update_view view;
 
 static const struct flash_map map = LIST_BOX_MAP(SETTINGS_BYTES, SLOT_BYTES);
 
-static void boot(void)
+static inline void boot(void)
 {
     list_box_boot(&map);
 }
 
-static int set_up(void **state)
+static inline int set_up(void **state)
 {
     (void)state;
     flash_sim_init(SETTINGS_BYTES + 2 * SLOT_BYTES, BLOCK, 4);
@@ -46,7 +45,7 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
+static inline int tear_down(void **state)
 {
     (void)state;
     list_update_abandon(ticket, NULL);
@@ -57,12 +56,12 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void begin(void)
+static inline void begin(void)
 {
     assert_int_equal(list_update_begin("serial", &ticket), RC_OK);
 }
 
-static enum rc write_range(size_t from, size_t to, size_t step)
+static inline enum rc write_range(size_t from, size_t to, size_t step)
 {
     enum rc rc = RC_OK;
     for (size_t at = from; rc == RC_OK && at < to; at += step)
@@ -70,14 +69,14 @@ static enum rc write_range(size_t from, size_t to, size_t step)
     return rc;
 }
 
-static void expect_words(const char *part)
+static inline void expect_words(const char *part)
 {
     if (!strstr(list_update_words(), part))
         fail_msg("the words are \"%s\", without \"%s\"", list_update_words(), part);
 }
 
 /* After whatever went wrong: the old list is used, also after a restart, and a good update works. */
-static void expect_old_then_update(void)
+static inline void expect_old_then_update(void)
 {
     assert_int_equal(list_store_image()->version, OLD);
     boot();

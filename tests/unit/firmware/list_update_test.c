@@ -3,6 +3,8 @@
 #include "tests/support/tls_pair.h"
 #include "tests/unit/firmware/list_slots.h"
 
+static struct list_update_view view;
+
 static void the_new_list_is_used_at_once(void **state)
 {
     static const size_t steps[] = { 1, 7, 512, 1024, 100000 };
