@@ -286,6 +286,16 @@ static enum rc try_hop(struct delivery_slot *s, uint16_t hop)
     return rc;
 }
 
+/* Said when it is true: durable by then, and nothing yields before the mail is released, so whoever reads it may order a retry. */
+static enum rc let_wait(const struct delivery_slot *s, unsigned recipients, uint32_t delay_s, uint16_t attempts, const char *why)
+{
+    enum rc rc = spool_defer(s->entry.id, delivery_now() + delay_s, attempts);
+    if (rc == RC_OK)
+        log_event(LOG_DELIVERY, "waits", "id=%08X recipients=%u attempts=%u next_s=%u%s", (unsigned)s->entry.id, recipients,
+                  attempts, (unsigned)delay_s, why);
+    return rc;
+}
+
 /* Nothing of the mail could be tried: its servers don't answer, or have their share of the sessions. */
 static enum rc put_off(struct delivery_slot *s, uint16_t hop)
 {
@@ -297,17 +307,7 @@ static enum rc put_off(struct delivery_slot *s, uint16_t hop)
     uint16_t attempts = (uint16_t)(s->entry.attempts + (s->entry.attempts < UINT16_MAX));
     int64_t own = now + retry_delay_s(&rules, attempts, random_u32()); /* it counts as a try: the mail grows old by it */
     int64_t next = (own > until ? own : until) + random_below(SPREAD_S);
-    log_event(LOG_DELIVERY, "waits", "id=%08X recipients=%u attempts=%u next_s=%u why=hop-backs-off", (unsigned)s->entry.id,
-              s->entry.waiting, attempts, (unsigned)(next - now));
-    return spool_defer(s->entry.id, next, attempts);
-}
-
-/* All that waits of it is for domains that are held: it grows no older by that, and is looked at again now and then. */
-static enum rc keep_held(struct delivery_slot *s)
-{
-    log_event(LOG_DELIVERY, "waits", "id=%08X recipients=%u attempts=%u next_s=%u why=held", (unsigned)s->entry.id,
-              s->entry.waiting, s->entry.attempts, (unsigned)rules.longest_s);
-    return spool_defer(s->entry.id, delivery_now() + rules.longest_s, s->entry.attempts);
+    return let_wait(s, s->entry.waiting, (uint32_t)(next - now), attempts, " why=hop-backs-off");
 }
 
 /* Not tried any more: what was said last stands. */
@@ -451,10 +451,7 @@ static enum rc finish(struct delivery_slot *s)
     if (!now.waiting)
         return spool_settle(s->entry.id);
     uint16_t attempts = (uint16_t)(s->entry.attempts + (s->entry.attempts < UINT16_MAX));
-    uint32_t delay = retry_delay_s(&rules, attempts, random_u32());
-    log_event(LOG_DELIVERY, "waits", "id=%08X recipients=%u attempts=%u next_s=%u", (unsigned)s->entry.id, now.waiting, attempts,
-              (unsigned)delay);
-    return spool_defer(s->entry.id, delivery_now() + delay, attempts);
+    return let_wait(s, now.waiting, retry_delay_s(&rules, attempts, random_u32()), attempts, "");
 }
 
 static enum rc deliver(struct delivery_slot *s)
@@ -488,7 +485,12 @@ static enum rc deliver(struct delivery_slot *s)
     }
     if (rc != RC_NOT_FOUND)
         return rc;
-    return tried || !(blocked || held) ? finish(s) : blocked ? put_off(s, blocked) : keep_held(s);
+    if (tried || !(blocked || held))
+        return finish(s);
+    if (blocked)
+        return put_off(s, blocked);
+    /* All that waits of it is for domains that are held: it grows no older by that, and is looked at again now and then. */
+    return let_wait(s, s->entry.waiting, rules.longest_s, s->entry.attempts, " why=held");
 }
 
 /* At boot and when the clock was set back: a mail put off by a clock that ran ahead is due now, not in that far future. */
