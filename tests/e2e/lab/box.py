@@ -9,6 +9,7 @@ import subprocess
 import time
 
 from . import net, pki
+from .wait import until
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 BUILD = os.environ.get("POSTERN_BUILD", os.path.join(ROOT, "build"))
@@ -159,12 +160,28 @@ class Box:
     def log(self, lines=200):
         return self.console(f"log {lines}")
 
-    def wait_log(self, pattern, timeout=30):
-        end = time.time() + timeout
-        while True:
-            text = self.log(400)
-            found = re.search(pattern, text)
-            if found:
-                return found.group(0)
-            assert time.time() < end, f"the log never showed {pattern}; it ends:\n{text[-4000:]}"
-            time.sleep(0.3)
+    def wait_log(self, pattern, timeout=60):
+        return until(lambda: re.search(pattern, self.log(400)), timeout,
+                     lambda: f"the log never showed {pattern}; it ends:\n{self.log(400)[-4000:]}", every=0.3).group(0)
+
+    def queue(self):
+        return self.json("queue")["queue"]
+
+    def nothing_is_sent(self, timeout=60):
+        """Waits until no worker has a mail: what was tried is settled or put off."""
+        until(lambda: all(q["state"] != "sending" for q in self.queue()), timeout, lambda: self.console("queue"))
+
+    def is_empty(self, timeout=60):
+        """Waits until the queue is: a mail leaves it a moment after its last server has it, and after the log says so."""
+        return until(lambda: not self.queue(), timeout, lambda: self.console("queue"))
+
+    def retry_until(self, condition, timeout=60, told=lambda: "it never came to that"):
+        """Orders all to be tried, again and again: an order passes over what is being tried just then, as things were before."""
+        return until(lambda: self.console("queue retry") and condition(), timeout, told, every=0.3)
+
+    def order(self, line, timeout=60):
+        """An order about one mail, repeated while that is being sent; any other error is one."""
+        told = until(lambda: [t for t in [self.console(line)] if "the mail is being sent right now" not in t], timeout,
+                     lambda: f"{line}: it is sent for ever")[0]
+        assert "error" not in told, f"{line}: {told}"
+        return told

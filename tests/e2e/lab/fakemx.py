@@ -187,7 +187,7 @@ class FakeMx:
             else:
                 conn.sendall(b"500 5.5.1 what\r\n")
 
-    def wait_for(self, n=1, timeout=30):
+    def wait_for(self, n=1, timeout=60):
         end = time.time() + timeout
         while len(self.mails) < n:
             assert time.time() < end, f"{self.host} got {len(self.mails)} mails instead of {n}; commands: {self.commands[-20:]}"

@@ -68,7 +68,7 @@ class Postfix:
         """Delivered mail, oldest first, as bytes."""
         return [open(f, "rb").read() for f in self.files()]
 
-    def wait_for(self, needle, timeout=30):
+    def wait_for(self, needle, timeout=60):
         """The first delivered mail that holds needle, as bytes."""
         needle = needle.encode() if isinstance(needle, str) else needle
         end = time.time() + timeout
