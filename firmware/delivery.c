@@ -7,6 +7,7 @@
 #include "firmware/attempt.h"
 #include "firmware/counters.h"
 #include "firmware/cut_through.h"
+#include "firmware/delivery_batch.h"
 #include "firmware/dsn.h"
 #include "firmware/setting_value.h"
 #include "firmware/wallclock.h"
@@ -16,7 +17,6 @@
 #include "policy/retry.h"
 
 #define IDLE_CHECK_MS 30000
-#define BATCH_LOOK_AHEAD 64
 #define FIND_HOP_MS 30000
 #define FAULT_WAIT_MS 5000
 #define CLOCK_SLACK_S 60
@@ -40,53 +40,6 @@ int64_t delivery_now(void)
 {
     int64_t now = wallclock_now();
     return now ? now : (int64_t)(clock_ms() / 1000) + 1;
-}
-
-/* --- batches --- */
-
-static bool is_done(const uint8_t *done, unsigned i)
-{
-    return (done[i / 8] & (1u << (i % 8))) != 0;
-}
-
-static void set_done(uint8_t *done, unsigned i)
-{
-    done[i / 8] |= (uint8_t)(1u << (i % 8));
-}
-
-/* Gathers recipients that wait: the first one not done gives the batch's domain, others of it join within BATCH_LOOK_AHEAD. done: one bit a
- * recipient of this round. Reading one may walk much of the log, hence a yield after each. RC_NOT_FOUND: no more. */
-static enum rc next_batch(struct delivery_slot *s, uint8_t *done)
-{
-    unsigned first = 0, looked = 0;
-    s->count = 0;
-    while (first < s->entry.recipients && is_done(done, first))
-        first++;
-    for (unsigned i = first; i < s->entry.recipients && s->count < PLAN_DELIVERY_BATCH; i++) {
-        struct batch_recipient *b = &s->batch[s->count];
-        if (is_done(done, i))
-            continue;
-        if (s->count && looked++ == BATCH_LOOK_AHEAD)
-            break;
-        enum rc rc = spool_read_recipient(s->entry.id, i, &b->to);
-        if (rc == RC_OK)
-            rc = task_yield();
-        if (rc != RC_OK)
-            return rc;
-        if (b->to.state != SPOOL_WAITING) {
-            set_done(done, i);
-            continue;
-        }
-        if (!s->count)
-            strbuf_copy(s->domain, sizeof s->domain, b->to.domain);
-        if (!span_is(span_of(b->to.domain), s->domain))
-            continue;
-        b->index = i;
-        b->open = true;
-        set_done(done, i);
-        s->count++;
-    }
-    return s->count ? RC_OK : RC_NOT_FOUND;
 }
 
 /* --- which next hops are worth a try --- */
@@ -456,12 +409,12 @@ static enum rc finish(struct delivery_slot *s)
 
 static enum rc deliver(struct delivery_slot *s)
 {
-    uint8_t done[(SPOOL_RECIPIENTS_MAX + 7) / 8] = { 0 };
+    uint8_t done[DELIVERY_DONE_BYTES] = { 0 };
     strbuf_copy(s->host_name, sizeof s->host_name, settings_get("host.name")[0] ? settings_get("host.name") : "postern.invalid");
     bool tried = s->entry.waiting == 0, held = false;
     uint16_t blocked = 0;
     enum rc rc = spool_read_envelope(s->entry.id, &s->envelope);
-    while (rc == RC_OK && (rc = next_batch(s, done)) == RC_OK) {
+    while (rc == RC_OK && (rc = delivery_batch_next(s, done)) == RC_OK) {
         uint16_t hop = hop_of(span_of(s->domain));
         if (delivery_held(span_of(s->domain))) {
             held = true;

@@ -1,0 +1,13 @@
+/* Which recipients of a mail go together: those of one domain. */
+#ifndef FIRMWARE_DELIVERY_BATCH_H
+#define FIRMWARE_DELIVERY_BATCH_H
+
+#include "firmware/attempt.h"
+
+#define DELIVERY_DONE_BYTES ((SPOOL_RECIPIENTS_MAX + 7) / 8)
+
+/* Gathers recipients that wait: the first one not done gives the batch's domain, others of it join within BATCH_LOOK_AHEAD. done: one bit a
+ * recipient of this round. Reading one may walk much of the log, hence a yield after each. RC_NOT_FOUND: no more. */
+enum rc delivery_batch_next(struct delivery_slot *s, uint8_t done[DELIVERY_DONE_BYTES]) MUST_CHECK;
+
+#endif
