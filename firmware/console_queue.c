@@ -55,7 +55,12 @@ static const char *state_name(enum spool_state s)
     return names[s];
 }
 
-/* Reads one recipient into `recipient`; yields, as that may walk much of the log. */
+/* Each reads one recipient into `recipient`, and yields, as that may walk much of the log. */
+static bool read_address(uint32_t id, unsigned index)
+{
+    return spool_read_address(id, index, recipient) == RC_OK && task_yield() == RC_OK;
+}
+
 static bool read_recipient(uint32_t id, unsigned index)
 {
     return spool_read_recipient(id, index, recipient) == RC_OK && task_yield() == RC_OK;
@@ -65,8 +70,8 @@ static bool read_recipient(uint32_t id, unsigned index)
 static bool first_waiting(const struct spool_entry *e)
 {
     for (unsigned i = 0; i < e->recipients; i++)
-        if (read_recipient(e->id, i) && recipient->state == SPOOL_WAITING)
-            return true;
+        if (read_address(e->id, i) && recipient->state == SPOOL_WAITING)
+            return read_recipient(e->id, i);
     return false;
 }
 
@@ -281,7 +286,7 @@ static void drop(const struct command_line *c)
         return;
     enum rc rc = RC_OK;
     for (unsigned i = 0; rc == RC_OK && !e.damaged && i < e.recipients; i++) { /* of a damaged one nobody is tried any more */
-        rc = spool_read_recipient(e.id, i, recipient);
+        rc = spool_read_address(e.id, i, recipient);
         if (rc == RC_OK && recipient->state == SPOOL_WAITING)
             rc = spool_outcome(e.id, i, SPOOL_DROPPED, 0, none, SPAN("dropped by the operator"), delivery_now());
     }
@@ -297,7 +302,7 @@ static void drop(const struct command_line *c)
 static bool waits_for(const struct spool_entry *e, struct span domain)
 {
     for (unsigned i = 0; i < e->recipients; i++)
-        if (read_recipient(e->id, i) && recipient->state == SPOOL_WAITING && span_is(domain, recipient->domain))
+        if (read_address(e->id, i) && recipient->state == SPOOL_WAITING && span_is(domain, recipient->domain))
             return true;
     return false;
 }

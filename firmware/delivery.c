@@ -277,14 +277,21 @@ static void keep_last_results(struct delivery_slot *s)
 
 /* --- outcomes --- */
 
+/* When the sender is told of a delay; false: never, or not yet. */
+static bool warning_time(const struct spool_entry *e, struct retry_rules *patience)
+{
+    *patience = rules;
+    patience->life_s = (uint32_t)settings_get_number("mail.delay_warning") * 3600;
+    return patience->life_s && e->received > 0 && wallclock_for_giving_up() >= e->received + patience->life_s;
+}
+
 /* A recipient's delay is told once: by the first result past the time. That of an earlier one stands in the queue. */
 static bool warning_due(const struct delivery_slot *s, unsigned i)
 {
-    struct retry_rules patience = rules;
-    int64_t now = wallclock_for_giving_up(), since = s->entry.received;
-    patience.life_s = (uint32_t)settings_get_number("mail.delay_warning") * 3600;
-    return patience.life_s && since > 0 && now >= since + patience.life_s && s->batch[i].to.at < since + patience.life_s &&
-           retry_life_over(&patience, since, now, s->entry.attempts + 1u);
+    const struct spool_entry *e = &s->entry;
+    struct retry_rules patience;
+    return warning_time(e, &patience) && s->batch[i].to.at < e->received + patience.life_s &&
+           retry_life_over(&patience, e->received, wallclock_for_giving_up(), e->attempts + 1u);
 }
 
 static bool any_warning_due(const struct delivery_slot *s)
@@ -411,10 +418,11 @@ static enum rc deliver(struct delivery_slot *s)
 {
     uint8_t done[DELIVERY_DONE_BYTES] = { 0 };
     strbuf_copy(s->host_name, sizeof s->host_name, settings_get("host.name")[0] ? settings_get("host.name") : "postern.invalid");
-    bool tried = s->entry.waiting == 0, held = false;
+    struct retry_rules patience;
+    bool tried = s->entry.waiting == 0, held = false, aged = warning_time(&s->entry, &patience) || too_old(&s->entry);
     uint16_t blocked = 0;
     enum rc rc = spool_read_envelope(s->entry.id, &s->envelope);
-    while (rc == RC_OK && (rc = delivery_batch_next(s, done)) == RC_OK) {
+    while (rc == RC_OK && (rc = delivery_batch_next(s, done, aged)) == RC_OK) {
         uint16_t hop = hop_of(span_of(s->domain));
         if (delivery_held(span_of(s->domain))) {
             held = true;
@@ -482,7 +490,7 @@ static bool take_for_session(struct delivery_slot *s)
 {
     s->working = true; /* nobody borrows the slot meanwhile */
     for (unsigned i = 0; i < LOOK_MAILS && spool_take_due_if(delivery_now(), is_unread, &s->entry); i++) {
-        if (spool_read_recipient(s->entry.id, 0, &s->batch[0].to) != RC_OK)
+        if (spool_read_address(s->entry.id, 0, &s->batch[0].to) != RC_OK)
             return true; /* deliver finds out, and says why */
         spool_note_hop(s->entry.id, hop_of(span_of(s->batch[0].to.domain)));
         spool_release(s->entry.id);

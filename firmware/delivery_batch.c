@@ -12,7 +12,7 @@ static void set_done(uint8_t *done, unsigned i)
     done[i / 8] |= (uint8_t)(1u << (i % 8));
 }
 
-enum rc delivery_batch_next(struct delivery_slot *s, uint8_t done[DELIVERY_DONE_BYTES])
+enum rc delivery_batch_next(struct delivery_slot *s, uint8_t done[DELIVERY_DONE_BYTES], bool aged)
 {
     unsigned first = 0, looked = 0;
     s->count = 0;
@@ -24,7 +24,7 @@ enum rc delivery_batch_next(struct delivery_slot *s, uint8_t done[DELIVERY_DONE_
             continue;
         if (s->count && looked++ == BATCH_LOOK_AHEAD)
             break;
-        enum rc rc = spool_read_recipient(s->entry.id, i, &b->to);
+        enum rc rc = spool_read_address(s->entry.id, i, &b->to);
         if (rc == RC_OK)
             rc = task_yield();
         if (rc != RC_OK)
@@ -37,6 +37,8 @@ enum rc delivery_batch_next(struct delivery_slot *s, uint8_t done[DELIVERY_DONE_
             strbuf_copy(s->domain, sizeof s->domain, b->to.domain);
         if (!span_is(span_of(b->to.domain), s->domain))
             continue;
+        if (aged && (rc = spool_read_recipient(s->entry.id, i, &b->to)) != RC_OK)
+            return rc;
         b->index = i;
         b->open = true;
         set_done(done, i);

@@ -7,7 +7,8 @@
 #define DELIVERY_DONE_BYTES ((SPOOL_RECIPIENTS_MAX + 7) / 8)
 
 /* Gathers recipients that wait: the first one not done gives the batch's domain, others of it join within BATCH_LOOK_AHEAD. done: one bit a
- * recipient of this round. Reading one may walk much of the log, hence a yield after each. RC_NOT_FOUND: no more. */
-enum rc delivery_batch_next(struct delivery_slot *s, uint8_t done[DELIVERY_DONE_BYTES]) MUST_CHECK;
+ * recipient of this round. Reading one may walk much of the log, hence a yield after each; their last results, which cost more the more there
+ * are, are read if aged. RC_NOT_FOUND: no more. */
+enum rc delivery_batch_next(struct delivery_slot *s, uint8_t done[DELIVERY_DONE_BYTES], bool aged) MUST_CHECK;
 
 #endif

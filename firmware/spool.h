@@ -124,6 +124,8 @@ struct spool_reader {
 };
 enum rc spool_read_envelope(uint32_t id, struct spool_envelope *out) MUST_CHECK; /* RC_NOT_FOUND, RC_CORRUPT, RC_IO */
 enum rc spool_read_recipient(uint32_t id, unsigned index, struct spool_recipient *out) MUST_CHECK; /* with its latest outcome */
+/* The same without the outcome; state: SPOOL_WAITING, or another for whatever was its end. It costs the same with many recipients as with few. */
+enum rc spool_read_address(uint32_t id, unsigned index, struct spool_recipient *out) MUST_CHECK;
 enum rc spool_body_open(struct spool_reader *r, uint32_t id) MUST_CHECK;
 enum rc spool_body_read(struct spool_reader *r, void *buf, size_t cap,
                         size_t *got) MUST_CHECK; /* *got 0: end. CRC checked a record */

@@ -248,7 +248,7 @@ size_t commit_encode(uint8_t *out, const struct commit_payload *c)
 bool commit_decode(struct span payload, struct commit_payload *c)
 {
     const uint8_t *in = bytes_of(payload);
-    if (payload.len < COMMIT_PAYLOAD_BYTES || in[14] > SPOOL_OWN)
+    if (payload.len < COMMIT_PAYLOAD_BYTES || in[14] > SPOOL_OWN || get_le16(in + 12) > SPOOL_RECIPIENTS_MAX)
         return false;
     *c = (struct commit_payload){
         .first = { get_le32(in + 4), get_le32(in + 8) },

@@ -64,6 +64,13 @@ struct window_entry {
     bool loading;                     /* known from its COMMIT, not yet from its status records: nobody may act on it */
 };
 
+/* Who of a message has a result for good. */
+struct settled_notes {
+    uint32_t id; /* 0: unused */
+    bool known;  /* else it is still being looked for */
+    uint32_t bits[(SPOOL_RECIPIENTS_MAX + 31) / 32];
+};
+
 struct spool {
     uint64_t addr;
     uint32_t segment_bytes, erase_block_bytes;
@@ -102,6 +109,7 @@ struct spool {
     uint32_t stuck_id[16];    /* settled, but their records would not be zeroed */
     unsigned stuck;
     struct event work;
+    struct settled_notes settled_notes[PLAN_DELIVERY_SESSIONS];
 
     uint64_t commits, reclaimed, compacted;
     uint64_t syncs, syncs_done; /* begun; the newest one that succeeded */
@@ -170,6 +178,9 @@ enum rc message_kill_chain(uint32_t id, struct spool_place newest) MUST_CHECK;
 enum rc message_find(uint32_t id, uint8_t type, uint32_t index, struct spool_place hint, struct log_record *r) MUST_CHECK;
 /* The newest OUTCOME of a recipient: RC_NOT_FOUND none. payload as log_payload. */
 enum rc message_outcome(uint32_t id, uint32_t index, struct log_record *r, struct span *payload) MUST_CHECK;
+/* Whether a recipient of a message in the window has a result for good. A walk along its outcomes, once. Yields. */
+bool message_settled(uint32_t id, uint32_t index);
+void message_settled_now(uint32_t id, uint32_t index); /* its outcome is durable */
 /* The status record of id at a place, with its payload as log_payload. RC_CORRUPT: there is none. */
 enum rc message_status_at(uint32_t id, struct spool_place at, struct log_record *r, struct status_payload *s) MUST_CHECK;
 /* Whether a newer status record of the same message makes an older one worthless. */

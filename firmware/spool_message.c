@@ -154,6 +154,83 @@ enum rc message_outcome(uint32_t id, uint32_t index, struct log_record *r, struc
     return rc == RC_OK ? log_payload(r, payload) : rc;
 }
 
+/* --- who is settled --- */
+
+static bool settled_bit(const struct settled_notes *n, uint32_t index)
+{
+    return (n->bits[index / 32] & 1u << index % 32) != 0;
+}
+
+/* True if this is news. */
+static bool note_settled(struct settled_notes *n, const struct log_record *r, const struct status_payload *s)
+{
+    uint32_t index = r->h.index;
+    if (r->h.type != RECORD_OUTCOME || index >= SPOOL_RECIPIENTS_MAX || s->state == SPOOL_WAITING || settled_bit(n, index))
+        return false;
+    n->bits[index / 32] |= 1u << index % 32;
+    return true;
+}
+
+/* Along the chain as far as there are any, else all of the log. */
+static void take_settled_notes(struct settled_notes *n, const struct window_entry *w)
+{
+    const uint32_t id = w->e.id;
+    unsigned missing = w->e.recipients - w->e.waiting, steps = 0;
+    struct log_record r;
+    struct span payload;
+    struct status_payload s;
+    for (struct spool_place at = w->status; missing > 0 && message_status_at(id, at, &r, &s) == RC_OK; at = s.prev)
+        missing -= note_settled(n, &r, &s);
+    for (struct log_cursor c = log_from(0, 0); missing > 0 && n->id == id && log_next(&c, &r) == RC_OK; log_pause(&steps))
+        if (wanted(&r, id, RECORD_OUTCOME, r.h.index) && log_payload(&r, &payload) == RC_OK && status_decode(payload, &s))
+            missing -= note_settled(n, &r, &s);
+}
+
+static struct settled_notes *settled_notes_of(uint32_t id)
+{
+    for (unsigned i = 0; i < PLAN_DELIVERY_SESSIONS; i++)
+        if (spool.settled_notes[i].id == id)
+            return &spool.settled_notes[i];
+    return NULL;
+}
+
+/* Each worker's mail has a place; that of a mail on which nobody works is free for others. */
+static struct settled_notes *settled_notes_for(uint32_t id)
+{
+    struct settled_notes *n = spool.settled_notes;
+    for (unsigned i = 0; i < PLAN_DELIVERY_SESSIONS; i++) {
+        const struct window_entry *w = window_find(spool.settled_notes[i].id);
+        if (w == NULL || !w->e.busy)
+            n = &spool.settled_notes[i];
+    }
+    *n = (struct settled_notes){ .id = id };
+    return n;
+}
+
+bool message_settled(uint32_t id, uint32_t index)
+{
+    for (;;) {
+        const struct window_entry *w = window_find(id);
+        struct settled_notes *n = settled_notes_of(id);
+        if (w == NULL || index >= SPOOL_RECIPIENTS_MAX || (n == NULL && w->e.waiting == w->e.recipients))
+            return false;
+        if (n != NULL && n->known)
+            return settled_bit(n, index);
+        if (n == NULL)
+            n = settled_notes_for(id);
+        take_settled_notes(n, w);
+        if (n->id == id)
+            n->known = true;
+    }
+}
+
+void message_settled_now(uint32_t id, uint32_t index)
+{
+    struct settled_notes *n = settled_notes_of(id);
+    if (n != NULL)
+        n->bits[index / 32] |= 1u << index % 32;
+}
+
 /* --- verifying --- */
 
 static enum rc verify_envelope(uint32_t id, const struct commit_payload *c)

@@ -13,26 +13,47 @@ static enum rc missing(uint32_t id, enum rc rc)
     return spool_set_aside(id) == RC_IO ? RC_IO : RC_CORRUPT;
 }
 
-/* Where recipients were found last, a few messages' worth: the next one lies behind, and a thousand are not looked for from the start. */
-static struct {
-    uint32_t id, index;
+/* Where things were found, of as many messages as are sent at a time and a few: the next recipient lies behind the one before, and neither a
+ * thousand of them nor the body are looked for from the start. */
+struct found {
+    uint32_t index;
     struct spool_place at;
-} last_found[8];
+};
+static struct hints {
+    uint32_t id;
+    struct found last, back; /* recipients; back: the last one that was not behind the one before */
+    struct spool_place body;
+} hints[PLAN_DELIVERY_SESSIONS + 2];
+
+static struct hints *hints_of(uint32_t id)
+{
+    struct hints *h = &hints[id % (sizeof hints / sizeof hints[0])];
+    if (h->id != id)
+        *h = (struct hints){ .id = id };
+    return h;
+}
+
+static enum rc find_recipient(uint32_t id, uint32_t index, struct spool_place first, struct log_record *r)
+{
+    struct hints *h = hints_of(id);
+    bool goes_back = index < h->last.index;
+    const struct found *from = goes_back ? &h->back : &h->last;
+    enum rc rc = message_find(id, RECORD_RECIPIENT, index, from->at.seq != 0 && from->index <= index ? from->at : first, r);
+    h = hints_of(id);
+    if (rc == RC_OK)
+        h->last = (struct found){ index, r->place };
+    if (rc == RC_OK && goes_back)
+        h->back = h->last;
+    return rc;
+}
 
 static enum rc find_payload(uint32_t id, uint8_t type, uint32_t index, struct span *payload)
 {
     const struct window_entry *w = window_find(id);
-    unsigned slot = id % (sizeof last_found / sizeof last_found[0]);
     struct log_record r;
     if (w == NULL)
         return RC_NOT_FOUND;
-    bool follows = last_found[slot].id == id && type == RECORD_RECIPIENT && last_found[slot].index < index;
-    enum rc rc = message_find(id, type, index, follows ? last_found[slot].at : w->first, &r);
-    if (rc == RC_OK && type == RECORD_RECIPIENT) {
-        last_found[slot].id = id;
-        last_found[slot].index = index;
-        last_found[slot].at = r.place;
-    }
+    enum rc rc = type == RECORD_RECIPIENT ? find_recipient(id, index, w->first, &r) : message_find(id, type, index, w->first, &r);
     return rc == RC_OK ? log_payload(&r, payload) : rc == RC_NOT_FOUND ? RC_CORRUPT : rc;
 }
 
@@ -55,7 +76,7 @@ static void take_outcome(struct spool_recipient *out, const struct status_payloa
     out->text[s->text.len] = '\0';
 }
 
-enum rc spool_read_recipient(uint32_t id, unsigned index, struct spool_recipient *out)
+enum rc spool_read_address(uint32_t id, unsigned index, struct spool_recipient *out)
 {
     const struct window_entry *w = window_find(id);
     struct span payload;
@@ -66,11 +87,19 @@ enum rc spool_read_recipient(uint32_t id, unsigned index, struct spool_recipient
         rc = RC_CORRUPT;
     if (rc != RC_OK)
         return missing(id, rc);
-    struct log_record r;
-    struct status_payload s;
-    if (message_outcome(id, index, &r, &payload) == RC_OK && status_decode(payload, &s))
-        take_outcome(out, &s);
+    out->state = message_settled(id, index) ? SPOOL_DELIVERED : SPOOL_WAITING;
     return RC_OK;
+}
+
+enum rc spool_read_recipient(uint32_t id, unsigned index, struct spool_recipient *out)
+{
+    struct log_record r;
+    struct span payload;
+    struct status_payload s;
+    enum rc rc = spool_read_address(id, index, out);
+    if (rc == RC_OK && message_outcome(id, index, &r, &payload) == RC_OK && status_decode(payload, &s))
+        take_outcome(out, &s);
+    return rc;
 }
 
 enum rc spool_body_open(struct spool_reader *r, uint32_t id)
@@ -79,8 +108,11 @@ enum rc spool_body_open(struct spool_reader *r, uint32_t id)
     memset(r, 0, sizeof *r);
     if (w == NULL)
         return RC_NOT_FOUND;
+    struct spool_place from = hints_of(id)->body;
+    if (from.seq == 0)
+        from = w->first;
     *r = (struct spool_reader){
-        .id = id, .seq = w->first.seq, .off = w->first.off, .body_left = w->e.size_bytes, .body_bytes = w->e.size_bytes
+        .id = id, .seq = from.seq, .off = from.off, .body_left = w->e.size_bytes, .body_bytes = w->e.size_bytes
     };
     return RC_OK;
 }
@@ -93,6 +125,8 @@ static enum rc locate(struct spool_reader *r)
     enum rc rc = message_find(r->id, RECORD_BODY, r->index, hint, &record);
     if (rc != RC_OK)
         return rc;
+    if (r->index == 0)
+        hints_of(r->id)->body = record.place;
     r->seq = record.place.seq;
     r->off = record.place.off;
     r->record_addr = record.addr + RECORD_HEADER_BYTES + RECORD_CRC_BYTES;

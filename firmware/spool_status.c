@@ -101,6 +101,8 @@ static enum rc change_commit(struct change *c)
     if (rc == RC_OK) {
         struct spool_entry *e = &c->w->e;
         c->w->status = place;
+        if (c->h.type == RECORD_OUTCOME && c->s.state != SPOOL_WAITING)
+            message_settled_now(c->h.id, c->h.index);
         e->waiting = c->s.waiting;
         e->attempts = c->s.attempts;
         e->next_try = c->s.next_try;
@@ -112,18 +114,16 @@ static enum rc change_commit(struct change *c)
     return rc;
 }
 
-/* RC_OK: it waits; RC_BUSY: it already has this state for good; RC_INVALID: another one. */
+/* RC_OK: it waits; RC_BUSY: it already has this state for good, or one that can't be read any more; RC_INVALID: another one. */
 static enum rc may_settle(uint32_t id, unsigned index, enum spool_state state)
 {
     struct log_record r;
     struct span payload;
     struct status_payload s;
-    enum rc rc = message_outcome(id, index, &r, &payload);
-    if (rc == RC_NOT_FOUND || rc == RC_CORRUPT)
+    if (!message_settled(id, index))
         return RC_OK;
-    if (rc != RC_OK || !status_decode(payload, &s) || s.state == SPOOL_WAITING)
-        return rc;
-    return s.state == state ? RC_BUSY : RC_INVALID;
+    bool other = message_outcome(id, index, &r, &payload) == RC_OK && status_decode(payload, &s) && s.state != state;
+    return other ? RC_INVALID : RC_BUSY;
 }
 
 enum rc spool_outcome(uint32_t id, unsigned index, enum spool_state state, uint16_t code, const uint8_t enhanced[3],

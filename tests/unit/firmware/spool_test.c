@@ -78,6 +78,73 @@ static void outcomes_are_kept(void **state)
     }
 }
 
+#define LARGE_FLASH (4u * 1024 * 1024)
+
+/* Sends a mail to all that still wait, one by one as a worker does that looks ahead for others of the same domain. Every third one stays.
+ * Returns the reads. */
+static uint64_t send_to_each(uint32_t id, unsigned recipients, unsigned round)
+{
+    uint64_t reads = flash_sim_reads();
+    for (unsigned i = 0; i < recipients; i++) {
+        struct spool_recipient r;
+        struct spool_reader body;
+        uint8_t buf[8];
+        size_t got;
+        bool stays = i % 3 == 0;
+        assert_int_equal(spool_read_address(id, i, &r), RC_OK);
+        assert_int_equal(r.state == SPOOL_WAITING, stays || round == 0);
+        if (r.state != SPOOL_WAITING)
+            continue;
+        for (unsigned ahead = i + 1; ahead < recipients && ahead < i + 8; ahead++)
+            assert_int_equal(spool_read_address(id, ahead, &r), RC_OK);
+        assert_int_equal(spool_body_open(&body, id), RC_OK);
+        assert_int_equal(spool_body_read(&body, buf, sizeof buf, &got), RC_OK);
+        assert_int_equal(spool_outcome(id, i, stays ? SPOOL_WAITING : SPOOL_DELIVERED, stays ? 451 : 250, (uint8_t[]){ 4, 0, 0 },
+                                       SPAN("said"), 7),
+                         RC_OK);
+    }
+    assert_int_equal(spool_defer(id, 10, (uint16_t)(round + 1)), RC_OK);
+    return flash_sim_reads() - reads;
+}
+
+/* What a worker reads for each recipient of a mail: in its first round, in later ones, and to end it. */
+static void reads_a_recipient(unsigned recipients, unsigned reads[3])
+{
+    uint32_t id = must_put(recipients, recipients, 100);
+    idle(); /* the spool's task has looked through what is free */
+    for (unsigned round = 0; round < 3; round++)
+        reads[round > 0] = (unsigned)(send_to_each(id, recipients, round) / recipients);
+    uint64_t before = flash_sim_reads();
+    for (unsigned i = 0; i < recipients; i += 3)
+        assert_int_equal(spool_outcome(id, i, SPOOL_DROPPED, 0, (uint8_t[]){ 5, 0, 0 }, SPAN(""), 9), RC_OK);
+    assert_int_equal(spool_settle(id), RC_OK);
+    reads[2] = (unsigned)((flash_sim_reads() - before) / recipients);
+}
+
+static void a_recipient_of_a_thousand_costs_what_one_of_a_hundred_does(void **state)
+{
+    (void)state;
+    unsigned of_few[3], of_many[3];
+    flash_sim_init(LARGE_FLASH, BLOCK, 32);
+    assert_int_equal(spool_open(0, LARGE_FLASH), RC_OK);
+    reads_a_recipient(100, of_few);
+    reads_a_recipient(SPOOL_RECIPIENTS_MAX, of_many);
+    for (unsigned i = 0; i < 3; i++) {
+        print_message("reads a recipient: %u of 100, %u of 1000\n", of_few[i], of_many[i]);
+        assert_in_range(of_many[i], 1, of_few[i] + 2);
+    }
+}
+
+static void no_commit_has_more_recipients_than_a_mail_may_have(void **state)
+{
+    (void)state;
+    uint8_t bytes[COMMIT_PAYLOAD_BYTES];
+    struct commit_payload c = { .recipients = SPOOL_RECIPIENTS_MAX }, out;
+    assert_true(commit_decode(span_bytes(bytes, commit_encode(bytes, &c)), &out));
+    c.recipients++;
+    assert_false(commit_decode(span_bytes(bytes, commit_encode(bytes, &c)), &out));
+}
+
 static void due_in_order(void **state)
 {
     (void)state;
@@ -276,6 +343,11 @@ static void compaction_keeps_the_old_and_makes_room(void **state)
             assert_int_equal(spool_read_recipient(old[i], 1, &r), RC_OK);
             assert_int_equal(r.state, SPOOL_DELIVERED);
             assert_string_equal(r.text, "first");
+            for (unsigned k = 0; k < 2; k++) {
+                assert_int_equal(spool_read_address(old[i], k, &r), RC_OK);
+                assert_int_equal(r.state == SPOOL_WAITING, k == 0);
+            }
+            assert_int_equal(spool_outcome(old[i], 1, SPOOL_BOUNCED, 550, (uint8_t[]){ 5, 0, 0 }, SPAN(""), 9), RC_INVALID);
             assert_true(spool_lookup(old[i], &e));
             assert_int_equal(e.waiting, 1);
             assert_int_equal(e.next_try, 100 + i);
@@ -360,6 +432,8 @@ int main(void)
         TEST(sizes_come_back_byte_for_byte),
         TEST(many_recipients),
         TEST(outcomes_are_kept),
+        TEST(no_commit_has_more_recipients_than_a_mail_may_have),
+        TEST(a_recipient_of_a_thousand_costs_what_one_of_a_hundred_does),
         TEST(due_in_order),
         TEST(a_settled_mail_is_gone_from_the_flash),
         TEST(an_aborted_mail_leaves_nothing),
