@@ -106,6 +106,9 @@ static void a_role_may_be_empty(void **state)
     assert_int_equal(keyring_write(&s, &made), RC_OK);
     assert_int_equal(reopen(), RC_OK);
     assert_int_equal(keyring.role[KEYRING_FIRMWARE].threshold, 0);
+    put_le32(made.p + 16, 0); /* but not the root's: nobody could sign the next keyring */
+    put_le32(made.p + 20, 0x001f0001);
+    assert_int_equal(reopen(), RC_CORRUPT);
 }
 
 static void one_key_is_enough_and_twelve_are_not_too_many(void **state)
