@@ -118,9 +118,12 @@ void store_commit_pending(void)
 
 /* --- reading --- */
 
-/* Of a key that was not found: whether what may be its record cannot be read now. Who hears RC_NOT_FOUND may make a new value. */
-static bool may_be_unreadable(struct span key)
+/* Of a key that was not found: RC_IO if what may be its record cannot be read now, RC_NOT_FOUND if there is none. Who hears that there is none
+ * may make a new value. */
+static enum rc missing(struct span key)
 {
+    if (store.closed == RC_IO)
+        return RC_IO;
     uint32_t hash = hash_of(key);
     char stored[UINT8_MAX];
     struct record r;
@@ -129,9 +132,9 @@ static bool may_be_unreadable(struct span key)
             continue;
         enum rc rc = store_read_at(store.index[i].at, &r);
         if (rc == RC_IO || (rc == RC_OK && record_read_key(addr_of(store.index[i].at), &r, stored) == RC_IO))
-            return true;
+            return RC_IO;
     }
-    return false;
+    return RC_NOT_FOUND;
 }
 
 enum rc settings_log_get(struct span key, void *out, size_t cap, size_t *len)
@@ -140,7 +143,7 @@ enum rc settings_log_get(struct span key, void *out, size_t cap, size_t *len)
     const struct index_entry *e = find(key);
     *len = 0;
     if (!e)
-        return store.closed == RC_IO || may_be_unreadable(key) ? RC_IO : RC_NOT_FOUND;
+        return missing(key);
     enum rc rc = store_read_at(e->at, &r);
     if (rc != RC_OK)
         return rc == RC_IO ? RC_IO : RC_CORRUPT;
@@ -284,6 +287,8 @@ static enum rc append(enum record_type type, struct span key, struct span value,
         return RC_FULL;
     struct record r = { .type = type, .batch = store.batch }, twin;
     const struct index_entry *old = type == RECORD_END ? NULL : find(key);
+    if (type != RECORD_END && old == NULL && missing(key) == RC_IO)
+        return RC_IO; /* were it given a second record, the first would be found again when it can be read */
     uint32_t twin_at = type == RECORD_END ? 0 : take_pending(key, &twin);
     set_replaced(&r, old == NULL ? 0 : old->at, old == NULL ? 0 : old->at);
     *at = store.end;
@@ -434,7 +439,7 @@ enum rc settings_log_put(struct span key, struct span value)
 enum rc settings_log_delete(struct span key)
 {
     if (!find(key))
-        return RC_OK;
+        return missing(key) == RC_IO ? RC_IO : RC_OK;
     enum rc rc = settings_log_batch_begin();
     if (rc != RC_OK)
         return rc;
@@ -456,9 +461,12 @@ enum rc settings_log_forget_others(struct span prefix)
         return rc;
     for (unsigned i = store.keys; i-- > 0;) {
         uint64_t addr = addr_of(store.index[i].at);
-        bool stays = record_read_header(addr, store.header.salt, &r) == RC_OK && record_read_key(addr, &r, memory) == RC_OK &&
-                     span_eq(span_sub(span_bytes(memory, r.key_len), 0, prefix.len), prefix);
-        if (!stays)
+        rc = record_read_header(addr, store.header.salt, &r);
+        if (rc == RC_OK)
+            rc = record_read_key(addr, &r, memory);
+        if (rc == RC_IO) /* it may be one that stays: compaction finds that it cannot be carried, and ends this */
+            continue;
+        if (rc != RC_OK || !span_eq(span_sub(span_bytes(memory, r.key_len), 0, prefix.len), prefix))
             store.index[i] = store.index[--store.keys];
     }
     uint32_t sequence = store.header.sequence;

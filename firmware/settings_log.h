@@ -26,7 +26,7 @@ enum rc settings_log_open(uint64_t addr, uint64_t size_bytes) MUST_CHECK;
 enum rc settings_log_get(struct span key, void *out, size_t cap, size_t *len) MUST_CHECK;
 /* Durable when it returns RC_OK. RC_FULL, RC_INVALID, RC_IO or what open gave: nothing changed. Yields. */
 enum rc settings_log_put(struct span key, struct span value) MUST_CHECK;
-enum rc settings_log_delete(struct span key) MUST_CHECK; /* RC_OK also when there is none */
+enum rc settings_log_delete(struct span key) MUST_CHECK; /* RC_OK also when there is none; RC_IO when that cannot be read */
 
 /* A batch: begin, any number of put/delete_in, then end, which makes all of it durable at once, or abort. One batch at a time (others
  * wait in begin). Values may be given before end and are written as they come. Yields. */
