@@ -44,10 +44,15 @@ void status_queue(struct status_queue *out)
 {
     struct spool_entry e = { .id = 0 };
     struct spool_info s;
+    char memory[DOMAIN_TEXT_MAX];
+    struct strbuf domain = STRBUF(memory);
+    const char *why;
     memset(out, 0, sizeof *out);
     spool_info(&s);
     out->messages = s.messages; /* what follows is of the window alone */
-    while (spool_next(e.id, &e)) {
+    while (settings_member_at("mail.hold.", out->held_domains, &domain, &why))
+        out->held_domains++;
+    for (; spool_next(e.id, &e); out->in_window++) {
         out->held += e.held;
         out->damaged += e.damaged;
         out->waiting += e.waiting > 0;
@@ -152,13 +157,16 @@ static void say_queue(void)
     char age[32];
     struct strbuf a = STRBUF(age);
     status_queue(&q);
+    if (q.held_domains)
+        say("queue        all mail for %u domain%s is held ('show mail.hold')", q.held_domains, q.held_domains == 1 ? "" : "s");
     if (!q.messages) {
         say("queue        empty");
         return;
     }
     duration_format(&a, q.oldest && wallclock_now() ? wallclock_now() - q.oldest : 0);
-    say("queue        %u mail%s, %u held, %u damaged; the oldest waits %s ('queue show %08X' says why)", q.messages,
-        q.messages == 1 ? "" : "s", q.held, q.damaged, age, (unsigned)q.oldest_id);
+    say("queue        %u mail%s, %s%u held, %u damaged; the oldest waits %s ('queue show %08X' says why)", q.messages,
+        q.messages == 1 ? "" : "s", q.in_window < q.messages ? PACKED("at least ") : "", q.held, q.damaged, age,
+        (unsigned)q.oldest_id);
 }
 
 static void say_spool(void)
@@ -278,6 +286,7 @@ static void json_queue(void)
     json_object("queue");
     json_number("messages", q.messages);
     json_number("held", q.held);
+    json_number("held_domains", q.held_domains);
     json_number("damaged", q.damaged);
     json_time("oldest", q.oldest);
     json_number("spool_bytes", (int64_t)s.size_bytes);

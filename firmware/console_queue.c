@@ -125,19 +125,22 @@ static void show_entry(const struct spool_entry *e, bool json)
 static void overview(bool json)
 {
     struct spool_entry e = { .id = 0 };
+    struct spool_info all;
     unsigned n = 0;
     if (json) {
         json_begin();
         json_array("queue");
     }
-    while (spool_next(e.id, &e)) {
+    for (; spool_next_of_all(e.id, &e); n++)
         show_entry(&e, json);
-        n++;
-    }
+    spool_info(&all);
     if (json) {
         json_close();
-        json_number("count", n);
+        json_number("shown", n);
+        json_number("count", all.messages);
         json_end();
+    } else if (n != all.messages) {
+        say("%u shown, %u in the queue now", n, all.messages);
     } else if (!n) {
         say("the queue is empty");
     }
@@ -242,38 +245,57 @@ static void show(const struct command_line *c)
 
 static enum rc make_due(const struct spool_entry *e)
 {
-    return e->busy ? RC_OK : spool_defer(e->id, 0, e->attempts);
+    enum rc rc = e->busy ? RC_OK : spool_defer(e->id, 0, e->attempts);
+    return rc == RC_NOT_FOUND ? RC_OK : rc; /* it has left meanwhile */
+}
+
+/* The first recipient that waits and may not leave, as its domain is held, is then in `recipient`. */
+static bool domain_is_held(const struct spool_entry *e)
+{
+    char memory[DOMAIN_TEXT_MAX];
+    struct strbuf any = STRBUF(memory);
+    const char *why;
+    if (!settings_member_at("mail.hold.", 0, &any, &why))
+        return false; /* nothing is, and nothing has to be read for it */
+    for (unsigned i = 0; i < e->recipients; i++)
+        if (read_recipient(e->id, i) && recipient->state == SPOOL_WAITING && delivery_held(span_of(recipient->domain)))
+            return true;
+    return false;
 }
 
 static void retry(const struct command_line *c)
 {
-    struct spool_entry e = { .id = 0 };
+    struct spool_entry e = { .id = 0 }, now;
     enum rc rc = RC_OK;
-    unsigned n = 0, busy = 0;
+    unsigned n = 0, busy = 0, held = 0;
     if (c->count > 2) {
         if (!named_idle_entry(c, &e))
             return;
         delivery_try_all_now(); /* first, or what is due is put off again at once */
         rc = make_due(&e);
-        n = 1;
+        held = e.held || e.damaged || domain_is_held(&e);
+        n = !held;
     } else {
         delivery_try_all_now();
-        struct spool_entry last = { .id = 0 }; /* mail that comes in meanwhile must not keep the walk going for ever */
-        while (spool_next(last.id, &e))
-            last = e;
-        for (e.id = 0; rc == RC_OK && spool_next(e.id, &e) && e.id <= last.id; n++) {
-            busy += e.busy;
-            rc = make_due(&e);
-        }
         spool_outside_is_due();
+        while (rc == RC_OK && spool_next_of_all(e.id, &e)) {
+            bool stays = e.held || e.damaged || domain_is_held(&e);
+            held += stays;
+            busy += !stays && e.busy;
+            n += !stays && !e.busy;
+            if (spool_lookup(e.id, &now))
+                rc = make_due(&now);
+        }
     }
     event_signal(&spool_changed);
     if (rc != RC_OK)
         say_error("the flash refused it (%s)", rc_name(rc));
     else
-        say("%u mail%s will be tried now", n - busy, n - busy == 1 ? "" : "s");
+        say("%u mail%s will be tried now", n, n == 1 ? "" : "s");
     if (busy)
         say("%u more: being tried just now", busy);
+    if (held)
+        say("%u more: held or damaged", held);
 }
 
 static void drop(const struct command_line *c)
@@ -337,6 +359,24 @@ static bool hold_domain(struct span domain, bool held)
     return rc == RC_OK;
 }
 
+/* All that waits for the domain, also outside the window. False after an error line. */
+static bool hold_all(struct span domain, bool held, unsigned *n)
+{
+    struct spool_entry e = { .id = 0 }, now;
+    if (!hold_domain(domain, held))
+        return false;
+    if (!held)
+        spool_outside_is_due();
+    while (spool_next_of_all(e.id, &e)) {
+        if (!waits_for(&e, domain))
+            continue;
+        ++*n;
+        if (!held && (e.held ? spool_find(e.id, &now) : spool_lookup(e.id, &now)) && !set_held(&now, false))
+            return false;
+    }
+    return true;
+}
+
 /* Holds or releases the one mail that an id names, or all that waits for the domain and what will come for it. */
 static void hold(const struct command_line *c, bool held)
 {
@@ -346,29 +386,21 @@ static void hold(const struct command_line *c, bool held)
     unsigned n = 0;
     uint32_t id;
     bool one = c->count > 2 && parse_id(c->word[2], &id);
-    if (c->count < 3 || domain_canonical(c->word[2], &domain) != RC_OK) {
-        say_usage(c->command);
+    if (c->count < 3 || span_is(c->word[2], "all") || domain_canonical(c->word[2], &domain) != RC_OK) {
+        say_error("what? name a domain, or a mail by its id ('queue' shows it)");
         return;
     }
     if (one) {
         n = named_entry(c, 2, &e) && e.held != held;
         if (!e.id || !set_held(&e, held))
             return;
-    } else {
-        if (!hold_domain(strbuf_span(&domain), held))
-            return;
-        while (spool_next(e.id, &e)) {
-            if (!waits_for(&e, strbuf_span(&domain)))
-                continue;
-            n++;
-            if (!held && !set_held(&e, false))
-                return;
-        }
-        if (!held)
-            spool_outside_is_due();
+    } else if (!hold_all(strbuf_span(&domain), held, &n)) {
+        return;
     }
     event_signal(&spool_changed);
-    if (held)
+    if (!held && one && domain_is_held(&e))
+        say("it stays: all mail for %s is held; 'queue release %s' lets it go", recipient->domain, recipient->domain);
+    else if (held)
         say("%u mail%s held until you release them%s%s", n, n == 1 ? "" : "s", one ? "" : PACKED(", with all that comes for "),
             one ? "" : memory);
     else

@@ -96,6 +96,10 @@ void spool_abort(struct spool_writer *w);
 /* The next entry of the window after id (0: the first) in order of id. False at the end. Does not yield. */
 bool spool_next(uint32_t after_id, struct spool_entry *out);
 bool spool_lookup(uint32_t id, struct spool_entry *out);
+/* The next entry of the whole queue after id (0: begins, and what comes in later is not shown), in order of id. What is outside the window
+ * is as the log has it; of what this gave last, spool_read_recipient can read. Walks the log twice for PLAN_SPOOL_VIEW_MESSAGES entries,
+ * unless all are in the window. One user at a time, the console's task. Yields. */
+bool spool_next_of_all(uint32_t after_id, struct spool_entry *out);
 /* The same for a message anywhere: one that is not in the window is looked for on flash and fetched into it. Yields. */
 bool spool_find(uint32_t id, struct spool_entry *out);
 /* An entry that is neither busy, held nor damaged and whose next_try has come; marks it busy. False: none. One with waiting == 0 comes at

@@ -214,5 +214,18 @@ void *window_scratch(size_t *bytes); /* at boot, before the first entry */
 void window_boot(uint32_t tail_stamp); /* counts the messages, too; COMMITs from that stamp on are verified */
 void window_refill(void);
 void window_fetch(uint32_t id); /* from flash, if it is there */
+/* What a COMMIT knows, as an entry that is still to learn from all other records. False: not one of a message that waits. Does not yield */
+bool window_entry_of(const struct log_record *commit, struct window_entry *w);
+void window_learn(struct window_entry *w, const struct log_record *r); /* r is of the same message. Does not yield */
+/* Shows all status records and copies from there on, and some others. */
+void walk_statuses(struct spool_place from, void (*see)(const struct log_record *r));
+
+/* --- a look at all (spool_view.c) --- */
+struct window_entry *view_find(uint32_t id); /* what spool_next_of_all has found last, for readers alone; or NULL */
+static inline const struct window_entry *entry_known(uint32_t id)
+{
+    const struct window_entry *w = window_find(id);
+    return w != NULL ? w : view_find(id);
+}
 
 #endif

@@ -145,7 +145,7 @@ static enum rc outcome_by_chain(uint32_t id, uint32_t index, struct spool_place 
 
 enum rc message_outcome(uint32_t id, uint32_t index, struct log_record *r, struct span *payload)
 {
-    const struct window_entry *w = window_find(id);
+    const struct window_entry *w = entry_known(id);
     if (w == NULL)
         return RC_NOT_FOUND;
     enum rc rc = outcome_by_chain(id, index, w->status, r);

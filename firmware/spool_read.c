@@ -49,7 +49,7 @@ static enum rc find_recipient(uint32_t id, uint32_t index, struct spool_place fi
 
 static enum rc find_payload(uint32_t id, uint8_t type, uint32_t index, struct span *payload)
 {
-    const struct window_entry *w = window_find(id);
+    const struct window_entry *w = entry_known(id);
     struct log_record r;
     if (w == NULL)
         return RC_NOT_FOUND;
@@ -78,7 +78,7 @@ static void take_outcome(struct spool_recipient *out, const struct status_payloa
 
 enum rc spool_read_address(uint32_t id, unsigned index, struct spool_recipient *out)
 {
-    const struct window_entry *w = window_find(id);
+    const struct window_entry *w = entry_known(id);
     struct span payload;
     if (w == NULL || index >= w->e.recipients)
         return RC_NOT_FOUND;

@@ -66,12 +66,10 @@ static bool is_waiting(const struct log_record *r, struct commit_payload *c)
     return r->h.type == RECORD_COMMIT && !r->dead && !is_stuck(r->h.id) && !message_is_busy(r->h.id) && read_commit(r, c);
 }
 
-/* Puts one committed message into the window, with what its COMMIT knows. False: there is nothing to put in. */
-static bool load_commit(const struct log_record *r)
+bool window_entry_of(const struct log_record *r, struct window_entry *w)
 {
     struct commit_payload c;
-    struct window_entry *w = window_unused();
-    if (w == NULL || r->h.type != RECORD_COMMIT || window_find(r->h.id) != NULL || !is_waiting(r, &c))
+    if (!is_waiting(r, &c))
         return false;
     *w = (struct window_entry){
         .e = { .id = r->h.id,
@@ -85,15 +83,23 @@ static bool load_commit(const struct log_record *r)
         .moved = r->h.source != 0,
         .loading = true,
     };
+    return true;
+}
+
+/* Puts one committed message into the window, with what its COMMIT knows. False: there is nothing to put in. */
+static bool load_commit(const struct log_record *r)
+{
+    struct window_entry *w = window_unused();
+    if (w == NULL || r->h.type != RECORD_COMMIT || window_find(r->h.id) != NULL || !window_entry_of(r, w))
+        return false;
     set_late(r->h.id, false); /* from here on the window knows better */
     return true;
 }
 
 /* What was copied: the ENVELOPE is not where the COMMIT says. */
-static void apply_copy(const struct log_record *r)
+static void apply_copy(struct window_entry *w, const struct log_record *r)
 {
-    struct window_entry *w = r->h.source != 0 ? window_find(r->h.id) : NULL;
-    if (w == NULL)
+    if (r->h.source == 0)
         return;
     w->moved = true;
     if (r->h.type == RECORD_ENVELOPE && !r->dead)
@@ -114,28 +120,28 @@ static void kill_replaced(const struct log_record *by, struct spool_place from)
     kill_end();
 }
 
-static void apply_status(const struct log_record *r)
+void window_learn(struct window_entry *w, const struct log_record *r)
 {
-    struct window_entry *w = window_find(r->h.id);
     struct span payload;
     struct status_payload s;
-    if (w == NULL || w->locked || log_payload(r, &payload) != RC_OK || !status_decode(payload, &s))
-        return;
-    struct spool_place before = w->status;
-    window_apply(w, r, &s);
-    if (w->loading && before.seq != 0 && place_is(w->status, r->place) && !place_is(before, r->place))
-        kill_replaced(r, before);
+    apply_copy(w, r);
+    if (!r->dead && record_is_status(r->h.type) && r->h.type != RECORD_SETTLED && !w->locked && log_payload(r, &payload) == RC_OK &&
+        status_decode(payload, &s))
+        window_apply(w, r, &s);
 }
 
 static void take_over(const struct log_record *r)
 {
-    apply_copy(r);
-    if (!r->dead && record_is_status(r->h.type) && r->h.type != RECORD_SETTLED)
-        apply_status(r);
+    struct window_entry *w = window_find(r->h.id);
+    if (w == NULL)
+        return;
+    struct spool_place before = w->status;
+    window_learn(w, r);
+    if (w->loading && before.seq != 0 && place_is(w->status, r->place) && !place_is(before, r->place))
+        kill_replaced(r, before);
 }
 
-/* Shows all status records and copies from there on, and some others. */
-static void walk_statuses(struct spool_place from, void (*see)(const struct log_record *r))
+void walk_statuses(struct spool_place from, void (*see)(const struct log_record *r))
 {
     struct log_cursor c = log_from(from.seq, from.off);
     struct log_record r;

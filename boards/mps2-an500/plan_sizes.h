@@ -25,7 +25,8 @@
 
 /* Spool: 64 bytes a message that is due soonest, 20 bytes a segment, a buffer for each writer */
 #define PLAN_SPOOL_WINDOW_MESSAGES 64
-#define PLAN_SPOOL_LATE_BYTES 1024 /* a bit a message, for finding what is due soonest */
+#define PLAN_SPOOL_VIEW_MESSAGES 32 /* x 64 bytes: of what an operator looks at, outside the window, too */
+#define PLAN_SPOOL_LATE_BYTES 1024  /* a bit a message, for finding what is due soonest */
 #define PLAN_SPOOL_SEGMENTS 256
 #define PLAN_SPOOL_CHUNK_BYTES 2048
 #define PLAN_SPOOL_STACK_BYTES (2 * 1024) /* 0.7 KiB were seen */

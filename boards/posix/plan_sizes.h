@@ -25,7 +25,8 @@
 
 /* Spool: 64 bytes a message that is due soonest, 20 bytes a segment, a buffer for each writer */
 #define PLAN_SPOOL_WINDOW_MESSAGES 480
-#define PLAN_SPOOL_LATE_BYTES 2048 /* a bit a message, for finding what is due soonest */
+#define PLAN_SPOOL_VIEW_MESSAGES 128 /* x 64 bytes: of what an operator looks at, outside the window, too */
+#define PLAN_SPOOL_LATE_BYTES 2048   /* a bit a message, for finding what is due soonest */
 #define PLAN_SPOOL_SEGMENTS 512
 #define PLAN_SPOOL_CHUNK_BYTES 4096
 #define PLAN_SPOOL_STACK_BYTES (32 * 1024) /* the linker and the sanitizers want much of it */

@@ -207,7 +207,7 @@ def test_a_change_waits_for_commit_and_can_be_discarded(box):
     "set mail.smarthost_user " + "u" * 256, "set mail.domains " + ",".join(f"d{i}.example" for i in range(95)), "unset", "unset no.such.key",
     "unset mail.route.x.example", "unset host.name now", "show no.such", "commit now", "discard it", "status now", "policy",
     "policy a..b", "policy a.example b.example", "queue show", "queue show 99", "queue show zz", "queue retry 99", "queue drop 99 yes",
-    "queue hold", "queue hold a..b", "queue empty", "list find", "list empty", "cert unpin", "cert unpin x.example", "cert burn", "dns a..b",
+    "queue hold", "queue hold a..b", "queue hold all", "queue release all", "queue empty", "list find", "list empty", "cert unpin", "cert unpin x.example", "cert burn", "dns a..b",
     "dns a.example HINFO", "log some", "log -1", "log 99999999999", "trace", "time set", "time set now", "time get", "reboot now",
     "factory-reset everything", "factory-reset all now", "stats more", "help me please", "x" * (LINE_MAX + 1), "x" * 5000,
     "set mail.smarthost_user caf\xe9".encode("latin-1"), "set mail.smarthost_user a\x9b31m", "\xff\xfe".encode("latin-1")])
@@ -329,8 +329,44 @@ def test_the_queue_can_be_looked_at_held_and_dropped(box, names, remote_ip):
     assert box.json("queue")["count"] == 1
     box.wait_log(r"delivery waits id=")
     assert box.console(f"queue drop {ident} yes") == "dropped"
-    assert box.json("queue") == {"queue": [], "count": 0}
+    assert box.json("queue") == {"queue": [], "shown": 0, "count": 0}
     stripper.stop()
+
+
+@pytest.mark.boards("mps2-an500")
+def test_more_mail_than_the_window_is_all_shown_counted_and_moved(box, names, remote_ip):
+    """64 places in RAM, 100 mails; nobody listens where they go."""
+    names.add("dead.example. MX 10 mx.dead.example.", f"mx.dead.example. A {remote_ip}", "held.example. MX 10 mx.dead.example.")
+    s = client.Raw(box, source=net.OFFICE)
+    s.ask("EHLO client.example")
+    sent = []
+    for n in range(100):
+        for line in ("MAIL FROM:<anna@office.example>", f"RCPT TO:<bob{n}@{'held' if n % 10 == 9 else 'dead'}.example>", "DATA"):
+            assert s.ask(line)[0] in (250, 354)
+        sent.append(s.ask(client.mail(f"m{n}").encode() + b".\r\n")[1][0].split()[-1])
+    s.close()
+    queue = box.json("queue", timeout=60)
+    assert [q["id"] for q in queue["queue"]] == sent and queue["shown"] == queue["count"] == 100
+    assert [q["domain"] for q in queue["queue"][8:11]] == ["dead.example", "held.example", "dead.example"]
+    shown = [line for line in box.console("queue", timeout=60).split("\n") if not line.startswith(" ")]
+    assert [line.split()[0] for line in shown] == sent
+    assert all(box.json(f"queue show {i}")["recipients"][0]["address"].startswith(f"bob{n}@") for n, i in enumerate(sent) if n % 9 == 0)
+    one = sent[50]
+    assert box.console(f"queue hold {one}") == "1 mail held until you release them"
+    assert box.console("queue hold held.example") == "10 mails held until you release them, with all that comes for held.example"
+    assert "all mail for 1 domain is held" in box.console("status") and box.json("status")["queue"]["held_domains"] == 1
+    assert [q["id"] for q in box.json("queue", timeout=60)["queue"] if q["state"] == "held"] == sorted(sent[9::10] + [one])
+    told = box.console("queue retry", timeout=60).split("\n")
+    assert sum(int(line.split()[0]) for line in told) == 100 and told[-1] == "11 more: held or damaged"
+    assert box.console(f"queue release {sent[99]}").startswith("it stays: all mail for held.example is held; 'queue release held.example'")
+    assert box.console("queue release dead.example", timeout=60) == "90 mails released"
+    assert box.console("queue release held.example", timeout=60) == "10 mails released"
+    assert not [q for q in box.json("queue", timeout=60)["queue"] if q["state"] == "held"]
+    for i in sent:
+        while "being sent" in (out := box.console(f"queue drop {i} yes")):
+            pass
+        assert out == "dropped"
+    assert box.json("queue")["count"] == 0
 
 
 # --- Power cuts and restarts: these come last, as they stop the box

@@ -198,6 +198,46 @@ static void what_lies_outside_is_due_by_order(void **state)
     assert_int_equal(seen[MAILS / 2], 0);
 }
 
+/* Each mail's recipient, result and state can be shown, wherever it lies, once and in order, and the look moves nothing. */
+static void a_look_shows_all_in_order(void **state)
+{
+    (void)state;
+    static const uint8_t enhanced[3] = { 4, 2, 2 };
+    static struct spool_recipient r;
+    struct spool_entry e, inside;
+    unsigned before = 0, after = 0, outside = 0;
+    for (uint32_t i = 0; i < MAILS; i++)
+        must_put(i, 1, 300);
+    for (uint32_t id = 7; id <= MAILS; id += 100) {
+        assert_true(spool_find(id, &e));
+        assert_int_equal(spool_outcome(id, 0, SPOOL_WAITING, 452, enhanced, SPAN("the box is full"), 5), RC_OK);
+        assert_int_equal(spool_defer(id, 5000 + id, 3), RC_OK);
+        assert_int_equal(spool_hold(id, true), RC_OK);
+    }
+    idle();
+    for (e.id = 0; spool_next(e.id, &e);)
+        before += e.id;
+    uint32_t expected = 1;
+    for (e.id = 0; spool_next_of_all(e.id, &e); expected++) {
+        bool changed = expected % 100 == 7;
+        assert_int_equal(e.id, expected);
+        assert_int_equal(e.held, changed);
+        assert_int_equal(e.attempts, changed ? 3 : 0);
+        assert_int_equal(spool_read_recipient(e.id, 0, &r), RC_OK);
+        assert_int_equal(r.code, changed ? 452 : 0);
+        outside += changed && !spool_lookup(e.id, &inside);
+    }
+    assert_int_equal(expected, MAILS + 1);
+    assert_int_not_equal(outside, 0);
+    for (e.id = 0; spool_next(e.id, &e);)
+        after += e.id;
+    assert_int_equal(after, before);
+    for (expected = 0, e.id = 0; spool_next_of_all(e.id, &e); expected++)
+        if (expected == 700)
+            must_put(MAILS, 1, 300); /* what comes in meanwhile is left for the next look */
+    assert_int_equal(expected, MAILS);
+}
+
 static bool is_unknown(const struct spool_entry *e)
 {
     return e->hop == 0;
@@ -230,6 +270,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(any_mail_is_found_by_its_id, setup_large, teardown),
+        cmocka_unit_test_setup_teardown(a_look_shows_all_in_order, setup_large, teardown),
         cmocka_unit_test_setup_teardown(more_mail_than_the_window, setup_large, teardown),
         cmocka_unit_test_setup_teardown(a_long_queue_costs_no_more_a_mail, setup_large, teardown),
         cmocka_unit_test_setup_teardown(deferred_mail_gives_way, setup_large, teardown),
