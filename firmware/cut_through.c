@@ -275,7 +275,7 @@ static enum rc start(struct cut_through *c, const struct cut_mail *m, const char
 static enum rc ask_rcpt(struct cut_through *c, const struct cut_mail *m, const struct smtp_recipient *r, const char *domain,
                         struct smtp_answer *a)
 {
-    if (next_hop_kind_of(span_of(domain)) != HOP_INSIDE)
+    if (next_hop_kind_of(span_of(domain)) != HOP_INSIDE || delivery_held(span_of(domain)))
         return RC_UNSUPPORTED;
     enum rc rc = c->state == CUT_START ? start(c, m, domain, r, a) : RC_OK;
     if (rc != RC_OK || a->code >= 400)

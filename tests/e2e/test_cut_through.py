@@ -298,6 +298,24 @@ def test_recipients_of_different_servers_are_the_spools(plain_box, fake):
     assert branch.mails[0]["to"] == ["RCPT TO:<bob@branch.example>"] and len(branch.mails) == 1
 
 
+@POSIX
+def test_a_held_domain_is_kept_though_its_server_answers(plain_box, fake):
+    office = fake()
+    assert "with all that comes for office.example" in plain_box.console("queue hold office.example")
+    s = session(plain_box)
+    ident = talk(s, "kept").rpartition(" queued as ")[2]
+    assert plain_box.console("queue hold branch.example").startswith("0 mails")
+    assert talk(s, "more") != ident
+    plain_box.wait_log(rf"waits id={ident} .* why=held")
+    assert not office.mails and {q["state"] for q in plain_box.json("queue")["queue"]} == {"held"}
+    assert plain_box.console("queue release office.example") == "2 mails released"
+    plain_box.console("queue release branch.example")
+    office.wait_for(2)
+    empty(plain_box)
+    assert "queued as" not in talk(s, "through")
+    s.close()
+
+
 def test_with_the_server_down_nobody_waits_and_then_it_passes_again(plain_box, fake):
     box = plain_box
     s = session(box)
