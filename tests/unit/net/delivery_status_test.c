@@ -73,7 +73,8 @@ static void failures(void **state)
         assert_int_equal(s.code, 0);
         assert_non_null(strstr(s.text, rc_name((enum rc)rc)));
         assert_memory_equal(s.text, "MAIL: ", 6);
-        assert_null(strstr(s.text, ":  (")); /* no code without words */
+        size_t words = strlen(s.text) - strlen(rc_name((enum rc)rc)) - strlen("MAIL:  ()");
+        assert_in_range(words, 5, 49); /* no code without words, and a row of their table ends in NUL */
     }
     struct delivery_status s;
     delivery_status_from_rc(&s, "MAIL", RC_RESET);

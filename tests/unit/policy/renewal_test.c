@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "policy/renewal.h"
+#include "tests/support/unpacked.h"
 
 #define DAY 86400
 #define NOW 1780315200 /* 2026-06-01T12:00:00Z */
@@ -296,6 +297,15 @@ static void a_week_is_more_than_a_short_life(void **state)
     }
 }
 
+static void every_reason_has_words(void **state)
+{
+    (void)state;
+    for (unsigned r = 0; r < RENEWAL_REASONS; r++)
+        assert_in_range(strlen(unpacked(renewal_reason_text((enum renewal_reason)r))), 5, 49); /* a row of its table ends in NUL */
+    for (unsigned h = RENEWAL_HOLD_NONE; h <= RENEWAL_HOLD_FRESH; h++)
+        assert_in_range(strlen(unpacked(renewal_hold_text((enum renewal_hold)h))), h == RENEWAL_HOLD_NONE ? 0 : 5, 49);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +320,7 @@ int main(void)
         cmocka_unit_test(health_is_told_in_time),
         cmocka_unit_test(two_years_without_a_lapse),
         cmocka_unit_test(a_week_is_more_than_a_short_life),
+        cmocka_unit_test(every_reason_has_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
