@@ -1,5 +1,38 @@
 #include "hal/base/packed_text.h"
 
+#include "hal/base/sanitize.h"
+
+#if defined(ADDRESS_SANITIZER)
+/* The linker's: where the section of texts begins and ends. What it holds may be read here alone, as on boards that pack. */
+extern const char __start_packed_literals[] __attribute__((weak)), __stop_packed_literals[] __attribute__((weak));
+
+__attribute__((constructor)) static void hide_texts(void)
+{
+    ASAN_POISON_MEMORY_REGION(__start_packed_literals, (size_t)(__stop_packed_literals - __start_packed_literals));
+}
+
+static bool is_hidden(const char *text)
+{
+    return text >= __start_packed_literals && text < __stop_packed_literals;
+}
+
+UNCHECKED_ACCESS static char hidden_char(const char *text)
+{
+    return *text;
+}
+#else
+static bool is_hidden(const char *text)
+{
+    (void)text;
+    return false;
+}
+
+static char hidden_char(const char *text)
+{
+    return *text;
+}
+#endif
+
 static const uint8_t *byte_at(uint32_t offset)
 {
     return (const uint8_t *)&packed_texts + offset;
@@ -21,8 +54,10 @@ static unsigned next_symbol(struct text_reader *r)
 
 char text_next(struct text_reader *r)
 {
-    if (r->plain != NULL)
-        return *r->plain++;
+    if (r->plain != NULL) {
+        const char *at = r->plain++;
+        return is_hidden(at) ? hidden_char(at) : *at;
+    }
     unsigned symbol = r->waiting > 0 ? r->symbol[--r->waiting] : next_symbol(r);
     for (;;) {
         const uint8_t *s = packed_texts.symbol[symbol];
@@ -38,9 +73,14 @@ static size_t offset_of(const char *text)
     return (uintptr_t)text - PACKED_TEXTS_AT;
 }
 
-bool text_is_packed(const char *text)
+static bool in_image(const char *text)
 {
     return offset_of(text) < packed_texts.bytes;
+}
+
+bool text_is_packed(const char *text)
+{
+    return in_image(text) || is_hidden(text);
 }
 
 static uint32_t entry_of(size_t block)
@@ -53,7 +93,7 @@ static uint32_t entry_of(size_t block)
 void text_open(struct text_reader *r, const char *text)
 {
     *r = (struct text_reader){ .plain = text };
-    if (!text_is_packed(text))
+    if (!in_image(text))
         return;
     size_t block = offset_of(text) / PACKED_TEXT_BLOCK;
     if (offset_of(text) % PACKED_TEXT_BLOCK < entry_of(block) % PACKED_TEXT_SPAN)

@@ -1,7 +1,8 @@
 /* Texts for people, which an image may hold packed, in half the room. PACKED and PACKED_FORMAT put literals into a section of their own. On boards
  * that pack, the linker gives it addresses where nothing is (PACKED_TEXTS_AT), and toolchain/pack-texts replaces what it held by struct
- * packed_texts; on the others it is ordinary memory. So a text's pointer may be passed on, kept and compared with NULL, but only strbuf
- * reads what it points at: as a format, as what %s takes, and by strbuf_puts. Whoever else looks there stops the box. */
+ * packed_texts; on the others it is ordinary memory, which nobody may touch under the address sanitizer. So a text's pointer may be passed on,
+ * kept and compared with NULL, but only strbuf reads what it points at: as a format, as what %s takes, and by strbuf_puts. Whoever else looks
+ * there stops the box. */
 #ifndef HAL_BASE_PACKED_TEXT_H
 #define HAL_BASE_PACKED_TEXT_H
 
@@ -10,7 +11,7 @@
 #include <stdint.h>
 
 /* A table of texts: static const char words[][60] PACKED_TABLE = { [ONE] = "...", ... }; a row is a text, and its filling costs nothing. */
-#define PACKED_TABLE __attribute__((section(".texts")))
+#define PACKED_TABLE __attribute__((section("packed_literals")))
 /* A literal's text. Short ones gain nothing: they stay where they are, and equal ones are one. */
 #define PACKED(literal)                                                  \
     (__extension__({                                                     \

@@ -38,7 +38,7 @@ static void try_policy(struct span file)
     char memory[4096];
     struct strbuf b = STRBUF(memory);
     if (sts_policy_parse(file, &p, &why) != RC_OK) {
-        demand(why[0] != '\0' && p.mx_count == 0);
+        demand(text_length(why, 1) == 1 && p.mx_count == 0);
         return;
     }
     demand(p.max_age_s <= STS_MAX_AGE_S && p.mx_count <= STS_MX_MAX && (p.mx_count > 0 || p.mode == STS_NONE));

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "policy/own_name.h"
+#include "tests/support/unpacked.h"
 
 static const struct own_facts good = { .address = OWN_ADDRESS_ITS,
                                        .answered = true,
@@ -138,7 +139,7 @@ static const char *fault(const char *records)
                32);
         own_tlsa_add(&t, span_bytes(wire, sizeof wire), &keys);
     }
-    return own_tlsa_fault(&t);
+    return unpacked(own_tlsa_fault(&t));
 }
 
 static void records_that_fit(void **state)
