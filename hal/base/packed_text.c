@@ -8,6 +8,7 @@ extern const char __start_packed_literals[] __attribute__((weak)), __stop_packed
 
 __attribute__((constructor)) static void hide_texts(void)
 {
+    // cppcheck-suppress comparePointers // one section's ends
     ASAN_POISON_MEMORY_REGION(__start_packed_literals, (size_t)(__stop_packed_literals - __start_packed_literals));
 }
 
