@@ -11,10 +11,11 @@ from . import net
 
 
 class Postfix:
-    """One instance on ip:25 that takes mail for domains; cert is (chain, key) in PEM or None for no TLS. extra: main.cf settings."""
+    """One instance on ip:25 that takes mail for domains; cert is (chain, key) in PEM or None for no TLS. extra: main.cf settings.
+    With a resolver's address it finds MX hosts itself; it sends nothing to other servers else, but to relay_through."""
 
-    def __init__(self, folder, ip, host, domains, cert=None, relay_through=None, extra=None):
-        self.folder, self.ip, self.host = folder, ip, host
+    def __init__(self, folder, ip, host, domains, cert=None, relay_through=None, resolver=None, extra=None):
+        self.folder, self.ip, self.host, self.resolver = folder, ip, host, resolver
         self.conf, self.queue, self.mail = f"{folder}/conf", f"{folder}/queue", f"{folder}/mail"
         for d in (self.conf, self.queue, self.mail, f"{folder}/data"):
             os.makedirs(d, exist_ok=True)
@@ -41,6 +42,10 @@ class Postfix:
             os.chmod(f"{self.conf}/cert.pem", 0o600)
             settings.update({"smtpd_tls_chain_files": f"{self.conf}/cert.pem", "smtpd_tls_security_level": "may",
                              "smtpd_tls_received_header": "yes", "smtpd_tls_loglevel": "1"})
+        if resolver:
+            settings.update({"smtp_host_lookup": "dns", "disable_dns_lookups": "no"})
+            with open(f"{folder}/resolv.conf", "w") as f:
+                f.write(f"nameserver {resolver}\n")
         settings.update(extra or {})
         with open(f"{self.conf}/main.cf", "w") as f:
             f.writelines(f"{k} = {v}\n" for k, v in settings.items())
@@ -50,7 +55,11 @@ class Postfix:
             f.write(_no_chroot(master))
 
     def start(self):
-        done = subprocess.run(["postfix", "-c", self.conf, "start"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        command = ["postfix", "-c", self.conf, "start"]
+        if self.resolver:  # the system's resolver is this one for nobody else
+            own = f"mount --bind {self.folder}/resolv.conf /etc/resolv.conf && exec " + " ".join(command)
+            command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", own]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
             raise RuntimeError(done.stdout + self.log())
         return self
