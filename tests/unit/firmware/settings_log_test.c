@@ -447,12 +447,43 @@ static void the_largest_value_goes_in_and_out(void **state)
     }
 }
 
+#define MANY (4 * AREA) /* with room for all of them */
+
+/* The index has so many places: one key more is refused, and so is the batch that it is in. */
+static void there_is_a_most_of_keys(void **state)
+{
+    (void)state;
+    char key[8];
+    flash_sim_init(MANY, BLOCK, 4);
+    assert_int_equal(settings_log_open(0, MANY), RC_OK);
+    for (unsigned i = 0; i <= SETTINGS_LOG_KEYS_MAX; i++) {
+        struct strbuf k = STRBUF(key);
+        strbuf_printf(&k, "k%u", i);
+        assert_int_equal(settings_log_put(strbuf_span(&k), SPAN("")), i < SETTINGS_LOG_KEYS_MAX ? RC_OK : RC_FULL);
+    }
+    assert_int_equal(settings_log_put(SPAN("k7"), SPAN("seven")), RC_OK);
+    assert_int_equal(settings_log_batch_begin(), RC_OK);
+    assert_int_equal(settings_log_batch_put(SPAN("k8"), SPAN("eight")), RC_OK);
+    assert_int_equal(settings_log_batch_put(SPAN("fresh"), SPAN("")), RC_OK);
+    assert_int_equal(settings_log_batch_end(), RC_FULL);
+    for (unsigned n = 0; n < 2; n++) {
+        struct settings_log_info info;
+        settings_log_info(&info);
+        assert_int_equal(info.keys, SETTINGS_LOG_KEYS_MAX);
+        assert_true(holds("k7", "seven") && holds("k8", "") && holds("fresh", NULL));
+        assert_int_equal(settings_log_open(0, MANY), RC_OK);
+    }
+    assert_int_equal(settings_log_delete(SPAN("k8")), RC_OK);
+    assert_int_equal(settings_log_put(SPAN("fresh"), SPAN("x")), RC_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(values_are_put_replaced_and_deleted),
         TEST(unfit_keys_and_values_are_refused),
         TEST(too_small_a_buffer_is_told),
+        TEST(there_is_a_most_of_keys),
         TEST(an_aborted_batch_leaves_no_trace),
         TEST(compaction_keeps_values_and_erases_the_old),
         TEST(a_full_log_refuses_and_keeps_what_it_has),
