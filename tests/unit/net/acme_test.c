@@ -282,6 +282,8 @@ static const struct bad_case bad[] = {
           "}" } } },
     { RC_PROTOCOL, "\"token\"", { START, PENDING, AUTHORIZATION("pending", "../../etc/passwd") } },
     { RC_PROTOCOL, "\"token\"", { START, PENDING, AUTHORIZATION("pending", "a=") } },
+    { RC_PROTOCOL, "\"token\"", { START, PENDING, AUTHORIZATION("pending", "a/b") } },
+    { RC_PROTOCOL, "\"token\"", { START, PENDING, AUTHORIZATION("pending", "a+b") } },
     { RC_PROTOCOL, "\"token\"", { START, PENDING, AUTHORIZATION("pending", "") } },
     { RC_REFUSED,
       "authorization is invalid: I saw\\x1b[2J a 404",

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include "hal/base/bytes.h"
+#include "hal/base/crc32.h"
 #include "hal/base/pem.h"
 #include "hal/base/strbuf.h"
 #include "hal/crypto/der_cert.h"
@@ -70,10 +72,11 @@ static struct span key_of(struct span certificate)
     return whole;
 }
 
-/* Name, key and validity (which stands before the subject) are the root's own. */
+/* Name, key and validity (which stands before the subject) are the root's own, and it ends in the empty signature that all have. */
 static bool is_made_of(struct span made_one, struct span certificate)
 {
     struct span a, b;
+    assert_memory_equal(made_one.p + made_one.len - 4, "\x03\x02\x00\x00", 4);
     assert_int_equal(x509_subject_dn(made_one, &a), RC_OK);
     assert_int_equal(x509_subject_dn(certificate, &b), RC_OK);
     size_t validity = 32; /* two UTCTimes */
@@ -164,6 +167,20 @@ static void a_small_buffer_is_said(void **state)
     memcpy(copy, subject.p, subject.len);
     assert_int_equal(roots_find(&roots, span_bytes(copy, subject.len), &cursor, der, 100, &len), RC_TOO_LONG);
     assert_int_equal(roots_find(&roots, span_bytes(copy, subject.len), &cursor, der, 100, &len), RC_NOT_FOUND);
+    uint8_t whole[ROOT_DER_MAX];
+    size_t whole_len;
+    cursor = 0;
+    assert_int_equal(roots_find(&roots, span_bytes(copy, subject.len), &cursor, whole, sizeof whole, &whole_len), RC_OK);
+    unsigned fits = 0;
+    for (size_t cap = 100; cap < sizeof der; cap++) {
+        cursor = 0;
+        enum rc rc = roots_find(&roots, span_bytes(copy, subject.len), &cursor, der, cap, &len);
+        fits += rc == RC_OK;
+        assert_int_equal(rc, fits > 0 ? RC_OK : RC_TOO_LONG);
+        if (rc == RC_OK)
+            assert_true(span_eq(span_bytes(der, len), span_bytes(whole, whole_len)));
+    }
+    assert_true(fits > 0);
 }
 
 static void the_crc_alone_finds_nothing(void **state)
@@ -213,6 +230,101 @@ static void damage_is_seen_or_harmless(void **state)
     }
 }
 
+static void mend_crc(void)
+{
+    uint32_t crc = crc32_update(0, made.p, 16);
+    put_le32(made.p + 16, crc32_update(crc, made.p + ROOTS_HEADER_BYTES, 3 * ROOTS_LINE_BYTES));
+}
+
+/* Its CRC is sound, but not what it says. */
+static void an_index_that_lies(void **state)
+{
+    (void)state;
+    enum { SECOND = ROOTS_HEADER_BYTES + ROOTS_LINE_BYTES, ROOTS = ROOTS_HEADER_BYTES + 3 * ROOTS_LINE_BYTES };
+    load(THREE);
+    uint32_t roots_bytes = get_le32(made.p + 12), size = get_le32(made.p + SECOND + 8);
+    const struct {
+        unsigned at;
+        uint32_t value;
+    } cases[] = {
+        { 0, 0x53545251 },                      /* magic */
+        { 4, ROOTS_FORMAT + 1 },                /* format */
+        { 8, ROOTS_MAX + 1 },                   /* more than there may be */
+        { 8, UINT32_MAX },                      /* and far more */
+        { SECOND, 0 },                          /* not in order */
+        { SECOND + 4, roots_bytes + 1 },        /* a root behind the end, */
+        { SECOND + 4, UINT32_MAX - size + 1 },  /* so far that the sum comes round, */
+        { SECOND + 4, roots_bytes - size + 1 }, /* over it, */
+        { SECOND + 8, roots_bytes + 1 },        /* too long */
+        { SECOND + 8, UINT32_MAX },
+        { SECOND + 8, 0 }, /* or empty */
+    };
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint32_t old = get_le32(made.p + cases[i].at);
+        put_le32(made.p + cases[i].at, cases[i].value);
+        mend_crc();
+        if (roots_open(&roots, &reader) != RC_CORRUPT)
+            fail_msg("case %u is taken", i);
+        put_le32(made.p + cases[i].at, old);
+        mend_crc();
+        assert_int_equal(roots_open(&roots, &reader), RC_OK);
+    }
+    byte_buffer_fill(&made, 0, ROOT_DER_MAX);
+    bytes = byte_buffer_span(&made);
+    reader = reader_on_span(&bytes);
+    put_le32(made.p + 12, roots_bytes + ROOT_DER_MAX);
+    mend_crc();
+    assert_int_equal(roots_open(&roots, &reader), RC_OK);
+    put_le32(made.p + SECOND + 4, 0);
+    put_le32(made.p + SECOND + 8, ROOT_DER_MAX + 1);
+    mend_crc();
+    assert_int_equal(roots_open(&roots, &reader), RC_CORRUPT);
+}
+
+/* What a root is made of is looked at when it is found. */
+static void a_root_that_breaks_a_rule(void **state)
+{
+    (void)state;
+    load(THREE);
+    uint8_t out[ROOT_DER_MAX], *line = made.p + ROOTS_HEADER_BYTES;
+    struct span subject, body,
+        all = span_bytes(made.p + ROOTS_HEADER_BYTES + 3 * ROOTS_LINE_BYTES + get_le32(line + 4), get_le32(line + 8));
+    uint8_t *root = (uint8_t *)all.p;
+    struct span rest = span_from(all, ROOT_HEAD_BYTES);
+    assert_true(der_take(&rest, 0x30, &subject, &body));
+    const struct {
+        size_t at;
+        uint8_t value;
+        enum rc rc;
+    } cases[] = {
+        { 0, (uint8_t)(root[0] + 1), RC_CORRUPT }, /* a key identifier longer than the root, */
+        { 0, (uint8_t)(root[0] - 1), RC_CORRUPT }, /* or shorter */
+        { 1, 0x80, RC_CORRUPT },                   /* no path is so long */
+        { 1, 0x7f, RC_OK },
+        { 1, ROOT_NO_PATH_LENGTH, RC_OK },
+        { ROOT_HEAD_BYTES + subject.len, 0x31, RC_CORRUPT }, /* the validity is no SEQUENCE */
+    };
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t old = root[cases[i].at];
+        uint32_t cursor = 0;
+        size_t len;
+        root[cases[i].at] = cases[i].value;
+        assert_int_equal(roots_find(&roots, subject, &cursor, out, sizeof out, &len), cases[i].rc);
+        if (cases[i].rc == RC_OK)
+            assert_memory_equal(out + len - 4, "\x03\x02\x00\x00", 4);
+        root[cases[i].at] = old;
+    }
+    for (uint32_t size = 1; size < all.len; size++) { /* cut anywhere */
+        uint32_t cursor = 0;
+        size_t len;
+        put_le32(line + 8, size);
+        mend_crc();
+        assert_int_equal(roots_open(&roots, &reader), RC_OK);
+        enum rc rc = roots_find(&roots, subject, &cursor, out, sizeof out, &len);
+        assert_int_equal(rc, RC_CORRUPT);
+    }
+}
+
 static void expect_refused(struct span text, const char *words)
 {
     struct strbuf why = STRBUF(why_text);
@@ -243,6 +355,8 @@ int main(void)
         cmocka_unit_test_teardown(a_small_buffer_is_said, tear_down),
         cmocka_unit_test_teardown(the_crc_alone_finds_nothing, tear_down),
         cmocka_unit_test_teardown(damage_is_seen_or_harmless, tear_down),
+        cmocka_unit_test_teardown(an_index_that_lies, tear_down),
+        cmocka_unit_test_teardown(a_root_that_breaks_a_rule, tear_down),
         cmocka_unit_test_teardown(what_is_no_bundle_is_named, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
