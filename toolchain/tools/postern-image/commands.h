@@ -15,6 +15,10 @@ int command_delta(int argc, char **argv);
 int command_text(int argc, char **argv);
 int command_rescue(int argc, char **argv);
 
+/* A rescued message as ID.eml and ID.json in that folder. RC_IO, RC_INVALID: said on stderr. */
+struct rescued_mail;
+enum rc rescued_mail_write(const struct rescued_mail *m, const char *folder) MUST_CHECK;
+
 /* Prints the usage; returns 2. */
 int bad_usage(void);
 /* Prints "error: ..."; returns RC_INVALID. */

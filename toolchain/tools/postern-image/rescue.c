@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "toolchain/tools/postern-image/commands.h"
-#include "toolchain/tools/postern-image/rescued_mail.h"
+#include "toolchain/tools/common/rescued_mail.h"
 
 struct tally {
     unsigned whole, damaged, settled, unfinished;

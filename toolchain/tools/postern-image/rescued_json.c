@@ -7,7 +7,7 @@
 #include "hal/base/datetime.h"
 #include "net/smtp_client.h"
 #include "toolchain/tools/postern-image/commands.h"
-#include "toolchain/tools/postern-image/rescued_mail.h"
+#include "toolchain/tools/common/rescued_mail.h"
 
 /* cJSON's, which so never fails. */
 static void *allocate(size_t bytes)

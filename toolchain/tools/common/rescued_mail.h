@@ -1,4 +1,4 @@
-/* One message of a dead box's spool: what its records say together, and how it is written down. */
+/* One message of a dead box's spool: what its records say together. */
 #ifndef TOOLS_RESCUED_MAIL_H
 #define TOOLS_RESCUED_MAIL_H
 
@@ -34,8 +34,6 @@ struct rescued_mail {
 /* From records, which are all of one message. *m owns what it has until freed. */
 void rescued_mail_read(struct rescued_mail *m, const struct scan_record *records, size_t count);
 bool rescued_mail_whole(const struct rescued_mail *m);
-/* ID.eml and ID.json in that folder. RC_IO: said on stderr. */
-enum rc rescued_mail_write(const struct rescued_mail *m, const char *folder) MUST_CHECK;
 void rescued_mail_free(struct rescued_mail *m);
 
 #endif

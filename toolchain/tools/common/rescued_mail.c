@@ -1,4 +1,4 @@
-#include "toolchain/tools/postern-image/rescued_mail.h"
+#include "toolchain/tools/common/rescued_mail.h"
 
 #include <stdlib.h>
 
