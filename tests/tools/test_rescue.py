@@ -307,6 +307,37 @@ def test_nothing_is_written_over(tmp_path):
     assert "not empty" in got.run.stderr and got.files == ["mine"]
 
 
+def test_each_bad_unit_is_reported_and_costs_one_mail_at_most(tmp_path):
+    """Each unit of a mail in a copy of its own, as zeros, ones, or anything, between two good mails."""
+    s, dice, bad, units = Spool("small segments"), random.Random(7), {}, 0
+    text = TEXT[:300]
+    s.mail(1, text)
+    s.open()
+    for n in range(1, 400):
+        if s.off > s.segment_bytes // 2:
+            s.open()
+        start = s.off
+        s.mail(2 * n, text)
+        units = (s.off - start) // 32
+        s.mail(2 * n + 1, text)
+        if n > 3 * units:
+            break
+        bad[2 * n] = s.base + start + 32 * ((n - 1) // 3), (bytes(32), b"\xff" * 32, dice.randbytes(32))[n % 3]
+    for at, unit in bad.values():
+        s.flash[at:at + 32] = unit
+    got = Rescued(tmp_path, s.flash, code=1)
+    assert len(bad) == 3 * units > 40
+    good = [n for n in range(1, 2 * len(bad) + 2) if n not in bad]
+    assert all(got.json[n]["damaged"] == [] and got.body(n) == text for n in good)
+    unfinished = [n for n in bad if n not in got.json]
+    assert f"{len(unfinished)} more had never been accepted" in got.run.stdout and len(unfinished) <= 9  # the COMMIT is gone
+    whole = [n for n in bad if n in got.json and not got.json[n]["damaged"]]
+    assert all(got.body(n) == text for n in whole) and len(whole) <= len(bad) // 6  # padding alone was hit
+    said = [n for n in bad if n in got.json and got.json[n]["damaged"]]
+    assert f"{len(said)} of them damaged" in got.run.stdout and len(said) > len(bad) // 2
+    assert "bytes of the log cannot be read" in got.run.stdout
+
+
 def test_rot_all_over_never_stops_it(tmp_path):
     s = Spool("small segments")
     for n in range(1, 30):
