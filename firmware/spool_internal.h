@@ -33,9 +33,10 @@ struct segment {
     uint32_t live_bytes; /* of records that are not dead */
     uint32_t end;
     uint8_t state;
-    bool wear_lost : 1;  /* the count did not survive: the highest one known stands in */
-    bool looked : 1;     /* FREE: all of it is known to be erased; USED and worn: was tried to be emptied */
-    bool worn : 1;       /* USED, but an operation failed in it: nothing more is written, and it is not used again */
+    bool wear_lost : 1; /* the count did not survive: the highest one known stands in */
+    bool
+        looked : 1; /* FREE: all of it is known to be erased; USED and worn: was tried to be emptied; BAD: nothing is to be wiped */
+    bool worn : 1;  /* USED, but an operation failed in it: nothing more is written, and it is not used again */
     bool has_status : 1; /* USED: there may be status records or copies in it */
 };
 
@@ -129,7 +130,7 @@ enum rc segment_reclaim(unsigned i) MUST_CHECK;
 /* Zeros both openings, not yet durably. False: it still opens, and what lies there counts. Yields. */
 bool segment_retire(unsigned i) MUST_CHECK;
 int segment_reclaimable(void); /* or -1 */
-/* Looks through a free segment that was not looked at since boot, and labels one without a label; false: there is none. Yields */
+/* Looks through a segment that was not looked at since boot: labels a free one without a label, wipes a bad one. False: there is none. Yields */
 bool segment_look_next(void);
 void segment_worn(unsigned i); /* an operation failed: close it, mark it bad on flash. Yields */
 bool segment_may_append(enum room_class class);

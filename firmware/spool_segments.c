@@ -96,6 +96,8 @@ enum rc segment_classify(unsigned i)
         spool.salt = o.salt;
     } else if (wear != HEADER_ZERO) {
         s->state = opening == HEADER_BLANK && wear != HEADER_GARBAGE ? SEGMENT_FREE : SEGMENT_DIRTY;
+    } else {
+        s->looked = opening != HEADER_ZERO; /* rotten: a person may still make something of it */
     }
     if (s->wear > spool.wear_guess)
         spool.wear_guess = s->wear;
@@ -181,23 +183,17 @@ static enum rc durable_step(unsigned i, enum rc (*step)(unsigned i))
     return rc;
 }
 
-/* The copies count: what lies in a worn segment goes as well. That is the end of it. */
-static enum rc give_up(unsigned i)
-{
-    enum rc rc = log_sync();
-    if (rc != RC_OK)
-        return rc;
-    log_wipe(segment_addr(i), spool.segment_bytes);
-    return log_sync();
-}
-
 enum rc segment_reclaim(unsigned i)
 {
     struct segment *s = &spool.segment[i];
     s->state = s->worn ? SEGMENT_BAD : SEGMENT_BUSY;
     s->live_bytes = 0;
-    if (s->worn)
-        return give_up(i);
+    if (s->worn) { /* that is the end of it, and of what lies there as soon as the copies count */
+        s->looked = false;
+        s->wear_lost = log_sync() == RC_OK;
+        event_signal(&spool.work);
+        return RC_OK;
+    }
     enum rc rc = durable_step(i, retire);
     if (rc == RC_OK)
         rc = durable_step(i, erase); /* a label says that the whole segment is erased */
@@ -260,7 +256,7 @@ static int choose(void)
 }
 
 /* A free segment is trusted only after a look: an erase may have been torn, or lost while its label was kept. */
-static bool blank_from(unsigned i, uint32_t off)
+static bool filled_from(unsigned i, uint32_t off, uint8_t byte)
 {
     uint8_t piece[256];
     while (off < spool.segment_bytes) {
@@ -268,7 +264,7 @@ static bool blank_from(unsigned i, uint32_t off)
         if (flash_read(segment_addr(i) + off, piece, n) != RC_OK)
             return false;
         for (uint32_t k = 0; k < n; k++)
-            if (piece[k] != 0xff)
+            if (piece[k] != byte)
                 return false;
         off += n;
     }
@@ -288,7 +284,7 @@ static enum rc write_opening(unsigned i, uint32_t seq)
 static enum rc label_blank(unsigned i)
 {
     struct segment *s = &spool.segment[i];
-    if (!blank_from(i, s->wear_lost ? 0 : SEGMENT_OPENING_AT)) {
+    if (!filled_from(i, s->wear_lost ? 0 : SEGMENT_OPENING_AT, 0xff)) {
         s->state = SEGMENT_DIRTY;
         return RC_BUSY;
     }
@@ -305,11 +301,25 @@ static enum rc label_blank(unsigned i)
     return rc == RC_OK ? RC_OK : RC_BUSY;
 }
 
+/* What the copies have made worthless in a segment that is given up; a cut may have come before. */
+static void wipe_bad(unsigned i)
+{
+    spool.segment[i].looked = true;
+    if (!filled_from(i, 0, 0))
+        log_wipe(segment_addr(i), spool.segment_bytes);
+}
+
 bool segment_look_next(void)
 {
-    for (unsigned i = 0; i < spool.segments; i++)
-        if (spool.segment[i].state == SEGMENT_FREE && (spool.segment[i].wear_lost || !spool.segment[i].looked))
-            return label_blank(i) == RC_OK || spool.segment[i].state == SEGMENT_DIRTY;
+    for (unsigned i = 0; i < spool.segments; i++) {
+        struct segment *s = &spool.segment[i];
+        if (s->state == SEGMENT_FREE && (s->wear_lost || !s->looked))
+            return label_blank(i) == RC_OK || s->state == SEGMENT_DIRTY;
+        if (s->state == SEGMENT_BAD && s->wear_lost && !s->looked) {
+            wipe_bad(i);
+            return true;
+        }
+    }
     return false;
 }
 

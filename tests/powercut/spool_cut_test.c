@@ -6,11 +6,14 @@
  * - a mail whose commit was acknowledged is there whole, byte for byte, with every acknowledged outcome, until its settling begins;
  * - one that was not acknowledged is there whole or not at all; nothing is there twice;
  * - a settled mail is gone, from the queue and from the flash;
- * - ids never repeat, and the next day runs.
+ * - ids never repeat, and the next day runs;
+ * - the host tool that rescues mail from such a flash brings the same to light.
  *
  * POWERCUT_LONG=1 cuts at every operation, torn and not, with several seeds; else a seeded sample. */
+#include "firmware/spool_internal.h"
 #include "tests/powercut/process.h"
 #include "tests/powercut/spool_day.h"
+#include "tests/powercut/spool_rescue.h"
 
 /* What goes wrong in this run. */
 static struct {
@@ -234,13 +237,13 @@ static void begin_with_blank_flash(void)
 static bool survives(void (*day)(void))
 {
     memcpy(shared, aged, sizeof *shared);
-    return phase(day) && phase(recovery_and_next_day) && phase(last_look);
+    return phase(day) && phase(rescue) && phase(recovery_and_next_day) && phase(last_look);
 }
 
 static bool one_cut(void)
 {
     memcpy(shared, aged, sizeof *shared);
-    bool ok = phase(day_with_cut);
+    bool ok = phase(day_with_cut) && phase(rescue);
     if (ok && cut.again_at != UINT64_MAX)
         ok = phase(recovery_with_cut);
     ok = ok && phase(recovery_and_next_day) && phase(last_look);
@@ -266,6 +269,7 @@ static int prepare(void **state)
     (void)state;
     shared = shared_memory(2 * sizeof *shared);
     aged = shared + 1;
+    dump_prepare();
     memset(shared->image, 0xff, FLASH_BYTES);
     dice_state = 4711;
     if (!phase(age))
@@ -305,7 +309,7 @@ static void any_cut(void **state)
     assert_int_equal(failures, 0);
 }
 
-/* --- a mail over a segment's end --- */
+/* --- moving what lives --- */
 
 static void write_one(void)
 {
@@ -318,6 +322,52 @@ static void write_one(void)
     if (m->id > shared->highest_id)
         shared->highest_id = m->id;
 }
+
+/* Two segments with little alive are compacted, and a full one that has worn out is emptied. */
+static void moves(void)
+{
+    dice_state = 82;
+    boot();
+    flash_sim_cut_after(cut.at, cut.torn, cut.seed, save_image_and_die);
+    must(spool_open(0, FLASH_BYTES), "boot");
+    write_one(); /* the head: is left alone */
+    for (unsigned compacted = 0; compacted < 2; compacted += segment_reclaimable() < 0)
+        must(spool_make_room(), "compaction");
+    unsigned fullest = 0;
+    for (unsigned i = 0; i < spool.segments; i++)
+        if (spool.segment[i].state == SEGMENT_USED && (int)i != spool.head &&
+            spool.segment[i].live_bytes > spool.segment[fullest].live_bytes)
+            fullest = i;
+    segment_worn(fullest);
+    finish_housekeeping();
+    save_and_exit();
+}
+
+/* Of everything that is moved there are two, and one of them half, for a while. */
+static void any_cut_while_mail_is_moved(void **state)
+{
+    (void)state;
+    unsigned cuts = 0, failures = 0;
+    memcpy(shared, aged, sizeof *shared);
+    cut.at = UINT64_MAX / 2;
+    assert_true(phase(moves) && shared->compacted >= 3);
+    uint64_t operations = shared->operations;
+    for (uint64_t at = 0; at < operations && failures < 5; at++)
+        for (unsigned k = 0; k < (is_long() ? 10u : 2u); k++, cuts++) {
+            cut.at = at;
+            cut.torn = k % 2;
+            cut.seed = is_long() ? k / 2 : cuts / 2 % 6;
+            if (survives(moves))
+                continue;
+            failures++;
+            print_error("moving cut at %lu torn %d seed %lu: %s\n", (unsigned long)cut.at, cut.torn, (unsigned long)cut.seed,
+                        shared->why);
+        }
+    print_message("spool: %u cut points of %lu operations that move mail\n", cuts, (unsigned long)operations);
+    assert_int_equal(failures, 0);
+}
+
+/* --- a mail over a segment's end --- */
 
 static void long_mails(void)
 {
@@ -499,9 +549,9 @@ static void any_failed_operation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(any_cut, prepare), cmocka_unit_test(any_subset_before_a_commit_holds),
-        cmocka_unit_test(any_failed_operation),   cmocka_unit_test(an_empty_spool_remembers),
-        cmocka_unit_test(rot_after_a_boot),
+        cmocka_unit_test_setup(any_cut, prepare),           cmocka_unit_test(any_cut_while_mail_is_moved),
+        cmocka_unit_test(any_subset_before_a_commit_holds), cmocka_unit_test(any_failed_operation),
+        cmocka_unit_test(an_empty_spool_remembers),         cmocka_unit_test(rot_after_a_boot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -374,6 +374,8 @@ static void assert_wiped_whole(uint32_t id, size_t bytes, size_t at, unsigned bo
     assert_int_equal(info.compacted_blocks, 1);
     for (unsigned i = 0; i < boots; i++)
         reboot(0);
+    event_signal(&spool.work); /* a boot would start the task anew */
+    idle();
     check_message(id, 2, 1, bytes);
     for (size_t i = 0; i < 16; i++)
         text[i] = (char)body_byte(2, at + i);
