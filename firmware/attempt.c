@@ -54,6 +54,12 @@ enum next_hop_kind delivery_policy(struct span domain, struct next_hop *hop, str
     return hop->kind;
 }
 
+void attempt_own_name(struct delivery_slot *s)
+{
+    const char *name = settings_get("host.name");
+    strbuf_copy(s->host_name, sizeof s->host_name, name[0] ? name : "postern.invalid");
+}
+
 /* --- TLS --- */
 
 static const char *name_to_check(const struct next_hop_host *host)

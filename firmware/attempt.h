@@ -85,6 +85,8 @@ struct delivery_slot {
 
 extern struct slot_use delivery_memory; /* defined in delivery.c */
 
+/* What the slot calls the box from now on. */
+void attempt_own_name(struct delivery_slot *s);
 /* Tries the slot's batch at one host, all its addresses; first in the session that is up, if it is this host's, shows what the verdict on
  * this mail demands, and has not had its share of mails. One that ended meanwhile is no failure: a new one is opened. Fills status[] of every recipient that is still open and clears `open` of those that
  * are decided (done, bounced, or waiting for a reason that another host would not change). RC_CANCELLED, else RC_OK. Yields. */

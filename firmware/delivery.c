@@ -127,6 +127,16 @@ static uint16_t key_of_host(enum next_hop_kind kind, const char *name, unsigned 
     return key ? key : 1;
 }
 
+static uint16_t key_in(const struct next_hop *hop, unsigned h)
+{
+    return key_of_host(hop->kind, hop->host[h].name, hop->kind == HOP_INSIDE ? h : hop->host[h].port);
+}
+
+int64_t delivery_host_not_before(const struct next_hop *hop, unsigned h)
+{
+    return hop_health_not_before(&health, key_in(hop, h));
+}
+
 void delivery_inside_answers(void)
 {
     uint16_t hop = hop_of_inside();
@@ -166,7 +176,7 @@ static enum rc try_hosts(struct delivery_slot *s, int64_t *until)
     bool tried = false;
     *until = INT64_MAX;
     for (unsigned h = 0; h < s->hop.count; h++) {
-        uint16_t key = key_of_host(s->hop.kind, s->hop.host[h].name, s->hop.kind == HOP_INSIDE ? h : s->hop.host[h].port);
+        uint16_t key = key_in(&s->hop, h);
         int64_t not_before = hop_health_not_before(&health, key);
         if (not_before > delivery_now()) {
             *until = not_before < *until ? not_before : *until;
@@ -417,7 +427,7 @@ static enum rc finish(struct delivery_slot *s)
 static enum rc deliver(struct delivery_slot *s)
 {
     uint8_t done[DELIVERY_DONE_BYTES] = { 0 };
-    strbuf_copy(s->host_name, sizeof s->host_name, settings_get("host.name")[0] ? settings_get("host.name") : "postern.invalid");
+    attempt_own_name(s);
     struct retry_rules patience;
     bool tried = s->entry.waiting == 0, held = false, aged = warning_time(&s->entry, &patience) || too_old(&s->entry);
     uint16_t blocked = 0;

@@ -16,6 +16,8 @@ enum next_hop_kind delivery_policy(struct span domain, struct next_hop *hop, str
 int64_t delivery_now(void);
 /* Until when mail for a domain waits because its servers could not be reached lately (policy/hop_health); 0: it does not. */
 int64_t delivery_not_before(struct span domain);
+/* The same of one host of its next hop. */
+int64_t delivery_host_not_before(const struct next_hop *hop, unsigned h);
 /* Why mail for a domain is held by the operator (mail.hold.DOMAIN); NULL: it is not. A view, as settings_get's. */
 const char *delivery_held(struct span domain);
 /* Ends all such waits, and sessions that wait for a next mail: the operator says so, or has changed what they rest upon. */
