@@ -36,7 +36,8 @@ int format_check(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* All texts one after the other, each with its NUL, as symbols in canonical Huffman codes, highest bit first. A symbol is a character or
  * two symbols, at most PACKED_TEXT_SPAN characters. The index has three bytes for each block, whose first symbol begins in it at
- * entry % PACKED_TEXT_SPAN, and in the codes at bit entry / PACKED_TEXT_SPAN. Little-endian, no padding. */
+ * entry % PACKED_TEXT_SPAN, and in the codes at bit entry / PACKED_TEXT_SPAN; in a short last block none may
+ * begin, which then says PACKED_TEXT_SPAN - 1. Little-endian, no padding. */
 struct packed_texts {
     uint32_t bytes;      /* of the texts as they were; 0: nothing is packed */
     uint16_t index_at;   /* from the start of this struct: where the index lies */

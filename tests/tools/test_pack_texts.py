@@ -30,6 +30,11 @@ def test_it_unpacks_to_the_same(tmp_path, text):
     pack(tmp_path, text)  # which compares
 
 
+def test_the_last_symbol_may_cover_the_last_block(tmp_path):
+    for n in (6, 12, 18, 23):
+        pack(tmp_path, b"a line that is said again and again, but for\n" * n)
+
+
 @pytest.mark.parametrize("text", [b"", b"no end"])
 def test_what_does_not_end_is_refused(tmp_path, text):
     with pytest.raises(subprocess.CalledProcessError):
