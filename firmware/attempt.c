@@ -4,6 +4,7 @@
 #include "firmware/alerts.h"
 #include "firmware/counters.h"
 #include "firmware/delivery.h"
+#include "firmware/domain_check.h"
 #include "firmware/inside_trust.h"
 #include "firmware/list_store.h"
 #include "firmware/setting_value.h"
@@ -16,7 +17,8 @@
 #define IMPLICIT_TLS_PORT 465
 #define CREDENTIAL_MAX 256
 #define HANDSHAKE_MS 60000
-#define LENT_STEP_MS 10000 /* a sender waits for it */
+#define LENT_STEP_MS 10000  /* a sender waits for it */
+#define CHECK_STEP_MS 20000 /* the operator */
 #define NAME_SHOWN 100
 #define SESSION_MAILS 50 /* in one session, and how long it may take to begin the last one: others want a turn */
 #define SESSION_MS 60000
@@ -60,6 +62,12 @@ void attempt_own_name(struct delivery_slot *s)
     strbuf_copy(s->host_name, sizeof s->host_name, name[0] ? name : "postern.invalid");
 }
 
+/* No mail is behind it: nothing is counted, nothing kept. */
+static bool only_looks(const struct delivery_slot *s)
+{
+    return s->entry.id == 0;
+}
+
 /* --- TLS --- */
 
 static const char *name_to_check(const struct next_hop_host *host)
@@ -93,7 +101,7 @@ static void fill_attempt(struct verdict_attempt *a, struct delivery_slot *s, con
     a->detail = span_of(f->detail);
     a->mx_host = span_of(host->name);
     if (a->tls == TLS_UP && s->verdict.demand == DEMAND_PINNED)
-        a->pin_matches = inside_pin_check(host->name, f->spki_sha256);
+        a->pin_matches = inside_pin_check(host->name, f->spki_sha256, !only_looks(s));
 }
 
 enum verdict_tls_result attempt_start_tls(struct smtp_client *c, struct tls_params *tls, enum rc *rc)
@@ -117,6 +125,8 @@ enum verdict_tls_result attempt_start_tls(struct smtp_client *c, struct tls_para
 static void count_report(struct delivery_slot *s)
 {
     enum verdict_report r = s->outcome.report;
+    if (only_looks(s))
+        return;
     if (s->outcome.policy_failed)
         count(s->verdict.testing ? COUNT_policy_testing : COUNT_policy_held);
     if (s->outcome.action != VERDICT_SEND)
@@ -124,11 +134,11 @@ static void count_report(struct delivery_slot *s)
     count(r == REPORT_SUCCESS_VERIFIED ? COUNT_out_verified : s->client.tls ? COUNT_out_encrypted : COUNT_out_plain);
 }
 
-static void log_verdict(struct delivery_slot *s, const struct next_hop_host *host, const char *event)
+static void log_verdict(struct delivery_slot *s, const struct next_hop_host *host)
 {
     static const char *const actions[] = { "send", "retry-plaintext", "next-host" };
     size_t fact = strcspn(s->outcome.text, "\n"); /* the first line says what was seen; action= says what follows */
-    log_event(LOG_DELIVERY, event,
+    log_event(LOG_DELIVERY, only_looks(s) ? "check" : "verdict",
               "id=%08X domain=%s mx=%s tls=%s verified=%d demand=%s source=%s report=%s action=%s why=\"%.*s\"",
               (unsigned)s->entry.id, s->domain, host->name, s->client.tls ? s->facts.version : "none",
               s->facts.chain_valid && s->facts.name_matches, verdict_demand_name(s->verdict.demand),
@@ -141,7 +151,7 @@ static void log_verdict(struct delivery_slot *s, const struct next_hop_host *hos
 static bool any_open(const struct delivery_slot *s)
 {
     if (s->lent)
-        return !s->line_open;
+        return !s->line_open && s->lent != LENT_BACK;
     for (unsigned i = 0; i < s->count; i++)
         if (s->batch[i].open)
             return true;
@@ -371,7 +381,7 @@ static OFF_THE_WAY void go_on(struct delivery_slot *s, const struct next_hop_hos
     verdict_after(&s->outcome, &s->verdict, &a);
     if (s->outcome.action != VERDICT_SEND)
         return;
-    log_verdict(s, host, "verdict");
+    log_verdict(s, host);
     count_report(s);
     keep_session(s, host, transact(s, host), s->session.tls);
 }
@@ -380,7 +390,7 @@ static enum try_result judge(struct delivery_slot *s, const struct next_hop_host
 {
     fill_attempt(a, s, host);
     verdict_after(&s->outcome, &s->verdict, a);
-    log_verdict(s, host, "verdict");
+    log_verdict(s, host);
     count_report(s);
     if (s->outcome.action == VERDICT_SEND)
         return TRY_DONE;
@@ -401,7 +411,7 @@ static enum rc implicit_tls(struct delivery_slot *s)
 /* Of a step; 0: as long as the RFC says. */
 static uint32_t most_ms_of(const struct delivery_slot *s)
 {
-    return s->lent ? LENT_STEP_MS : s->hurried ? HURRIED_MS : 0;
+    return s->lent == LENT_CHECK ? CHECK_STEP_MS : s->lent ? LENT_STEP_MS : s->hurried ? HURRIED_MS : 0;
 }
 
 static enum try_result talk(struct delivery_slot *s, const struct next_hop_host *host, bool plaintext)
@@ -457,6 +467,7 @@ static enum try_result try_address(struct delivery_slot *s, const struct next_ho
     char memory[IP_ENDPOINT_TEXT_MAX];
     struct strbuf text = STRBUF(memory);
     s->silent = true;
+    s->outcome.text[0] = '\0';
     enum rc rc = tcp_stream_connect(&s->stream, &s->conn, s->ring, &peer,
                                     deadline_in_ms(most_ms_of(s) ? most_ms_of(s) : CONNECT_MS));
     if (rc != RC_OK) {
@@ -479,6 +490,7 @@ enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host)
     unsigned addresses = 0;
     struct span name = span_of(host->name);
     s->silent = false;
+    s->outcome.text[0] = '\0';
     attempt_known(&s->known, &s->list_entry, span_of(s->domain), &s->hop);
     if (s->known.local.present)
         s->known.local.host = name; /* each host that the operator named is as good as the first */
@@ -488,8 +500,10 @@ enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host)
                             "held back: the policy for %s does not name the mail server %s that the DNS gives", s->domain,
                             host->name);
         set_all(s, status);
-        count(COUNT_policy_held);
+        if (!only_looks(s))
+            count(COUNT_policy_held);
         log_event(LOG_DELIVERY, "mx-not-in-policy", "id=%08X domain=%s mx=%s", (unsigned)s->entry.id, s->domain, host->name);
+        domain_check_tell(s, CHECK_TRY, NULL);
         return RC_OK;
     }
     if (session_fits(s, host))
@@ -500,15 +514,18 @@ enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host)
     enum rc rc = next_hop_addresses(&s->hop, host, s->address, &addresses, &s->dns, status, deadline_in_ms(RESOLVE_MS));
     if (rc != RC_OK) {
         set_all(s, status);
+        domain_check_tell(s, CHECK_TRY, NULL);
         return rc == RC_CANCELLED ? rc : RC_OK;
     }
     for (unsigned i = 0; i < addresses && any_open(s); i++) {
         enum try_result r = try_address(s, host, &s->address[i], false);
         if (r == TRY_PLAINTEXT) {
+            domain_check_tell(s, CHECK_TRY, &s->address[i]);
             r = try_address(s, host, &s->address[i], true);
-            if (r == TRY_DONE)
+            if (r == TRY_DONE && !only_looks(s))
                 count(COUNT_out_plain_after_tls_failure);
         }
+        domain_check_tell(s, CHECK_TRY, &s->address[i]);
         if (r == TRY_CANCELLED)
             return RC_CANCELLED;
     }

@@ -19,7 +19,7 @@ struct batch_recipient {
     struct spool_recipient to;
 };
 
-/* What a slot does that is lent to an inbound session (firmware/cut_through.h). Its worker opens and ends the connection, for that takes
+/* What a slot does that is lent to an inbound session (firmware/cut_through.h), or to the console. Its worker opens and ends the connection, for that takes
  * a deep stack; the session speaks on it. */
 enum slot_lent {
     LENT_NOT,
@@ -29,6 +29,8 @@ enum slot_lent {
     LENT_FAILED, /* the session is to give it back */
     LENT_KEPT,   /* open, for the session's next mail, until kept_until_ms */
     LENT_BACK,   /* the worker is to end it */
+    LENT_CHECK,  /* the worker looks at a domain's servers (firmware/domain_check.h) */
+    LENT_SEEN,   /* it waits until the console has shown what it saw */
 };
 
 struct delivery_slot {

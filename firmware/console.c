@@ -13,6 +13,7 @@
 #include "hal/console.h"
 
 #define PROMPT "postern> "
+#define CTRL_C 3
 
 static struct task console_task;
 static uint8_t stack[PLAN_CONSOLE_STACK_BYTES] __attribute__((aligned(16)));
@@ -76,10 +77,23 @@ static void flush_echo(void)
 
 /* --- input --- */
 
+static int ahead = -1; /* typed while a command ran */
+
+bool console_interrupted(void)
+{
+    if (ahead < 0)
+        ahead = console_getc();
+    if (ahead != CTRL_C)
+        return false;
+    ahead = -1;
+    return true;
+}
+
 static enum rc wait_byte(struct deadline d, uint8_t *byte)
 {
     for (;;) {
-        int c = console_getc();
+        int c = ahead >= 0 ? ahead : console_getc();
+        ahead = -1;
         if (c >= 0) {
             *byte = (uint8_t)c;
             return RC_OK;

@@ -40,6 +40,8 @@ void say_raw(struct span text);
 bool confirm(const struct command_line *c, const char *question);
 /* Reads one more line from the operator, without history. RC_CANCELLED on ^C, RC_TIMEOUT. The view lasts until the next. Yields. */
 enum rc console_more(const char *prompt, bool hidden, struct deadline d, struct span *line) MUST_CHECK;
+/* True if the operator wants a command ended that lasts: ^C. What else is typed meanwhile is kept for later, and a ^C behind that. */
+bool console_interrupted(void);
 /* The same for what a program sends: nothing is printed while it comes. Also RC_TOO_LONG. */
 enum rc console_take_line(struct deadline d, struct span *line) MUST_CHECK;
 

@@ -40,7 +40,7 @@ void say_outside(const char *label, bool with_times)
         say("%s%s", label, words());
 }
 
-void command_check(const struct command_line *c)
+static void check_own_name(const struct command_line *c)
 {
     const struct self_check *s = self_check();
     struct deadline patience = deadline_in_ms(PATIENCE_MS);
@@ -49,7 +49,7 @@ void command_check(const struct command_line *c)
         say_error("there is no host.name, or no certificate");
         return;
     }
-    while (s->looks != wanted && !deadline_passed(patience) && task_sleep_ms(STEP_MS) == RC_OK)
+    while (s->looks != wanted && !deadline_passed(patience) && !console_interrupted() && task_sleep_ms(STEP_MS) == RC_OK)
         continue;
     if (c->json) {
         json_begin();
@@ -58,4 +58,12 @@ void command_check(const struct command_line *c)
     } else {
         say_outside("", true);
     }
+}
+
+void command_check(const struct command_line *c)
+{
+    if (c->count > 1)
+        check_domain(c);
+    else
+        check_own_name(c);
 }

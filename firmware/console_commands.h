@@ -1,5 +1,5 @@
 /* The commands' functions, by file: console_settings.c, console_queue.c, console_mail.c (policy), console_dns.c,
- * console_cert.c, console_check.c, console_list.c, console_box.c. */
+ * console_cert.c, console_check.c, console_check_domain.c, console_list.c, console_box.c. */
 #ifndef FIRMWARE_CONSOLE_COMMANDS_H
 #define FIRMWARE_CONSOLE_COMMANDS_H
 
@@ -38,6 +38,7 @@ void command_list(const struct command_line *c);
 void list_receive(const struct command_line *c); /* console_receive.c: list receive [BYTES] */
 void command_cert(const struct command_line *c);
 void command_check(const struct command_line *c);
+void check_domain(const struct command_line *c); /* console_check_domain.c: check DOMAIN */
 void command_dns(const struct command_line *c);
 void command_status(const struct command_line *c);
 void command_log(const struct command_line *c);
@@ -51,6 +52,11 @@ void command_factory_reset(const struct command_line *c);
 void say_outside(const char *label, bool with_times);
 void json_outside(void);
 struct strbuf;
+/* console_mail.c: what stands for a canonical domain, as lines, or as members of an object that is open. */
+enum next_hop_kind show_policy(const char *domain, bool json);
+/* Text of several lines: each behind indent, or as an array of strings. */
+void say_lines(const char *text, const char *indent);
+void json_lines(const char *key, const char *text);
 /* The n-th word as a domain name in canonical form; says what is wrong if it is none. */
 bool domain_word(const struct command_line *c, unsigned n, struct strbuf *domain);
 /* "in 3 min", "5 s ago", "never" for texts about times. Appends. */

@@ -22,12 +22,22 @@ bool domain_word(const struct command_line *c, unsigned n, struct strbuf *domain
     return false;
 }
 
-static void say_lines(const char *text, const char *indent)
+void say_lines(const char *text, const char *indent)
 {
     struct span rest = span_of(text), line;
     bool more = text[0] != '\0';
     while (span_split(&rest, &more, '\n', &line))
         say("%s%.*s", indent, (int)line.len, line.p);
+}
+
+void json_lines(const char *key, const char *text)
+{
+    struct span rest = span_of(text), line;
+    bool more = text[0] != '\0';
+    json_array(key);
+    while (span_split(&rest, &more, '\n', &line))
+        json_string(NULL, line);
+    json_close();
 }
 
 static const char *list_state_name(enum verdict_list_state s)
@@ -38,7 +48,6 @@ static const char *list_state_name(enum verdict_list_state s)
 
 static void policy_json(const char *domain, const struct verdict_domain *known, enum next_hop_kind kind)
 {
-    json_begin();
     json_text("domain", domain);
     json_text("next_hop", next_hop_kind_name(kind));
     json_text("source", verdict_source_name(verdict->source));
@@ -50,13 +59,7 @@ static void policy_json(const char *domain, const struct verdict_domain *known, 
     for (unsigned i = 0; known->list.entry && list_entry_mx(entry, i); i++)
         json_text(NULL, list_entry_mx(entry, i));
     json_close();
-    json_array("reasons");
-    struct span rest = span_of(verdict->text), line;
-    bool more = verdict->text[0] != '\0';
-    while (span_split(&rest, &more, '\n', &line))
-        json_string(NULL, line);
-    json_close();
-    json_end();
+    json_lines("reasons", verdict->text);
 }
 
 static void policy_text(const char *domain, const struct verdict_domain *known, enum next_hop_kind kind)
@@ -79,16 +82,23 @@ static void policy_text(const char *domain, const struct verdict_domain *known, 
         say("    %s", list_entry_mx(entry, i));
 }
 
+enum next_hop_kind show_policy(const char *domain, bool json)
+{
+    struct verdict_domain known;
+    enum next_hop_kind kind = delivery_policy(span_of(domain), &command_memory.policy.hop, &known, entry, verdict);
+    (json ? policy_json : policy_text)(domain, &known, kind);
+    return kind;
+}
+
 void command_policy(const struct command_line *c)
 {
     char memory[DOMAIN_TEXT_MAX];
     struct strbuf domain = STRBUF(memory);
-    struct verdict_domain known;
     if (!domain_word(c, 1, &domain))
         return;
-    enum next_hop_kind kind = delivery_policy(strbuf_span(&domain), &command_memory.policy.hop, &known, entry, verdict);
     if (c->json)
-        policy_json(memory, &known, kind);
-    else
-        policy_text(memory, &known, kind);
+        json_begin();
+    show_policy(memory, c->json);
+    if (c->json)
+        json_end();
 }

@@ -8,6 +8,7 @@
 #include "firmware/counters.h"
 #include "firmware/cut_through.h"
 #include "firmware/delivery_batch.h"
+#include "firmware/domain_check.h"
 #include "firmware/dsn.h"
 #include "firmware/setting_value.h"
 #include "firmware/wallclock.h"
@@ -533,6 +534,7 @@ static void worker_main(void *arg)
         follow_clock_back();
         if (s->lent && s->session.up)
             end_session(s);
+        domain_check_serve(s);
         if (cut_through_serve(s)) {
             if (task_wait(&spool_changed, deadline_in_ms(LENT_LOOK_MS)) == RC_CANCELLED)
                 return;

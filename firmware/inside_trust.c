@@ -111,13 +111,15 @@ static struct span pin_key(char memory[SETTINGS_LOG_KEY_MAX + 1], struct span ho
     return key.overflow ? span_sub(strbuf_span(&key), 0, SETTINGS_LOG_KEY_MAX) : strbuf_span(&key);
 }
 
-bool inside_pin_check(const char *host, const uint8_t spki_sha256[32])
+bool inside_pin_check(const char *host, const uint8_t spki_sha256[32], bool keep)
 {
     char memory[SETTINGS_LOG_KEY_MAX + 1];
     uint8_t stored[PIN_BYTES];
     size_t len = 0;
     struct span key = pin_key(memory, span_of(host));
     enum rc rc = settings_log_get(key, stored, sizeof stored, &len);
+    if (rc == RC_NOT_FOUND && !keep)
+        return true;
     if (rc == RC_NOT_FOUND) {
         rc = settings_log_put(key, span_bytes(spki_sha256, PIN_BYTES));
         log_event(LOG_DELIVERY, "pinned", "host=%s rc=%s", host, rc_name(rc));

@@ -11,8 +11,8 @@ const struct tls_trust *inside_trust(void);
  * used up. RC_INVALID with words in why. Yields. */
 #define INSIDE_CA_MAX 4
 enum rc inside_trust_import(char *pem, size_t pem_bytes, struct strbuf *why) MUST_CHECK;
-/* Trust on first use: true if the pin of host is this key, or there was none and it is stored now. A different key raises an alert. Yields. */
-bool inside_pin_check(const char *host, const uint8_t spki_sha256[32]);
+/* Trust on first use: true if the pin of host is this key, or there was none; keep: then it is stored now. A different key raises an alert. Yields. */
+bool inside_pin_check(const char *host, const uint8_t spki_sha256[32], bool keep);
 /* Forgets host's pin, after its key was changed on purpose. RC_NOT_FOUND. Yields. */
 enum rc inside_pin_forget(struct span host) MUST_CHECK;
 
