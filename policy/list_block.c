@@ -235,10 +235,11 @@ enum rc list_walk_next(struct list_walk *w, size_t *shared)
     *shared = w->len;
     if (w->first) {
         w->first = false;
+        w->before_rest = list_context_at(w->symbol, w->len);
         return RC_OK;
     }
     size_t same = list_code_shared(&w->coder, w->symbol, w->len, &w->shared, 0);
-    enum rc rc = list_read_first(&w->coder, w->symbol, same, same < w->len ? w->symbol[same] : SYMBOL_END);
+    enum rc rc = list_read_first(&w->coder, &w->before_rest, w->symbol, same, same < w->len ? w->symbol[same] : SYMBOL_END);
     list_shared_add(&w->shared, same);
     w->len = same + 1;
     *shared = same;
@@ -247,7 +248,7 @@ enum rc list_walk_next(struct list_walk *w, size_t *shared)
 
 enum rc list_walk_rest(struct list_walk *w)
 {
-    enum rc rc = list_read_rest(&w->coder, w->symbol, &w->len);
+    enum rc rc = list_read_rest(&w->coder, &w->before_rest, w->symbol, &w->len);
     if (rc == RC_OK)
         rc = list_coder_check(&w->coder);
     return rc == RC_OK && w->len == 0 ? RC_CORRUPT : rc;

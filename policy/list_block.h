@@ -61,6 +61,7 @@ struct list_walk {
     bool first;
     uint8_t *symbol; /* the name's key, in the caller's LIST_KEY_BYTES */
     size_t len;
+    struct list_context before_rest;
 };
 #define LIST_KEY_BYTES (DOMAIN_MAX + 1) /* one more than a key can have, to see that it is too long */
 void list_walk_start(struct list_walk *w, const struct list *l, const struct list_place *p, uint8_t *memory);

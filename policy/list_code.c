@@ -248,19 +248,19 @@ size_t list_read_symbols(struct list_coder *c, const struct list_context *x, boo
     return n;
 }
 
-enum rc list_read_first(struct list_coder *c, uint8_t *key, size_t len, int above)
+enum rc list_read_first(struct list_coder *c, struct list_context *x, uint8_t *key, size_t len, int above)
 {
-    struct list_context x = list_context_at(key, len);
+    *x = list_context_at(key, len);
     if (above >= SYMBOLS - 1 || len >= DOMAIN_MAX)
         return RC_CORRUPT;
-    key[len] = (uint8_t)list_code_symbol(c, &x, above, -1);
+    key[len] = (uint8_t)list_code_symbol(c, x, above, -1);
+    list_context_add(x, key[len]);
     return RC_OK;
 }
 
-enum rc list_read_rest(struct list_coder *c, uint8_t *key, size_t *len)
+enum rc list_read_rest(struct list_coder *c, const struct list_context *x, uint8_t *key, size_t *len)
 {
-    struct list_context x = list_context_at(key, *len);
-    *len += list_read_symbols(c, &x, false, key + *len, DOMAIN_MAX + 1 - *len);
+    *len += list_read_symbols(c, x, false, key + *len, DOMAIN_MAX + 1 - *len);
     return *len <= DOMAIN_MAX ? RC_OK : RC_CORRUPT;
 }
 

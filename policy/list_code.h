@@ -69,11 +69,11 @@ static inline enum rc list_coder_told(const struct list_coder *c, enum rc rc)
 int list_code_bit(struct list_coder *c, int weight, int bit);
 /* Reads symbols up to END, which is left out, or as many as there is room for; x: what stands before them. How many. */
 size_t list_read_symbols(struct list_coder *c, const struct list_context *x, bool pattern, uint8_t *out, size_t room);
-/* Reads the first symbol that a key does not share, into key[len]; what the key before has there is `above`, and it is greater. RC_CORRUPT: there
- * is no greater one, or the key gets longer than one can be. */
-enum rc list_read_first(struct list_coder *c, uint8_t *key, size_t len, int above) MUST_CHECK;
+/* Reads the first symbol that a key does not share, into key[len], and gives what then stands before the next one; what the key before has
+ * there is `above`, and it is greater. RC_CORRUPT: there is no greater one, or the key gets longer than one can be. */
+enum rc list_read_first(struct list_coder *c, struct list_context *x, uint8_t *key, size_t len, int above) MUST_CHECK;
 /* Reads the rest of a key behind its first *len symbols, of DOMAIN_MAX + 1 that there is room for. RC_CORRUPT: it is too long. */
-enum rc list_read_rest(struct list_coder *c, uint8_t *key, size_t *len) MUST_CHECK;
+enum rc list_read_rest(struct list_coder *c, const struct list_context *x, uint8_t *key, size_t *len) MUST_CHECK;
 /* The first 64 bits of the least and of the greatest code that begins with a key, or with so much of it as it takes to tell most others from
  * it: codes outside are those of other keys, and in the same order. */
 #define LIST_STEPS 6
