@@ -8,8 +8,8 @@
 #include "hal/clock.h"
 #include "net/acme.h"
 #include "net/acme_private.h"
-#include "net/memory_stream.h"
 #include "net/x509_key.h"
+#include "tests/support/answering_stream.h"
 
 #define REQUESTS_MAX 2000
 #define MEMORY_BYTES 6500 /* a little more than it must have */
@@ -56,9 +56,6 @@ enum rc x509_csr(struct span key_pem, const char *const *names, unsigned count, 
 
 static struct {
     struct span input;
-    struct stream stream;
-    char out[20000];
-    size_t len, at;
     unsigned asked;
     bool head;
 } server;
@@ -66,10 +63,10 @@ static struct {
 static void next_answer(void)
 {
     static const unsigned status[] = { 200, 201, 204, 301, 400, 404, 409, 429, 500, 503 };
-    struct strbuf out = STRBUF(server.out);
+    struct strbuf out = STRBUF(answering.out);
     struct span one = span_sub(server.input, 0, span_find(server.input, 0, '\0')), field;
     bool more = true;
-    server.len = server.at = 0;
+    answering.len = answering.at = 0;
     if (!server.input.len)
         return; /* it has ended the connection */
     server.input = span_from(server.input, one.len + 1);
@@ -83,51 +80,24 @@ static void next_answer(void)
     strbuf_printf(&out, "Content-Length: %zu\r\n\r\n", status[digit] == 204 ? 0 : one.len);
     if (!server.head && status[digit] != 204)
         strbuf_add(&out, one);
-    server.len = out.overflow ? 0 : out.len;
+    answering.len = out.overflow ? 0 : out.len;
 }
 
-static enum rc take(void *ctx, struct span data, struct deadline d)
+static void answering_ask(struct span data)
 {
-    (void)ctx;
-    (void)d;
     if (span_starts(data, "HEAD ") || span_starts(data, "GET ") || span_starts(data, "POST ")) {
         demand(server.asked++ < REQUESTS_MAX);
         server.head = data.p[0] == 'H';
         next_answer();
     }
-    return RC_OK;
-}
-
-static enum rc give(void *ctx, void *buf, size_t cap, size_t *got, struct deadline d)
-{
-    (void)ctx;
-    (void)d;
-    *got = server.len - server.at < cap ? server.len - server.at : cap;
-    memcpy(buf, server.out + server.at, *got);
-    server.at += *got;
-    return *got ? RC_OK : RC_CLOSED;
-}
-
-static bool has_more(void *ctx)
-{
-    (void)ctx;
-    return server.at < server.len;
-}
-
-static void close_it(void *ctx, bool abort)
-{
-    (void)ctx;
-    (void)abort;
 }
 
 static enum rc connect_it(void *ctx, const struct url *to, struct strbuf *why)
 {
-    static const struct stream_ops ops = { give, take, has_more, close_it };
     (void)ctx;
     (void)why;
     demand(to->https);
-    server.len = server.at = 0;
-    stream_init(&server.stream, &ops, NULL);
+    answering_open();
     return RC_OK;
 }
 
@@ -208,10 +178,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char id_text[ACME_ID_MAX];
     struct strbuf id = STRBUF(id_text);
     memset(&server, 0, sizeof server);
+    answering.len = answering.at = 0;
     server.input = span_bytes(data, size);
     if (acme_renewal_id(server.input, &id) == RC_OK)
         demand(span_find(strbuf_span(&id), 0, '.') != SIZE_MAX);
-    http_client_init(&http, &server.stream, connect_it, NULL, "test");
+    http_client_init(&http, &answering.stream, connect_it, NULL, "test");
     enum rc rc = acme_open(&acme, &http, SPAN("https://ca.example/dir"), SPAN("key"), memory, sizeof memory);
     check(rc);
     if (rc == RC_OK && size % 4 == 0)

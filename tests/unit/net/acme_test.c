@@ -9,6 +9,7 @@
 #include "hal/random.h"
 #include "hal/task.h"
 #include "net/acme.h"
+#include "tests/support/answering_stream.h"
 #include "tests/support/tls_pair.h"
 
 static const char key[] = "-----BEGIN EC PRIVATE KEY-----\n"
@@ -29,9 +30,6 @@ static struct {
     char last_request[16384]; /* as far as it has come */
     char last_post[16384];
     size_t request_len;
-    char out[70000];
-    size_t out_len, out_at;
-    struct stream stream;
     struct http_client http;
     struct acme acme;
     char memory[ACME_MEMORY_LEAST];
@@ -45,7 +43,7 @@ static void answer_now(void)
     const struct answer *a = &t.answers[t.asked < t.count ? t.asked : t.count - 1];
     bool head = strncmp(t.last_request, "HEAD", 4) == 0, nonce = strncmp(a->fields, "no-nonce", 8) != 0;
     const char *fields = nonce ? a->fields : strcmp(a->fields, "no-nonce") != 0 ? strchr(a->fields, ':') + 1 : "";
-    struct strbuf out = STRBUF(t.out);
+    struct strbuf out = STRBUF(answering.out);
     strbuf_printf(&out, "HTTP/1.1 %u x\r\nContent-Length: %zu\r\n%s%s\r\n", a->status, strlen(a->body),
                   nonce ? "Replay-Nonce: n-1_2\r\n" : "", fields);
     if (!head)
@@ -54,14 +52,12 @@ static void answer_now(void)
     if (strncmp(t.last_request, "POST", 4) == 0)
         memcpy(t.last_post, t.last_request, t.request_len + 1);
     t.asked++;
-    t.out_len = out.len;
-    t.out_at = t.request_len = 0;
+    answering.len = out.len;
+    answering.at = t.request_len = 0;
 }
 
-static enum rc take(void *ctx, struct span data, struct deadline d)
+static void answering_ask(struct span data)
 {
-    (void)ctx;
-    (void)d;
     assert_true(t.request_len + data.len < sizeof t.last_request);
     memcpy(t.last_request + t.request_len, data.p, data.len);
     t.request_len += data.len;
@@ -72,39 +68,15 @@ static enum rc take(void *ctx, struct span data, struct deadline d)
         assert_true(span_to_u64(span_sub(span_of(length), 16, strcspn(length + 16, "\r")), &bytes));
     if (end != NULL && t.request_len >= (size_t)(end + 4 - t.last_request) + bytes)
         answer_now();
-    return RC_OK;
-}
-
-static enum rc give(void *ctx, void *buf, size_t cap, size_t *got, struct deadline d)
-{
-    (void)ctx;
-    (void)d;
-    *got = t.out_len - t.out_at < cap ? t.out_len - t.out_at : cap;
-    memcpy(buf, t.out + t.out_at, *got);
-    t.out_at += *got;
-    return *got ? RC_OK : RC_CLOSED;
-}
-
-static bool has_more(void *ctx)
-{
-    (void)ctx;
-    return t.out_at < t.out_len;
-}
-
-static void close_it(void *ctx, bool abort)
-{
-    (void)ctx;
-    (void)abort;
 }
 
 static enum rc connect_it(void *ctx, const struct url *to, struct strbuf *why)
 {
-    static const struct stream_ops ops = { give, take, has_more, close_it };
     (void)ctx;
     (void)to;
     (void)why;
-    t.out_len = t.out_at = t.request_len = 0;
-    stream_init(&t.stream, &ops, NULL);
+    t.request_len = 0;
+    answering_open();
     return RC_OK;
 }
 
@@ -135,9 +107,10 @@ static struct acme_wish a_wish(void)
 static void serve(const struct answer *answers, unsigned count)
 {
     memset(&t, 0, sizeof t);
+    memset(&answering, 0, sizeof answering);
     t.answers = answers;
     t.count = count;
-    http_client_init(&t.http, &t.stream, connect_it, NULL, "test");
+    http_client_init(&t.http, &answering.stream, connect_it, NULL, "test");
 }
 
 static enum rc open_it(void)
