@@ -1,7 +1,5 @@
 /* What an authority says: a whole dialogue from the directory to the chain, and renewal info. The input is answers, one behind the other, each ended
  * by a NUL: a digit for the status, lines that are fields, each ended by \x01, and the body. The keys are no keys, for signing is slow; time flies. */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "hal/base/utf8.h"
@@ -9,18 +7,11 @@
 #include "net/acme.h"
 #include "net/acme_private.h"
 #include "net/x509_key.h"
+#include "tests/fuzz/demand.h"
 #include "tests/support/answering_stream.h"
 
 #define REQUESTS_MAX 2000
 #define MEMORY_BYTES 6500 /* a little more than it must have */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void demand(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static uint64_t now_us;
 

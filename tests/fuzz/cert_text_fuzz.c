@@ -1,24 +1,18 @@
 /* PEM and the walk over a certificate's DER on any bytes. What is found lies inside, and what is written is read again. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "hal/base/pem.h"
 #include "hal/crypto/der_cert.h"
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
+#include "tests/fuzz/demand.h"
 
 static void fuzz_der(struct span der)
 {
     struct span dn;
     if (x509_subject_dn(der, &dn) == RC_OK)
-        must(dn.len >= 2 && dn.p > der.p && dn.p + dn.len <= der.p + der.len && dn.p[0] == 0x30);
+        demand(dn.len >= 2 && dn.p > der.p && dn.p + dn.len <= der.p + der.len && dn.p[0] == 0x30);
     else
-        must(dn.len == 0);
-    must((x509_issuer_dn(der, &dn) == RC_OK) == (dn.len > 0));
+        demand(dn.len == 0);
+    demand((x509_issuer_dn(der, &dn) == RC_OK) == (dn.len > 0));
 }
 
 static void fuzz_pem(struct span text)
@@ -30,17 +24,16 @@ static void fuzz_pem(struct span text)
         size_t len = 0, len_again = 0;
         if (pem_decode(body, bytes, sizeof bytes, &len) != RC_OK)
             continue;
-        must(len <= PEM_DECODED_MAX(body.len));
+        demand(len <= PEM_DECODED_MAX(body.len));
         fuzz_der(span_bytes(bytes, len));
         struct strbuf out = STRBUF(written);
         pem_write(&out, "X", span_bytes(bytes, len));
         struct span rest = strbuf_span(&out);
-        must(!out.overflow && pem_next(&rest, "X", again, sizeof again, &len_again) == RC_OK);
-        must(len == len_again && memcmp(bytes, again, len) == 0);
+        demand(!out.overflow && pem_next(&rest, "X", again, sizeof again, &len_again) == RC_OK);
+        demand(len == len_again && memcmp(bytes, again, len) == 0);
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     fuzz_der(span_bytes(data, size));

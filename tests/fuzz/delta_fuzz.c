@@ -6,17 +6,12 @@
 #include "hal/base/bytes.h"
 #include "policy/delta.h"
 #include "policy/image_text.h"
+#include "tests/fuzz/demand.h"
 
 static struct {
     uint64_t said, made;
     unsigned headers;
 } out;
-
-static void demand(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static enum rc take_header(void *ctx, const struct delta_header *h)
 {
@@ -59,7 +54,6 @@ static void try_lines(struct span text)
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2 || size > 1 << 16)

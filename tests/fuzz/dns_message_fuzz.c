@@ -5,6 +5,7 @@
 
 #include "hal/base/bytes.h"
 #include "net/dns_answer.h"
+#include "tests/fuzz/demand.h"
 
 static void check_answer(const struct dns_answer *a)
 {
@@ -29,8 +30,6 @@ static void read_as(struct span message, struct span name, enum dns_type type)
     if (rc == RC_OK && !response.truncated && dns_answer_read(&response, name, type, &answer, &incomplete) == RC_OK)
         check_answer(&answer);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

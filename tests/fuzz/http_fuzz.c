@@ -1,19 +1,10 @@
 /* What a server sends: a whole request with redirects and body, twice on one connection. First byte: bits 0 to 5 how many bytes a read
  * gives, bit 6 HEAD, bit 7 the bytes are a URL and a Location instead, split at the first blank. */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "net/http_client.h"
 #include "net/memory_stream.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void demand(bool holds)
-{
-    if (!holds)
-        abort();
-}
+#include "tests/fuzz/demand.h"
 
 static struct stream stream;
 static struct memory_stream memory;

@@ -1,13 +1,11 @@
 /* A request's head. What was said of a beginning must hold for the whole, and what is told of it is safe to go out in a Location. First
  * byte: where the beginning ends, in 256ths. */
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "net/http_message.h"
 #include "net/http_request_head.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/demand.h"
 
 static void check(struct span s, const char *first, const char *end)
 {

@@ -4,13 +4,8 @@
 #include <string.h>
 
 #include "hal/base/utf8.h"
+#include "tests/fuzz/demand.h"
 #include "toolchain/tools/common/json_split.h"
-
-static void demand(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 static enum rc walk(struct json_split *s, unsigned depth)
 {
@@ -32,8 +27,6 @@ static enum rc walk(struct json_split *s, unsigned depth)
     }
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

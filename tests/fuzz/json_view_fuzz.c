@@ -1,11 +1,9 @@
 /* JSON of a server: checked, then walked in every way. */
-#include <stdint.h>
 #include <stdlib.h>
 
 #include "hal/base/utf8.h"
 #include "net/json_view.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/demand.h"
 
 static void walk(const struct json_view *v, unsigned depth)
 {

@@ -8,12 +8,7 @@
 #include "policy/image.h"
 #include "policy/list.h"
 #include "policy/roots.h"
-
-static void demand(bool ok)
-{
-    if (!ok)
-        abort();
-}
+#include "tests/fuzz/demand.h"
 
 static void check_entry(const struct list_entry *e)
 {
@@ -141,8 +136,6 @@ static void try_roots(const struct reader *r, struct span subject)
     while (roots_find(&roots, subject, &cursor, der, sizeof der, &len) == RC_OK)
         demand(++given <= roots.count && len <= sizeof der);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,11 +1,9 @@
 /* What a balancer sends first. First byte: how many bytes a read gives. */
-#include <stdint.h>
 #include <stdlib.h>
 
 #include "net/memory_stream.h"
 #include "net/proxy_protocol.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/demand.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

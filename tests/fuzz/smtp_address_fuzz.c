@@ -1,17 +1,8 @@
 /* Paths with the parameters behind them, and xtext. */
-#include <stdint.h>
-#include <stdlib.h>
 
 #include "hal/base/utf8.h"
 #include "net/smtp_address.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void demand(bool holds)
-{
-    if (!holds)
-        abort();
-}
+#include "tests/fuzz/demand.h"
 
 static void check_clean(const char *text)
 {

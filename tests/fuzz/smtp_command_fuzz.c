@@ -1,20 +1,11 @@
 /* What a client sends: a whole server session. It runs twice, with the input cut differently: replies and mails taken must be
  * the same. The owner checks the order in which it is called. First byte: bit 7 normalise, the rest the cut of the second run. */
-#include <stdint.h>
-#include <stdlib.h>
 
 #include "net/memory_stream.h"
 #include "net/smtp_server.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/demand.h"
 
 #define SIZE_MAX_BYTES 300
-
-static void demand(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 struct owner {
     enum { IDLE, MAIL, DATA } state;

@@ -1,19 +1,10 @@
 /* Message bytes in both directions. First byte: how the input is cut. */
-#include <stdint.h>
-#include <stdlib.h>
 
 #include "hal/base/strbuf.h"
 #include "net/smtp_data.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/demand.h"
 
 static char out_text[2][16384], wire_text[16384];
-
-static void demand(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static enum smtp_data_event decode(struct span in, size_t chunk, enum smtp_line_ends line_ends, bool dots, struct strbuf *out,
                                    size_t *taken)

@@ -1,20 +1,11 @@
 /* What a server sends: replies alone, or a whole client session with one mail against it. First byte: bit 7 the session, the
  * rest how many bytes a read gives. */
-#include <stdint.h>
-#include <stdlib.h>
 
 #include "net/memory_stream.h"
 #include "net/smtp_client.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/demand.h"
 
 static const struct deadline never = { UINT64_MAX };
-
-static void demand(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void check_text(const char *text, size_t cap)
 {

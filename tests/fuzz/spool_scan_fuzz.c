@@ -4,12 +4,12 @@
 
 #include "hal/base/bytes.h"
 #include "hal/base/crc32.h"
+#include "tests/fuzz/demand.h"
 #include "toolchain/tools/common/spool_scan.h"
 
 #define FLASH_BYTES (16u << 20)
 #define SPOOL_AT ((32 + 2 * 256 + 128) * 4096u)
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t flash[FLASH_BYTES];

@@ -4,12 +4,7 @@
 #include <string.h>
 
 #include "policy/sts_policy.h"
-
-static void demand(bool ok)
-{
-    if (!ok)
-        abort();
-}
+#include "tests/fuzz/demand.h"
 
 static void try_records(struct span text)
 {
@@ -46,8 +41,6 @@ static void try_policy(struct span file)
     write_out(&p, &b);
     demand(!b.overflow && sts_policy_parse(strbuf_span(&b), &again, NULL) == RC_OK && memcmp(&p, &again, sizeof p) == 0);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -8,12 +8,7 @@
 #include "hal/base/domain.h"
 #include "hal/base/ipaddr.h"
 #include "hal/base/utf8.h"
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
+#include "tests/fuzz/demand.h"
 
 static void fuzz_address(struct span s)
 {
@@ -23,12 +18,12 @@ static void fuzz_address(struct span s)
     struct ip_net net;
     if (ip_parse(s, &a) == RC_OK) {
         ip_format(&out, &a);
-        must(!out.overflow && ip_parse(strbuf_span(&out), &again) == RC_OK && ip_eq(&a, &again));
+        demand(!out.overflow && ip_parse(strbuf_span(&out), &again) == RC_OK && ip_eq(&a, &again));
         ip_reverse_name(&name, &a);
-        must(!name.overflow);
+        demand(!name.overflow);
     }
     if (ip_net_parse(s, &net) == RC_OK && net.addr.family == IP_V4)
-        must(net.prefix_bits <= 32 && ip_net_contains(&net, &net.addr));
+        demand(net.prefix_bits <= 32 && ip_net_contains(&net, &net.addr));
 }
 
 static void fuzz_endpoint(struct span s)
@@ -39,8 +34,8 @@ static void fuzz_endpoint(struct span s)
     if (ip_endpoint_parse(s, 25, &e) != RC_OK)
         return;
     ip_endpoint_format(&out, &e);
-    must(!out.overflow && ip_endpoint_parse(strbuf_span(&out), 1, &again) == RC_OK);
-    must(ip_eq(&e.addr, &again.addr) && e.port == again.port);
+    demand(!out.overflow && ip_endpoint_parse(strbuf_span(&out), 1, &again) == RC_OK);
+    demand(ip_eq(&e.addr, &again.addr) && e.port == again.port);
 }
 
 static void fuzz_domain(struct span s)
@@ -49,13 +44,13 @@ static void fuzz_domain(struct span s)
     struct strbuf out = STRBUF(text), again = STRBUF(twice);
     bool is_hostname = domain_is_hostname(s);
     if (domain_canonical(s, &out) != RC_OK) {
-        must(out.len == 0 && !is_hostname);
+        demand(out.len == 0 && !is_hostname);
         return;
     }
-    must(!out.overflow && domain_labels(strbuf_span(&out)) > 0);
-    must(domain_canonical(strbuf_span(&out), &again) == RC_OK && strcmp(text, twice) == 0);
+    demand(!out.overflow && domain_labels(strbuf_span(&out)) > 0);
+    demand(domain_canonical(strbuf_span(&out), &again) == RC_OK && strcmp(text, twice) == 0);
     for (size_t i = 0; i < out.len; i++)
-        must(text[i] > 0x20 && text[i] < 0x7f && !(text[i] >= 'A' && text[i] <= 'Z'));
+        demand(text[i] > 0x20 && text[i] < 0x7f && !(text[i] >= 'A' && text[i] <= 'Z'));
 }
 
 static void fuzz_time(struct span s)
@@ -66,7 +61,7 @@ static void fuzz_time(struct span s)
     if (http_date_parse(s, &unix_s) != RC_OK && rfc3339_parse(s, &unix_s) != RC_OK)
         return;
     rfc3339_format(&out, unix_s);
-    must(!out.overflow && rfc3339_parse(strbuf_span(&out), &again) == RC_OK && again == unix_s);
+    demand(!out.overflow && rfc3339_parse(strbuf_span(&out), &again) == RC_OK && again == unix_s);
 }
 
 static void fuzz_base64(struct span s)
@@ -78,7 +73,7 @@ static void fuzz_base64(struct span s)
     if (base64_decode(s, bytes, sizeof bytes, &len) != RC_OK)
         return;
     base64_encode(&out, span_bytes(bytes, len));
-    must(span_eq(strbuf_span(&out), s));
+    demand(span_eq(strbuf_span(&out), s));
 }
 
 static void fuzz_show(struct span s)
@@ -86,13 +81,11 @@ static void fuzz_show(struct span s)
     static char text[65536];
     struct strbuf out = STRBUF(text);
     strbuf_add_json(&out, s);
-    must(!out.overflow && utf8_valid(strbuf_span(&out)));
+    demand(!out.overflow && utf8_valid(strbuf_span(&out)));
     strbuf_clear(&out);
     strbuf_add_printable(&out, s, 100);
-    must(out.len <= 100);
+    demand(out.len <= 100);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

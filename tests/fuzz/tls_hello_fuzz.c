@@ -1,11 +1,9 @@
 /* A client's first bytes. What was said of a beginning must hold for the whole. First byte: where the beginning ends, in 256ths. */
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "net/tls_hello.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/demand.h"
 
 static enum rc look(const uint8_t *data, size_t size, struct tls_hello *h)
 {

@@ -8,12 +8,7 @@
 #include "hal/crypto/sha256.h"
 #include "policy/anchors.h"
 #include "policy/image_trust.h"
-
-static void demand(bool ok)
-{
-    if (!ok)
-        abort();
-}
+#include "tests/fuzz/demand.h"
 
 static void check_keyring(const struct keyring *k)
 {
@@ -78,8 +73,6 @@ static void try_anchors(const struct reader *r)
     for (unsigned n = 0; n < a.count; n++)
         demand(anchors_get(&a, n, &one) != RC_NOT_FOUND);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
