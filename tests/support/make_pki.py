@@ -8,6 +8,7 @@ a client holds). All are valid from 2020 to 2040, but for those whose fault is t
 """
 
 import datetime
+import ipaddress
 import ssl
 import sys
 from pathlib import Path
@@ -88,7 +89,7 @@ def leaf(above, key, names=(HOST,), common=HOST, start=START, end=END, digest=ha
     purpose = ExtendedKeyUsageOID.SERVER_AUTH if usage == "server" else ExtendedKeyUsageOID.CLIENT_AUTH
     build = build.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
     if names:
-        build = build.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
+        build = build.add_extension(x509.SubjectAlternativeName([n if isinstance(n, x509.GeneralName) else x509.DNSName(n) for n in names]), critical=False)
     signing_key = above.key if above else key
     if ids:
         build = with_key_ids(build, key, signing_key)
@@ -176,6 +177,12 @@ def make(folder):
         write(label, leaf(twin, ec_key(), ids=leaf_ids))
 
     write("wrong-name", leaf(int_ec, ec_key(), ("other.example.test", "*.example.org")))
+    write("kinds-of-names", leaf(int_ec, ec_key(), (
+        x509.UniformResourceIdentifier("https://uri.example.test"), x509.RFC822Name("post@mail.example.test"), HOST,
+        x509.IPAddress(ipaddress.ip_address("192.0.2.1")), x509.IPAddress(ipaddress.ip_address("2001:db8::1")))))
+    # The bytes of 97.46.98.99, as other kinds of names.
+    write("like-address", leaf(int_ec, ec_key(), ("a.bc", x509.UniformResourceIdentifier("a.bc"))))
+    write("some-names", leaf(int_ec, ec_key(), [f"mail-{i}.customers.example.test" for i in range(40)] + [HOST]))
     write("no-san", leaf(int_ec, ec_key(), ()))
     write("weak-key", leaf(int_rsa, rsa_key(1024)))
     write("huge-key", leaf(int_rsa, rsa_key(4104)))

@@ -188,6 +188,41 @@ static void path_before_name(void **state)
     }
 }
 
+/* Addresses are held against addresses alone, names against DNS names alone; what is neither is passed over. */
+static void names_and_addresses(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label, *host;
+        bool matches;
+        const char *names;
+    } cases[] = {
+        { "kinds-of-names", PAIR_HOST, true, PAIR_HOST ",192.0.2.1,2001:db8::1" },
+        { "kinds-of-names", "192.0.2.1", true, PAIR_HOST ",192.0.2.1,2001:db8::1" },
+        { "kinds-of-names", "2001:DB8::1", true, PAIR_HOST ",192.0.2.1,2001:db8::1" },
+        { "kinds-of-names", "192.0.2.2", false, PAIR_HOST ",192.0.2.1,2001:db8::1" },
+        { "kinds-of-names", "2001:db8::2", false, PAIR_HOST ",192.0.2.1,2001:db8::1" },
+        { "kinds-of-names", "mail.example.test", false, PAIR_HOST ",192.0.2.1,2001:db8::1" },
+        { "kinds-of-names", "uri.example.test", false, PAIR_HOST ",192.0.2.1,2001:db8::1" },
+        { "like-address", "97.46.98.99", false, "a.bc" },
+        { "some-names", PAIR_HOST, true, NULL }, /* more than the text takes: the last of them counts all the same */
+    };
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pair_prepare();
+        client->params.server_name = cases[i].host;
+        pair_served = pair_load(cases[i].label);
+        pair_run();
+        tls_credentials_release(pair_served);
+        const struct tls_facts *f = &client->facts;
+        assert_int_equal(f->name_matches, cases[i].matches);
+        assert_int_equal(f->cause, cases[i].matches ? TLS_CAUSE_NONE : TLS_CAUSE_WRONG_NAME);
+        if (cases[i].names != NULL)
+            assert_string_equal(f->names, cases[i].names);
+        else
+            assert_string_equal(f->names + strlen(f->names) - 9, ".test,...");
+    }
+}
+
 static int hold_roots(void **state)
 {
     (void)state;
@@ -214,6 +249,7 @@ int main(void)
         cmocka_unit_test_setup(no_roots_at_all, hold_roots),
         cmocka_unit_test_setup(a_leaf_held_as_a_root_is_trusted, hold_roots),
         cmocka_unit_test_setup(path_before_name, hold_roots),
+        cmocka_unit_test_setup(names_and_addresses, hold_roots),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
