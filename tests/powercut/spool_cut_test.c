@@ -14,6 +14,7 @@
 #include "tests/powercut/process.h"
 #include "tests/powercut/spool_day.h"
 #include "tests/powercut/spool_rescue.h"
+#include "tests/support/spool_sound.h"
 
 /* What goes wrong in this run. */
 static struct {
@@ -28,6 +29,13 @@ static struct {
 } cut;
 
 /* --- processes --- */
+
+static void must_be_sound(bool booted)
+{
+    const char *wrong = spool_unsound(booted && cut.fails_at == 0);
+    if (wrong != NULL)
+        broken("%s", wrong);
+}
 
 static void boot(void)
 {
@@ -205,6 +213,7 @@ static void recovery_and_next_day(void)
     boot();
     must(spool_open(0, FLASH_BYTES), "boot after the cut");
     finish_housekeeping();
+    must_be_sound(true);
     check_ledger();
     settle_ledger();
     uint32_t highest = shared->highest_id;
@@ -213,6 +222,7 @@ static void recovery_and_next_day(void)
     for (unsigned i = before; i < shared->count; i++)
         if (shared->mails[i].acked && shared->mails[i].id <= highest)
             broken("id %u was used before", (unsigned)shared->mails[i].id);
+    must_be_sound(false);
     save_and_exit();
 }
 

@@ -10,6 +10,7 @@
 
 #include "firmware/spool.h"
 #include "tests/support/flash_sim.h"
+#include "tests/support/spool_sound.h"
 
 #define BLOCK 4096u
 #define SEGMENT (32u * 1024)
@@ -62,6 +63,11 @@ static inline int teardown(void **state)
     if (flash_sim_violations() > 0)
         print_error("%s\n", flash_sim_violation());
     unsigned broken = flash_sim_violations();
+    const char *wrong = spool_unsound(false);
+    if (wrong != NULL) {
+        print_error("%s\n", wrong);
+        broken++;
+    }
     flash_sim_free();
     return (int)broken;
 }
