@@ -23,6 +23,7 @@ static struct script_stream script[CONNECTIONS_MAX];
 static unsigned connections, seen_again;
 static uint16_t greeting_code; /* of what fails */
 static const char *setting_on, *setting_client;
+static bool held; /* mail for office.test */
 struct event spool_changed;
 
 const char *settings_get(const char *key)
@@ -40,6 +41,11 @@ bool settings_get_bool(const char *key)
 enum next_hop_kind next_hop_kind_of(struct span domain)
 {
     return span_is(domain, "office.test") ? HOP_INSIDE : HOP_ROUTE;
+}
+
+const char *delivery_held(struct span domain)
+{
+    return held && span_is(domain, "office.test") ? "by hand" : NULL;
 }
 
 struct delivery_slot *delivery_slot(unsigned i)
@@ -88,6 +94,7 @@ static int set_up(void **state)
     memset(&cut, 0, sizeof cut);
     memset(&server, 0, sizeof server);
     connections = seen_again = greeting_code = 0;
+    held = false;
     setting_on = "on";
     setting_client = "none";
     server.params = &params;
@@ -420,6 +427,15 @@ static void one_session_finds_out(void **state)
     assert_false(cut_through_wanted(&cut));
 }
 
+static void what_is_held_is_the_spools(void **state)
+{
+    (void)state;
+    held = true;
+    begin(&cut);
+    assert_false(rcpt(&cut));
+    assert_int_equal(connections, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,6 +452,7 @@ int main(void)
         cmocka_unit_test_setup(a_kept_connection_gives_way_to_another_session, set_up),
         cmocka_unit_test_setup(a_client_turned_away_hears_it, set_up),
         cmocka_unit_test_setup(one_session_finds_out, set_up),
+        cmocka_unit_test_setup(what_is_held_is_the_spools, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
