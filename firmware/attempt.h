@@ -56,6 +56,7 @@ struct delivery_slot {
     unsigned count;
     struct batch_recipient batch[PLAN_DELIVERY_BATCH];
     bool hurried; /* each step up to the message is given HURRIED_MS: too many others wait for servers that say nothing */
+    bool cut;     /* a hop that lives broke off this mail's session */
     bool silent;  /* the host tried last did not answer as a mail server does */
     struct {
         bool up;

@@ -76,7 +76,9 @@ static bool has_session(uint16_t hop)
  * old, and the others of the window have their turn. */
 static bool is_fit(const struct spool_entry *e)
 {
-    return e->hop == 0 || has_session(e->hop) || hop_health_not_before(&health, e->hop) > delivery_now() || too_old(e);
+    int64_t now = delivery_now();
+    bool put_off = hop_health_not_before(&health, e->hop) > now && !hop_health_pauses(&health, e->hop, now);
+    return e->hop == 0 || has_session(e->hop) || put_off || too_old(e);
 }
 
 int64_t delivery_not_before(struct span domain)
@@ -164,15 +166,23 @@ static struct retry_rules hop_rules(const struct delivery_slot *s)
 
 /* --- one batch to its next hop --- */
 
-static void note_host(const struct delivery_slot *s, uint16_t key)
+/* By the host tried last, before a word of mail: it spoke and said no, or there is no other that could have sessions up. */
+static bool was_turned_away(const struct delivery_slot *s)
+{
+    return s->silent && (s->client.status.code != 0 || s->hop.count == 1);
+}
+
+static void note_host(const struct delivery_slot *s, uint16_t key, uint16_t hop)
 {
     const struct retry_rules of_hop = hop_rules(s);
+    if (was_turned_away(s) && hop_health_serves(&health, hop, delivery_now()))
+        return;
     if (s->silent || hop_health_failed(&health, key))
         hop_health_end(&health, key, !s->silent, &of_hop, delivery_now(), random_u32());
 }
 
 /* The hosts of the hop that did not fail to answer lately. RC_BUSY: there is none, *until says when there is. */
-static enum rc try_hosts(struct delivery_slot *s, int64_t *until)
+static enum rc try_hosts(struct delivery_slot *s, uint16_t hop, int64_t *until)
 {
     bool tried = false;
     *until = INT64_MAX;
@@ -187,7 +197,7 @@ static enum rc try_hosts(struct delivery_slot *s, int64_t *until)
         enum rc rc = attempt_host(s, &s->hop.host[h]);
         if (rc != RC_OK)
             return rc;
-        note_host(s, key);
+        note_host(s, key, hop);
     }
     return tried ? RC_OK : RC_BUSY;
 }
@@ -206,7 +216,8 @@ static void end_session(struct delivery_slot *s)
     let_go(s);
 }
 
-/* RC_BUSY: nothing was tried, for all its hosts back off on account of other mail; so does the hop now. */
+/* RC_BUSY: nothing was tried, for all its hosts back off on account of other mail; so does the hop now. Or it serves other sessions, and no
+ * more at a time. */
 static enum rc try_hop(struct delivery_slot *s, uint16_t hop)
 {
     struct delivery_status *status = &s->client.status;
@@ -223,10 +234,18 @@ static enum rc try_hop(struct delivery_slot *s, uint16_t hop)
     enum rc rc = next_hop_find(&s->hop, span_of(s->domain), &s->dns, status, deadline_in_ms(FIND_HOP_MS));
     for (unsigned i = 0; i < s->count; i++)
         s->status[i] = *status;
-    rc = rc == RC_OK ? try_hosts(s, &until) : rc == RC_CANCELLED ? rc : RC_OK;
+    rc = rc == RC_OK ? try_hosts(s, hop, &until) : rc == RC_CANCELLED ? rc : RC_OK;
     const struct retry_rules of_hop = hop_rules(s);
     bool reached = rc != RC_OK || was_reached(s);
-    if (rc == RC_BUSY)
+    bool broke_off = !reached && !s->silent && s->status[0].enhanced[1] != 7; /* it did not fail a demand */
+    if (broke_off)
+        hop_health_greeted(&health, hop, delivery_now());
+    s->cut = broke_off && hop_health_serves(&health, hop, delivery_now());
+    if (!reached && was_turned_away(s) && hop_health_turned_away(&health, hop, delivery_now(), random_u32())) {
+        log_event(LOG_DELIVERY, "turned-away", "domain=%s text=\"%s\"", s->domain, status->text);
+        reached = true;
+        rc = RC_BUSY;
+    } else if (rc == RC_BUSY)
         hop_health_leave(&health, hop, until);
     else
         hop_health_end(&health, hop, reached, &of_hop, delivery_now(), random_u32());
@@ -266,7 +285,7 @@ static enum rc put_off(struct delivery_slot *s, uint16_t hop)
     int64_t now = delivery_now(), until = hop_health_not_before(&health, hop);
     spool_note_hop(s->entry.id, hop);
     event_signal(&spool_changed); /* whoever has a session for it may look again */
-    if (until <= now)
+    if (until <= now || hop_health_pauses(&health, hop, now))
         return RC_OK; /* it stays due, and goes when there is a session for it */
     uint16_t attempts = (uint16_t)(s->entry.attempts + (s->entry.attempts < UINT16_MAX));
     int64_t own = now + retry_delay_s(&rules, attempts, random_u32()); /* it counts as a try: the mail grows old by it */
@@ -414,7 +433,8 @@ static void watch_inside(const struct delivery_slot *s)
 
 /* --- a message --- */
 
-static enum rc finish(struct delivery_slot *s)
+/* cut: whatever waits of it was cut off by hops that live. */
+static enum rc finish(struct delivery_slot *s, bool cut)
 {
     struct spool_entry now;
     if (!spool_lookup(s->entry.id, &now))
@@ -422,7 +442,8 @@ static enum rc finish(struct delivery_slot *s)
     if (!now.waiting)
         return spool_settle(s->entry.id);
     uint16_t attempts = (uint16_t)(s->entry.attempts + (s->entry.attempts < UINT16_MAX));
-    return let_wait(s, now.waiting, retry_delay_s(&rules, attempts, random_u32()), attempts, "");
+    uint32_t soon_s = cut ? retry_soon_s(attempts, random_u32()) : 0;
+    return let_wait(s, now.waiting, soon_s ? soon_s : retry_delay_s(&rules, attempts, random_u32()), attempts, "");
 }
 
 static enum rc deliver(struct delivery_slot *s)
@@ -431,6 +452,7 @@ static enum rc deliver(struct delivery_slot *s)
     attempt_own_name(s);
     struct retry_rules patience;
     bool tried = s->entry.waiting == 0, held = false, aged = warning_time(&s->entry, &patience) || too_old(&s->entry);
+    bool all_cut = true;
     uint16_t blocked = 0;
     enum rc rc = spool_read_envelope(s->entry.id, &s->envelope);
     while (rc == RC_OK && (rc = delivery_batch_next(s, done, aged)) == RC_OK) {
@@ -439,6 +461,7 @@ static enum rc deliver(struct delivery_slot *s)
             held = true;
             continue;
         }
+        s->cut = false;
         rc = s->session.hop == hop || has_session(hop) ? try_hop(s, hop) : RC_BUSY;
         if (rc == RC_BUSY && !too_old(&s->entry) && !any_warning_due(s)) {
             rc = RC_OK;
@@ -453,12 +476,13 @@ static enum rc deliver(struct delivery_slot *s)
         else
             watch_inside(s);
         give_up_old(s);
+        all_cut = all_cut && (s->cut || !delivery_batch_waits(s));
         rc = write_outcomes(s);
     }
     if (rc != RC_NOT_FOUND)
         return rc;
     if (tried || !(blocked || held))
-        return finish(s);
+        return finish(s, all_cut);
     if (blocked)
         return put_off(s, blocked);
     /* All that waits of it is for domains that are held: it grows no older by that, and is looked at again now and then. */

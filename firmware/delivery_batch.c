@@ -46,3 +46,11 @@ enum rc delivery_batch_next(struct delivery_slot *s, uint8_t done[DELIVERY_DONE_
     }
     return s->count ? RC_OK : RC_NOT_FOUND;
 }
+
+bool delivery_batch_waits(const struct delivery_slot *s)
+{
+    for (unsigned i = 0; i < s->count; i++)
+        if (s->status[i].result == DELIVERY_WAIT)
+            return true;
+    return false;
+}

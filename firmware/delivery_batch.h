@@ -10,5 +10,7 @@
  * recipient of this round. Reading one may walk much of the log, hence a yield after each; their last results, which cost more the more there
  * are, are read if aged. RC_NOT_FOUND: no more. */
 enum rc delivery_batch_next(struct delivery_slot *s, uint8_t done[DELIVERY_DONE_BYTES], bool aged) MUST_CHECK;
+/* Whether any of the batch has come out of it waiting. */
+bool delivery_batch_waits(const struct delivery_slot *s);
 
 #endif

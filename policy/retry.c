@@ -1,6 +1,7 @@
 /* Waiting grows by half a time, so that a greylisting host is asked again soon and a dead one seldom. */
 #include "policy/retry.h"
 
+#define SOON_TRIES 3
 #define TRIES_MAX 10000 /* for rules without any delay */
 
 const struct retry_rules retry_default = {
@@ -23,6 +24,14 @@ uint32_t retry_delay_s(const struct retry_rules *r, unsigned attempts, uint32_t 
     uint64_t fifth = delay / 5, spread = attempts > 1 ? 2 * fifth : fifth;
     uint64_t jittered = delay - (spread - fifth) + ((spread + 1) * jitter >> 32);
     return jittered > UINT32_MAX ? UINT32_MAX : (uint32_t)jittered;
+}
+
+uint32_t retry_soon_s(unsigned in_a_row, uint32_t jitter)
+{
+    if (in_a_row < 1 || in_a_row > SOON_TRIES)
+        return 0;
+    uint32_t least = 1u << in_a_row;
+    return least + (uint32_t)((uint64_t)(least + 1) * jitter >> 32);
 }
 
 unsigned retry_tries_within(const struct retry_rules *r, uint32_t seconds)

@@ -6,9 +6,11 @@ import pytest
 
 from lab import client, net
 from lab.fakemx import FakeMx
+from lab.postfix import Postfix
 from lab.wait import until
 
 MAILS = 12
+NARROW_MAILS = 40
 TARPIT_S = 120
 
 
@@ -71,4 +73,35 @@ def test_a_dead_domain_is_asked_ever_more_seldom_and_flows_when_it_is_back(box, 
     box.console("queue retry")
     mx.wait_for(MAILS + 1, timeout=30)
     assert len({m["body"].split(b"Subject: ")[1].split(b"\r\n")[0] for m in mx.mails}) == MAILS + 1
+    mx.stop()
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_servers_limit_of_connections_is_no_failure(box, names, folder, limit):
+    domain, ip = f"narrow{limit}.example", net.address(f"{net.PREFIX}.7.{30 + limit}")
+    mx = Postfix(f"{folder}/narrow-{box.board}-{limit}", ip, f"mx.{domain}", [domain],
+                 extra={"smtpd_client_connection_count_limit": str(limit), "smtpd_client_event_limit_exceptions": ""}).start()
+    names.mail_domain(domain, mx.host, ip)
+    try:
+        for n in range(NARROW_MAILS):
+            send(box, domain, n)
+        deadline = time.time() + 30
+        while len(mx.files()) < NARROW_MAILS and time.time() < deadline:
+            time.sleep(0.2)
+        assert len(mx.files()) == NARROW_MAILS
+        assert "backs-off domain=" + domain not in box.log(400)
+    finally:
+        mx.stop()
+
+
+def test_a_server_that_breaks_off_twice_is_asked_again_within_seconds(box, names):
+    mx = server(names, "shaky.example", f"{net.PREFIX}.7.41")
+    send(box, "shaky.example", 0)
+    mx.wait_for(1, timeout=10)
+    time.sleep(2)  # the session that waited for a next mail has ended
+    mx.cut = "MAIL"
+    cut = send(box, "shaky.example", 1)
+    box.wait_log(rf"waits id={cut} recipients=1 attempts=2 next_s=[4-8]\b")
+    mx.cut = None
+    mx.wait_for(2, timeout=15)
     mx.stop()

@@ -54,6 +54,114 @@ static void one_failure_is_forgiven_then_it_backs_off(void **state)
     assert_true(hop_health_fit(&h, hop, SESSIONS, now)); /* it begins anew */
 }
 
+static void serve_at(struct hop_health *h, uint16_t hop, int64_t now)
+{
+    hop_health_begin(h, hop);
+    hop_health_end(h, hop, true, &rules, now, NO_JITTER);
+}
+
+/* It lives: three pauses of seconds, then it is as any other that does not answer. */
+static void who_has_served_lately_has_short_pauses(void **state)
+{
+    (void)state;
+    struct hop_health h = { 0 };
+    uint16_t hop = hop_of(1);
+    int64_t now = 100000;
+    static const int64_t waits[] = { 0, 3, 6, 12, 66, 90 };
+    assert_false(hop_health_serves(&h, hop, now));
+    serve_at(&h, hop, now);
+    assert_true(hop_health_serves(&h, hop, now));
+    for (unsigned i = 0; i < sizeof waits / sizeof waits[0]; i++) {
+        fail_at(&h, hop, now);
+        assert_int_equal(hop_health_not_before(&h, hop), waits[i] ? now + waits[i] : 0);
+        assert_int_equal(hop_health_serves(&h, hop, now), i < 4);
+        assert_int_equal(hop_health_fit(&h, hop, SESSIONS, now), waits[i] == 0);
+        now += waits[i];
+    }
+    serve_at(&h, hop, now);
+    fail_at(&h, hop, now + HOP_HEALTH_LATELY_S + 32); /* that is long ago */
+    fail_at(&h, hop, now + HOP_HEALTH_LATELY_S + 32);
+    assert_int_equal(hop_health_not_before(&h, hop), now + HOP_HEALTH_LATELY_S + 32 + 66);
+}
+
+static void a_greeting_is_a_sign_of_life_once(void **state)
+{
+    (void)state;
+    struct hop_health h = { 0 };
+    uint16_t hop = hop_of(1);
+    static const int64_t waits[] = { 0, 3, 6, 12, 66, 90 };
+    int64_t now = 1000;
+    for (unsigned i = 0; i < sizeof waits / sizeof waits[0]; i++) {
+        hop_health_begin(&h, hop);
+        hop_health_greeted(&h, hop, now);
+        hop_health_end(&h, hop, false, &rules, now, NO_JITTER);
+        assert_int_equal(hop_health_not_before(&h, hop), waits[i] ? now + waits[i] : 0);
+        assert_int_equal(hop_health_pauses(&h, hop, now), waits[i] < 60);
+        now += waits[i];
+    }
+    hop_health_begin(&h, hop_of(2));
+    hop_health_greeted(&h, hop_of(2), now);
+    hop_health_leave(&h, hop_of(2), now + RETRY_SOON_MOST_S + 1); /* alive, but all its hosts back off */
+    assert_false(hop_health_pauses(&h, hop_of(2), now));
+    assert_true(hop_health_pauses(&h, hop_of(2), now + 1));
+}
+
+static void who_turns_one_away_and_serves_others_has_his_share(void **state)
+{
+    (void)state;
+    struct hop_health h = { 0 };
+    uint16_t hop = hop_of(1);
+    assert_false(hop_health_turned_away(&h, hop, 1, NO_JITTER)); /* nothing is known of it: a failure */
+    serve_at(&h, hop, 1);
+    for (unsigned i = 0; i < 5; i++)
+        hop_health_begin(&h, hop);
+    for (unsigned i = 0; i < 3; i++) /* all at one moment */
+        assert_true(hop_health_turned_away(&h, hop, 1, NO_JITTER));
+    assert_false(hop_health_failed(&h, hop));
+    assert_int_equal(hop_health_not_before(&h, hop), 0);
+    assert_false(hop_health_fit(&h, hop, SESSIONS, 1)); /* two are served, no more */
+    for (unsigned i = 0; i < HOP_HEALTH_RISE; i++) {
+        assert_int_equal(hop_health_fit(&h, hop, SESSIONS, 1), false);
+        hop_health_end(&h, hop, true, &rules, 1, NO_JITTER);
+        assert_int_equal(hop_health_fit(&h, hop, SESSIONS, 1), true);
+        hop_health_begin(&h, hop);
+    }
+    assert_true(hop_health_fit(&h, hop, SESSIONS, 1)); /* one more may be tried */
+    hop_health_begin(&h, hop);
+    assert_false(hop_health_fit(&h, hop, SESSIONS, 1));
+    assert_true(hop_health_turned_away(&h, hop, 1, NO_JITTER));
+    assert_false(hop_health_fit(&h, hop, SESSIONS, 1));
+    assert_true(hop_health_fit(&h, hop_of(2), SESSIONS, 1));
+}
+
+static void who_turns_all_away_has_a_pause(void **state)
+{
+    (void)state;
+    struct hop_health h = { 0 };
+    uint16_t hop = hop_of(1);
+    int64_t now = 5000;
+    serve_at(&h, hop, now);
+    static const int64_t waits[] = { 3, 6, 12 };
+    for (unsigned i = 0; i < 3; i++) {
+        hop_health_begin(&h, hop);
+        assert_true(hop_health_turned_away(&h, hop, now, NO_JITTER));
+        assert_int_equal(hop_health_not_before(&h, hop), now + waits[i]);
+        assert_false(hop_health_fit(&h, hop, SESSIONS, now));
+        now += waits[i];
+        assert_true(hop_health_fit(&h, hop, SESSIONS, now));
+        hop_health_begin(&h, hop);
+        assert_false(hop_health_fit(&h, hop, SESSIONS, now)); /* one tries */
+        hop_health_leave(&h, hop, 0);
+    }
+    hop_health_begin(&h, hop);
+    assert_false(hop_health_turned_away(&h, hop, now, NO_JITTER));
+    hop_health_end(&h, hop, false, &rules, now, NO_JITTER);
+    hop_health_begin(&h, hop);
+    hop_health_end(&h, hop, false, &rules, now, NO_JITTER);
+    assert_int_equal(hop_health_not_before(&h, hop), now + 66);
+    assert_false(hop_health_turned_away(&h, hop, now, NO_JITTER));
+}
+
 static void sessions_are_shared(void **state)
 {
     (void)state;
@@ -235,6 +343,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_failure_is_forgiven_then_it_backs_off),
+        cmocka_unit_test(who_has_served_lately_has_short_pauses),
+        cmocka_unit_test(a_greeting_is_a_sign_of_life_once),
+        cmocka_unit_test(who_turns_one_away_and_serves_others_has_his_share),
+        cmocka_unit_test(who_turns_all_away_has_a_pause),
         cmocka_unit_test(sessions_are_shared),
         cmocka_unit_test(the_operator_ends_all_back_offs),
         cmocka_unit_test(a_full_table_forgets_the_good),

@@ -36,6 +36,18 @@ static void jitter_spreads_by_a_fifth_each_way(void **state)
     }
 }
 
+static void a_hiccup_costs_seconds_three_times(void **state)
+{
+    (void)state;
+    static const uint32_t least[] = { 0, 2, 4, 8, 0, 0 };
+    for (unsigned i = 0; i < sizeof least / sizeof least[0]; i++) {
+        assert_int_equal(retry_soon_s(i, 0), least[i]);
+        assert_int_equal(retry_soon_s(i, UINT32_MAX), 2 * least[i]);
+        assert_true(retry_soon_s(i, UINT32_MAX) <= RETRY_SOON_MOST_S);
+    }
+    assert_int_equal(retry_soon_s(UINT32_MAX, middle), 0);
+}
+
 static void odd_rules_do_no_harm(void **state)
 {
     (void)state;
@@ -96,6 +108,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_grow_by_half_up_to_the_longest),
         cmocka_unit_test(jitter_spreads_by_a_fifth_each_way),
+        cmocka_unit_test(a_hiccup_costs_seconds_three_times),
         cmocka_unit_test(odd_rules_do_no_harm),
         cmocka_unit_test(life_ends_after_five_days),
         cmocka_unit_test(no_mail_ends_by_a_clock_that_cannot_be_right),
