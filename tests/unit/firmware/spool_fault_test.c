@@ -25,6 +25,24 @@ static void a_failed_program_moves_on(void **state)
     settle(id, 1);
 }
 
+/* Among them the one that takes a part of a BODY record to a segment's end: what is written again is all of it. */
+static void a_program_that_fails_loses_no_byte(void **state)
+{
+    (void)state;
+    for (uint64_t nth = 1; nth <= 12; nth++) {
+        flash_sim_init(SEGMENTS * SEGMENT, BLOCK, 32);
+        boot();
+        uint32_t before = must_put(1, 1, 20000);
+        flash_sim_fail(FLASH_PROGRAM, nth);
+        uint32_t id = must_put(2, 1, 30000);
+        for (unsigned boots = 0; boots < 2; boots++) {
+            check_message(before, 1, 1, 20000);
+            check_message(id, 2, 1, 30000);
+            reboot(0);
+        }
+    }
+}
+
 static void a_failed_sync_is_no_commit(void **state)
 {
     (void)state;
@@ -425,6 +443,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
         TEST(a_failed_program_moves_on),
+        TEST(a_program_that_fails_loses_no_byte),
         TEST(a_failed_sync_is_no_commit),
         TEST(a_failed_erase_loses_one_segment),
         TEST(a_half_written_record_hides_no_whole_one),
