@@ -11,6 +11,7 @@ import time
 import pytest
 
 from lab import listimage, net, pki
+from lab.wait import until
 from lab.web import Nginx, Web, date, etag
 
 RTC = "2026-06-01T12:00:00Z"
@@ -378,6 +379,23 @@ def test_back_off_and_alert_and_both_survive_a_restart(make_box, web):
     box.restart()
     line = poll(box)
     assert "failures=4" in line and int(re.search(r"next_s=(\d+)", line).group(1)) >= 32400
+    box.stop()
+
+
+def test_it_asks_again_by_itself(make_box, web, publish):
+    """Twice a day less the jitter, of which each time has its own, and what was due while the box was off is made up for."""
+    _, content = publish()
+    web.files["/list.bin"] = content
+    box = boot(make_box)
+    waits = [int(re.search(r"rc=ok .*next_s=(\d+)", poll(box)).group(1)) for _ in range(4)]
+    assert len(set(waits)) > 1 and all(9 * 3600 - 1 <= w <= 12 * 3600 for w in waits), waits
+    asked = len(web.requests)
+    box.kill()
+    box.rtc = "2026-06-02T00:30:00Z"
+    box.start()
+    until(lambda: len(web.requests) > asked, timeout=120, told=lambda: box.log(50))
+    assert web.requests[-1].headers["if-none-match"] == etag(content)
+    box.wait_log(r"errand name=list rc=ok failures=0 next_s=\d+")
     box.stop()
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lab import client, net, pki
+from lab import client, net, pki, postfix
 from lab.fakemx import FakeMx
 from lab.ntp import Ntp
 from lab.wait import until
@@ -188,6 +188,24 @@ def test_a_mail_is_given_up_after_its_life(start, mail_server, office):
     box.wait_log(rf"bounced id={ident} .*status=5.4.7")
     report = office.wait_for("bob@never.example").decode()
     assert "given up after 1 days" in report and "not now" in report
+
+
+def test_what_a_policy_held_back_for_a_life_says_why_and_what_to_do(start, stripped, office):
+    box = start(rtc=RTC, policy=POLICY, settings=DAY_OF_LIFE)
+    ident = out(box, f"bob@{DOMAIN}")
+    box.wait_log(rf"waits id={ident}")
+    box.console("time set 2026-06-03T00:00:00Z")
+    try_again(box, ident, LEAST_TRIES - 1)
+    box.order(f"queue retry {ident}")
+    box.wait_log(rf"bounced id={ident} .*status=5.7.5")
+    words, status, _ = postfix.parse(office.wait_for(f"bob@{DOMAIN}")).iter_parts()
+    said = " ".join(words.get_content().split())
+    for part in (f"<bob@{DOMAIN}>", "given up after 1 day", f"held back, nothing was sent to mx.{DOMAIN}: mx.{DOMAIN} offers no STARTTLS",
+                 "That domain has promised encryption that its server did not show", "who runs this gateway may make an exception"):
+        assert part in said, said
+    _, to = status.get_payload()
+    assert (to["Action"], to["Status"], to["Final-Recipient"]) == ("failed", "5.7.5", f"rfc822; bob@{DOMAIN}")
+    assert not stripped.mails and not any(c.startswith("MAIL") for c in stripped.commands)
 
 
 def test_a_time_server_below_the_floor_is_refused(start, ntp):

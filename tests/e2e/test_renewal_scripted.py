@@ -45,6 +45,8 @@ def first_issue(start, server):
 def test_the_authoritys_window(start, scripted):
     """It moves, it is shown with its page, and when it is past there is a renewal that names what it replaces; once that is refused, none that does."""
     box = first_issue(start, scripted)
+    for line in (r'cert rest why="acme.directory is not set"', r'cert try number=1 why="\w[^"]+"', r'cert wait until=\d{4}-\S+Z why="\w[^"]+" failures=0'):
+        box.wait_log(line)
     old = box.json("cert info")["sha256"]
     begin = time.time() + 20 * DAY_S
     scripted.window = lambda cert: (begin, begin + DAY_S)
@@ -53,6 +55,7 @@ def test_the_authoritys_window(start, scripted):
     info = box.json("cert info")["renewal"]
     assert info["why"] == "the authority's window" and begin - 1 <= unix(info["next"]) <= begin + DAY_S + 1
     assert "https://status.example/renew" in box.console("cert info")
+    box.wait_log(r'cert wait until=\S+Z why="the authority.s window')
     scripted.window = lambda cert: (time.time() - 9 * DAY_S, time.time() - 8 * DAY_S)
     move(box, scripted, time.time() + 3 * DAY_S)
     old = wait_issued(box, old)["sha256"]
