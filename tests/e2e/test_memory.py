@@ -22,7 +22,7 @@ LONG = ".".join(["x" * 60] * 3)
 CASES = ("ecdsa", "p521", "rsa", "rsa-4096")
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 COMMANDS = ["help", "status", "status json", "show", "show json", "policy {listed}", "policy {listed} json", "queue", "queue json", "list",
-            "list find example", "cert", "cert info json", "check", "dns", "dns check", "dns check json", "dns {listed} MX", "dns {listed} MX json", "log 400", "trace deliver", "stats", "time",
+            "list find example", "cert", "cert info json", "check", "check {listed}", "check {listed} json", "dns", "dns check", "dns check json", "dns {listed} MX", "dns {listed} MX json", "log 400", "trace deliver", "stats", "time",
             "set mail.postmaster postmaster@office.example", "commit", "set host.name other.office.example", "commit",
             "set host.name mail.office.example", "commit", "queue retry", "nonsense", "dns " + "y" * 63 + ".example A"]
 
