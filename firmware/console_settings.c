@@ -2,6 +2,7 @@
 #include "firmware/console_commands.h"
 #include "firmware/json_out.h"
 #include "firmware/settings.h"
+#include "firmware/settings_agree.h"
 
 #define SECRET_SHOWN "******"
 
@@ -77,7 +78,7 @@ void command_commit(const struct command_line *c)
     (void)c;
     if (!n)
         say("nothing is staged");
-    else if (settings_commit(&why) != RC_OK)
+    else if (!settings_agree(&why) || settings_commit(&why) != RC_OK)
         say_error("%s", words);
     else
         say("%u change%s in use", n, n == 1 ? "" : "s");

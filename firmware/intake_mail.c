@@ -36,6 +36,8 @@ static void on_mail(void *ctx, struct smtp_server *s, const struct smtp_server_m
     if (slot->service != ON_25 && !slot->trusted && !s->authenticated)
         smtp_answer(a, s->params->ops->auth ? 530 : 550, s->params->ops->auth ? "5.7.0" : "5.7.1",
                     "submission is for users with a password (AUTH over TLS) and the networks named in mail.trusted");
+    else if (network_is_own(&slot->stream.peer.addr))
+        smtp_answer(a, 451, "4.4.6", "the box talks to itself: mail.inside, a route or an MX leads back to it");
     else if (submission_refuses_sender(&slot->submission, span_of(m->sender.null ? "" : m->sender.full), a))
         return;
     else if (!cut_through_wanted(&slot->cut) && (spool.free_bytes == 0 || m->declared_bytes > spool.free_bytes))

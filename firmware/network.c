@@ -286,6 +286,16 @@ static void sntp_main(void *arg)
     }
 }
 
+bool network_is_own(const struct ip_addr_any *a)
+{
+    struct link_status link;
+    link_status(&link);
+    bool own = ip_eq(a, &link.address.addr);
+    for (unsigned i = 0; i < link.address6_count; i++)
+        own = own || ip_eq(a, &link.address6[i]);
+    return own;
+}
+
 enum rc network_init(void)
 {
     read_link_params(&link_in_use);

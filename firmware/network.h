@@ -12,6 +12,8 @@ void network_follow(void);
 /* The name that the PTR record of a gives, into *name, if that name's addresses lead back to a. RC_OK; RC_NOT_FOUND: none, or not by d;
  * RC_BUSY: others were asking. On error *name is empty. Yields. */
 enum rc network_reverse_name(const struct ip_addr_any *a, struct strbuf *name, struct deadline d) MUST_CHECK;
+/* Whether it is one of the box's own addresses at the moment. */
+bool network_is_own(const struct ip_addr_any *a);
 /* True when this IPv6 address has a PTR whose AAAA is the address itself (large receivers refuse others). Looked up once an hour and on
  * change. Yields. */
 bool network_ipv6_sends(void);

@@ -120,9 +120,24 @@ static enum rc add_net(struct span v, enum ip_family family, bool host_only, str
     return RC_OK;
 }
 
+/* Networks are named here to be trusted in some way: all of the Internet is not. Of the private ones of IPv6 fc00::/7 and fe80::/10 may be. */
+static bool is_too_wide(const struct ip_net *n)
+{
+    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+    unsigned least = n->addr.family == IP_V4                         ? 8
+                     : memcmp(n->addr.b, mapped, sizeof mapped) == 0 ? 96 + 8
+                     : (n->addr.b[0] & 0xfe) == 0xfc                 ? 7
+                     : n->addr.b[0] == 0xfe                          ? 10
+                                                                     : 16;
+    return n->prefix_bits < least;
+}
+
 static enum rc check_cidr(const struct setting_def *def, struct span v, struct strbuf *out, struct strbuf *why)
 {
     (void)def;
+    struct ip_net net;
+    if (ip_net_parse(v, &net) == RC_OK && is_too_wide(&net))
+        return refuse(why, PACKED("is too much of the Internet (/8 at least, of IPv6 /16)"));
     return add_net(v, IP_NONE, false, out, why);
 }
 
@@ -301,6 +316,17 @@ static enum rc check_exception(const struct setting_def *def, struct span v, str
     return RC_OK;
 }
 
+static bool has_item(struct span list, struct span wanted)
+{
+    struct span item;
+    bool more = list.len > 0;
+    while (setting_list_next(&list, &more, &item))
+        if (span_eq(item, wanted))
+            return true;
+    return false;
+}
+
+/* What is named twice is kept once. */
 static enum rc check_list(checker each, const struct setting_def *def, struct span v, struct strbuf *out, struct strbuf *why)
 {
     struct span item;
@@ -308,9 +334,13 @@ static enum rc check_list(checker each, const struct setting_def *def, struct sp
     while (setting_list_next(&v, &more, &item)) {
         if (!item.len)
             return refuse(why, PACKED("has an empty item"));
-        if (out->len)
+        size_t before = out->len;
+        if (before)
             strbuf_putc(out, ',');
+        size_t at = out->len;
         enum rc rc = each(def, item, out, why);
+        if (rc == RC_OK && has_item(span_sub(strbuf_span(out), 0, before), span_from(strbuf_span(out), at)))
+            strbuf_truncate(out, before);
         if (rc != RC_OK) {
             char words[160];
             struct strbuf line = STRBUF(words);

@@ -330,6 +330,16 @@ static bool is_unset(const char *value)
     return value[0] == UNSET_MARK;
 }
 
+const char *settings_coming(const char *key)
+{
+    struct span member;
+    const char *at = pool_find(&staged, span_of(key));
+    if (!at)
+        return settings_get(key);
+    const struct setting_def *d = find_def(span_of(key), &member);
+    return !is_unset(pool_value(at)) ? pool_value(at) : d ? d->preset : NULL;
+}
+
 static enum rc write_staged(void)
 {
     char memory[SETTING_KEY_MAX + sizeof LOG_PREFIX];

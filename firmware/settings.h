@@ -52,6 +52,8 @@ void settings_load(void);
 /* The committed value as text (canonical), or the default; "" when unset. A view until the next settings_* call with the same key or a
  * commit. NULL: no such key. */
 const char *settings_get(const char *key);
+/* The same as it will be after a commit. A view until the next change. */
+const char *settings_coming(const char *key);
 bool settings_get_bool(const char *key);       /* "on" */
 uint64_t settings_get_number(const char *key); /* NUMBER and BYTES */
 /* A family's member: settings_get_member("mail.route.", domain). NULL: not set. */

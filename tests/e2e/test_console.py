@@ -201,7 +201,7 @@ def test_a_change_waits_for_commit_and_can_be_discarded(box):
     "nonsense", "STATUS", "set", "set host.name", "set no.such.key 1", "set host.name two words", "set host.name -x.example",
     "set host.name " + "a" * 64 + ".example", "set host.name " + "abcdefgh." * 29 + "example", "set net.address 192.0.2.300/24",
     "set net.address 192.0.2.1", "set net.address 192.0.2.1/33", "set net.address6 192.0.2.1/24", "set net.gateway gateway",
-    "set mail.trusted 10.0.0.0/8,", "set mail.trusted 10.0.0.0/8,10.1.0.0/99", "set mail.inside server:0", "set mail.inside server:65536",
+    "set mail.trusted 0.0.0.0/0", "set mail.balancers ::/0", "set mail.trusted 10.0.0.0/8,", "set mail.trusted 10.0.0.0/8,10.1.0.0/99", "set mail.inside server:0", "set mail.inside server:65536",
     "set mail.inside_tls maybe", "set mail.retry_first 59", "set mail.retry_first many", "set mail.size_max 1K", "set mail.postmaster nobody",
     "set mail.exception.x.example tomorrow", "set mail.route. 10.0.0.1", "set mail.route.a..b 10.0.0.1", "set net.dns resolver.example",
     "set mail.smarthost_user " + "u" * 256, "set mail.domains " + ",".join(f"d{i}.example" for i in range(95)), "unset", "unset no.such.key",
@@ -217,6 +217,21 @@ def test_wrong_input_gets_one_line_of_error(box, line):
         line = ""
     fails(box, line)
     assert box.console("discard") == "0 changes forgotten"
+
+
+@pytest.mark.parametrize("changes, words", [
+    (["mail.retry_first 3600", "mail.retry_longest 300"], ["mail.retry_first", "mail.retry_longest"]),
+    (["net.address 192.0.2.7/24", "mail.inside 192.0.2.9,192.0.2.7:25"], ["mail.inside", "net.address"]),
+    (["net.address 192.0.2.7/24", "mail.smarthost 192.0.2.7"], ["mail.smarthost", "net.address"]),
+    (["host.name own.example", "web.forward.own.example 192.0.2.9"], ["web.forward", "host.name"]),
+    (["acme.eab_key !!"], ["acme.eab_key"]),
+    (["mail.exception.x.example 2020-01-01T00:00:00Z"], ["mail.exception.x.example", "over"])])
+def test_settings_that_do_not_fit_are_refused_together(box, changes, words):
+    for change in changes:
+        assert box.console(f"set {change}") == ""
+    told = fails(box, "commit")
+    assert all(word in told for word in words), told
+    assert box.console("discard") == f"{len(changes)} change{'' if len(changes) == 1 else 's'} forgotten"
 
 
 def test_control_bytes_never_reach_a_value(box):

@@ -316,6 +316,26 @@ def test_a_held_domain_is_kept_though_its_server_answers(plain_box, fake):
     s.close()
 
 
+@POSIX
+def test_a_box_that_is_its_own_next_hop_ends_the_circle(plain_box, fake, names):
+    own = plain_box.json("show net.address")["settings"][0]["value"].split("/")[0]
+    assert "mail.inside is the box's own address" in plain_box.console(f"set mail.inside {own}") + plain_box.console("commit")
+    plain_box.console("discard")
+    names.host("circle.office.example", own)
+    plain_box.set(mail__inside="circle.office.example")
+    s = session(plain_box)
+    assert talk(s, "circle").startswith("451 4.4.6 the box talks to itself")
+    s.close()
+    client.send(plain_box, "anna@office.example", "bob@office.example", client.mail("circle"), source=net.OFFICE, tls=False)
+    plain_box.wait_log(r"deferred .*the box talks to itself")
+    queue = plain_box.json("queue")
+    assert queue["count"] == 1 and "the box talks to itself" in queue["queue"][0]["reason"]
+    fake()
+    plain_box.set(mail__inside=f"{fake_ip(plain_box.board)}:25")
+    plain_box.console("queue retry")
+    empty(plain_box, again=True)
+
+
 def test_with_the_server_down_nobody_waits_and_then_it_passes_again(plain_box, fake):
     box = plain_box
     s = session(box)
