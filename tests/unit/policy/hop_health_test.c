@@ -23,6 +23,12 @@ static void fail_at(struct hop_health *h, uint16_t hop, int64_t now)
     hop_health_end(h, hop, false, &rules, now, NO_JITTER);
 }
 
+static void answer_at(struct hop_health *h, uint16_t hop, int64_t now)
+{
+    hop_health_begin(h, hop);
+    hop_health_end(h, hop, true, &rules, now, NO_JITTER);
+}
+
 static void one_failure_is_forgiven_then_it_backs_off(void **state)
 {
     (void)state;
@@ -46,8 +52,7 @@ static void one_failure_is_forgiven_then_it_backs_off(void **state)
         now = until;
     }
     assert_int_equal(last_wait, 600);
-    hop_health_begin(&h, hop);
-    hop_health_end(&h, hop, true, &rules, last_wait, NO_JITTER);
+    answer_at(&h, hop, last_wait);
     assert_int_equal(hop_health_not_before(&h, hop), 0); /* one success ends it all */
     assert_true(hop_health_fit(&h, hop, SESSIONS, last_wait));
     fail_at(&h, hop, now);
@@ -208,10 +213,8 @@ static void a_full_table_forgets_the_good(void **state)
     for (unsigned i = 0; i < 4; i++)
         fail_at(&h, dead, 100);
     hop_health_begin(&h, busy);
-    for (unsigned i = 0; i < 500; i++) {
-        hop_health_begin(&h, hop_of(i));
-        hop_health_end(&h, hop_of(i), true, &rules, 100, NO_JITTER);
-    }
+    for (unsigned i = 0; i < 500; i++)
+        answer_at(&h, hop_of(i), 100);
     assert_false(hop_health_fit(&h, dead, SESSIONS, 101));
     assert_false(hop_health_fit(&h, busy, 2, 101));
     hop_health_end(&h, busy, true, &rules, 100, NO_JITTER);
@@ -255,8 +258,7 @@ static void what_failed_last_is_not_proven(void **state)
     (void)state;
     struct hop_health h = { 0 };
     uint16_t hop = hop_of(1);
-    hop_health_begin(&h, hop);
-    hop_health_end(&h, hop, true, &rules, 1, NO_JITTER);
+    answer_at(&h, hop, 1);
     hop_health_begin(&h, hop);
     hop_health_begin(&h, hop);
     assert_true(hop_health_fit(&h, hop, SESSIONS, 1));
@@ -264,8 +266,7 @@ static void what_failed_last_is_not_proven(void **state)
     assert_false(hop_health_fit(&h, hop, SESSIONS, 1)); /* one is still at work, and no more than one may be */
     assert_true(hop_health_failed(&h, hop));
     for (unsigned i = 0; i < 300; i++) {
-        hop_health_begin(&h, hop);
-        hop_health_end(&h, hop, false, &rules, 1, NO_JITTER);
+        fail_at(&h, hop, 1);
         assert_true(hop_health_failed(&h, hop)); /* the count saturates */
         assert_true(hop_health_not_before(&h, hop) > 1);
     }
@@ -281,14 +282,12 @@ static void two_sessions_leave_one_for_others(void **state)
     (void)state;
     struct hop_health h = { 0 };
     uint16_t hop = hop_of(1);
-    hop_health_begin(&h, hop);
-    hop_health_end(&h, hop, true, &rules, 1, NO_JITTER);
+    answer_at(&h, hop, 1);
     hop_health_begin(&h, hop);
     assert_false(hop_health_fit(&h, hop, 2, 1));
     assert_true(hop_health_fit(&h, hop, 3, 1));
 }
 
-/* In a full table one that failed goes before one that failed more often, and before any that is at work. */
 /* Half of the sessions may wait as long as they like for hops that say nothing: the others don't. */
 static void half_of_the_sessions_hurry(void **state)
 {
@@ -308,6 +307,7 @@ static void half_of_the_sessions_hurry(void **state)
     assert_true(hop_health_hurries(&h, hop_of(4), 2)); /* of two, the second one */
 }
 
+/* In a full table one that failed goes before one that failed more often, and before any that is at work. */
 static void a_full_table_keeps_the_worst(void **state)
 {
     (void)state;
