@@ -73,7 +73,7 @@ def test_nothing_answered_250_is_lost_over_kills(make_box, board, sink, way):
         while len(ledger.taken) < wanted and time.time() < end:
             time.sleep(0.05)
         time.sleep(rng.uniform(0, 1))
-        passed += box.json("stats")["counters"]["cut_through"] if through else 0
+        passed += box.json("stats", timeout=120)["counters"]["cut_through"] if through else 0
         box.restart()
     time.sleep(1)
     ledger.stopping = True
