@@ -88,7 +88,7 @@ def test_patterns_match_as_on_the_list(table, tmp_path):
         server = Controller(object(), hostname="127.0.0.1", port=port, tls_context=context)
         server.start()
         said = subprocess.run([FINGER, "-c", "-l", "secure", "-F", pem, f"[127.0.0.1]:{port}", *patterns], capture_output=True, text=True,
-                              timeout=30, env={**os.environ, "MAIL_CONFIG": str(tmp_path)}).stdout
+                              timeout=120, env={**os.environ, "MAIL_CONFIG": str(tmp_path)}).stdout
         server.stop()
         verified[host] = "Verified TLS connection established" in said
     assert verified == {"mx.example.net": True, "other.example.net": False, "mx.example.org": True, "example.org": False,

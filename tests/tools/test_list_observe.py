@@ -202,6 +202,35 @@ zone:
             self.process = None
 
 
+class Lossy:
+    """The way to the name server, on which the first question is lost."""
+
+    def __init__(self, port):
+        self.upstream, self.lost, self.passed = ("127.0.0.1", port), 0, 0
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            question, peer = self.socket.recvfrom(4096)
+            if not question:
+                return
+            if not self.lost:
+                self.lost += 1
+                continue
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+                way.settimeout(60)
+                way.sendto(question, self.upstream)
+                answer = way.recv(4096)
+            self.passed += 1
+            self.socket.sendto(answer, peer)
+
+    def stop(self):
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", ("127.0.0.1", self.port))
+
+
 class World:
     def __init__(self, folder):
         self.folder = folder
@@ -209,7 +238,7 @@ class World:
         (folder / "dns").mkdir()
         self.certificates = Certificates(folder / "pki")
         self.web = PolicyServer(self.certificates)
-        self.names = Names(folder / "dns")
+        self.names, self.lossy = Names(folder / "dns"), False
         self.records = {}
         self.list, self.state = folder / "policy.json", folder / "state.json"
         self.write_list({})
@@ -233,15 +262,19 @@ class World:
         if self.changed:
             self.names.serve([line for lines in self.records.values() for line in lines])
             self.changed = False
+        way = Lossy(self.names.port) if self.lossy else self.names
         now = (START + datetime.timedelta(days=day, hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
         args = [TOOL, "observe", self.list, "-o", self.list, "--state", self.state, "--now", now, "--local-addresses",
-                "--resolver", f"127.0.0.1:{self.names.port}", "--cacert", self.certificates.pem, "--connect-port", str(self.web.port)]
+                "--resolver", f"127.0.0.1:{way.port}", "--cacert", self.certificates.pem, "--connect-port", str(self.web.port)]
         if candidates is not None:
             (self.folder / "candidates").write_text("# asked for\n\n" + "\n".join(candidates) + "\n")
             args += ["--candidates", self.folder / "candidates"]
-        result = subprocess.run([*map(str, args), *map(str, options)], capture_output=True, text=True, timeout=120)
+        result = subprocess.run([*map(str, args), *map(str, options)], capture_output=True, text=True, timeout=300)
         assert result.returncode == code, (result.returncode, result.stdout, result.stderr)
         self.report, self.errors = result.stdout, result.stderr
+        if self.lossy:
+            assert way.lost == 1 and way.passed >= 3
+            way.stop()
         return json.loads(self.list.read_text())["policies"]
 
     def said(self, domain):
@@ -445,6 +478,12 @@ def test_a_record_in_parts(world):
     world.write_list({"a.example": {**ENFORCE, "mode": "testing"}})
     assert world.observe(0, "--follow", "all") == {"a.example": ENFORCE}
     assert "(id ab)" in world.said("a.example")
+
+
+def test_a_lost_question_is_asked_again(world):
+    world.lossy = True
+    world.domain("a.example")
+    assert set(world.observe(0, "--days", "0", candidates=["a.example"])) == {"a.example"}
 
 
 def test_polite_to_one_address(world):
