@@ -113,7 +113,7 @@ def test_console(board):
     for n in range(20):
         board.send(f"echo {n} {line}")
     for n in range(20):
-        board.until(f"echoed {n} {line}", 20)
+        board.until(f"echoed {n} {line}")
 
 
 def test_idle_costs_no_cpu(board):
@@ -167,7 +167,7 @@ def test_watchdog_bites_a_hanging_loop(board):
     assert "the main loop hangs" in text
     if board.name != "posix":
         assert re.search(r"pc=(?!00000000)[0-9a-f]{8} psr=", text) and "main loop" in text, text
-    assert 5 < time.monotonic() - start < 40
+    assert 5 < time.monotonic() - start < 120
 
 
 @pytest.mark.parametrize("board", ["virt"], indirect=True)

@@ -12,6 +12,7 @@ import pytest
 from lab import client, net, pki
 from lab.fakemx import FakeMx
 from lab.postfix import Postfix
+from lab.wait import until
 
 _addresses = itertools.count(1)
 BOARDS = {"posix": 1, "virt": 2, "mps2-an500": 3}
@@ -117,10 +118,7 @@ def test_mails_of_one_session_share_a_connection(box, inside):
             assert talk(s, "x", to="nobody@office.example").startswith("550 5.1.1")
             assert s.ask("RSET")[0] == 250
     s.close()
-    end = time.time() + 10
-    while inside.log().count("disconnect from") == before:
-        assert time.time() < end
-        time.sleep(0.1)
+    until(lambda: inside.log().count("disconnect from") > before)
     time.sleep(0.3)
     assert inside.log().count("disconnect from") == before + 1
 
@@ -160,7 +158,7 @@ def fake(plain_box):
 
 
 def empty(box, drop=False, again=False):
-    end = time.time() + 30
+    end = time.time() + 60
     while box.json("queue")["count"]:
         assert time.time() < end, box.console("queue")
         if again:
@@ -227,8 +225,9 @@ def test_what_the_sender_breaks_off_never_arrives(plain_box, fake):
     s.ask("DATA")
     s.say(b"Subject: half\r\n\r\n" + b"x" * 70 + b"\r\n")
     time.sleep(0.3)
+    before = plain_box.log(400)
     s.close()
-    plain_box.wait_log("not-taken")
+    plain_box.wait_log("not-taken", since=before)
     s = session(plain_box)
     for bad in (b"Received: x\r\n" * 101 + b"\r\nloop\r\n.\r\n", b"bare\nlf\r\n.\r\n"):
         s.ask("MAIL FROM:<someone@sender.example>")
@@ -343,9 +342,9 @@ def test_with_the_server_down_nobody_waits_and_then_it_passes_again(plain_box, f
     since = time.time()
     for i in range(5):
         assert "queued as" in talk(s, f"down-{i + 1}")
-    assert time.time() - since < 5
+    assert time.time() - since < 15
     server = fake()
-    server.wait_for(6)
+    box.retry_until(lambda: len(server.mails) >= 6)
     empty(box)
     assert talk(s, "up") == "250 2.0.0 queued"
     s.close()
@@ -357,10 +356,10 @@ def test_with_the_server_down_nobody_waits_and_then_it_passes_again(plain_box, f
 def test_switched_off_it_stores_and_forwards(plain_box, fake):
     server = fake(replies={"RCPT": "550 5.1.1 no"})
     plain_box.set(mail__cut_through="off")
-    s = session(plain_box)
+    s, before = session(plain_box), plain_box.log(400)
     assert "queued as" in talk(s, "stored", sender="")
     s.close()
-    plain_box.wait_log("bounced .*domain=office.example")
+    plain_box.wait_log("bounced .*domain=office.example", since=before)
     plain_box.set(mail__cut_through="on")
     assert server.sessions == 1
 
@@ -379,7 +378,7 @@ def test_a_ledger_over_a_server_that_breaks_everywhere(plain_box, fake):
             for _ in range(20):
                 try:
                     client.send(box, "someone@sender.example", "anna@office.example", client.mail(f"l{n}-{i}x", "y" * 3000), source=source,
-                                tls=False, timeout=10)
+                                tls=False, timeout=60)
                     with lock:
                         taken.append(f"l{n}-{i}x")
                     break
@@ -389,7 +388,10 @@ def test_a_ledger_over_a_server_that_breaks_everywhere(plain_box, fake):
     threads = [threading.Thread(target=sender, args=(n,), daemon=True) for n in range(3)]
     for t in threads:
         t.start()
-    for i in range(6):
+    end = time.time() + 60
+    for i in itertools.count():
+        if i >= 6 and (len(taken) > 10 or time.time() > end):
+            break
         server.cut = rng.choice(["greeting", "MAIL", "RCPT", "DATA", "BODY", "END", "ANSWER"])
         time.sleep(0.15)
         server.cut = None
@@ -397,7 +399,7 @@ def test_a_ledger_over_a_server_that_breaks_everywhere(plain_box, fake):
         time.sleep(0.4)
     done.set()
     for t in threads:
-        t.join(30)
+        t.join(60)
     empty(box, again=True)
     arrived = [m["body"].split(b"Subject: ", 1)[1].split(b"\r\n", 1)[0].decode() for m in server.mails]
     twice = len(arrived) - len(set(arrived))

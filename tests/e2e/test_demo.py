@@ -22,7 +22,7 @@ SAYS = [
 def test_the_demo_tells_its_story_and_cleans_up():
     with tempfile.TemporaryDirectory(prefix="postern-e2e-demo-") as folder:
         os.chmod(folder, 0o755)
-        done = subprocess.run([f"{ROOT}/toolchain/demo"], env={**os.environ, "TMPDIR": folder}, timeout=120, stdout=subprocess.PIPE,
+        done = subprocess.run([f"{ROOT}/toolchain/demo"], env={**os.environ, "TMPDIR": folder}, timeout=400, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True)
         assert done.returncode == 0, done.stdout
         said = " ".join(done.stdout.replace("|", " ").split())

@@ -142,7 +142,7 @@ def test_silence_and_errors_lead_to_the_next(ask, played):
     resolvers = ",".join(f"{net.PREFIX}.0.{n}" for n in (55, 56, 57))
     answers, counters = ask(("A", "x.next.test"), ("A", "y.next.test"), resolvers=resolvers)
     assert [a["data"] for a in answers] == [["192.0.2.9"]] * 2
-    assert counters["timeouts"] == 1 and counters["servfails"] == 1 and time.time() - start < 5
+    assert counters["timeouts"] == 1 and counters["servfails"] == 1 and time.time() - start < 15
 
 
 def test_forged_answers_don_t_count(ask, played):
@@ -163,7 +163,7 @@ def test_nobody_answers(ask):
     start = time.time()
     answers, _ = ask(("A", "x.nobody.test"), resolvers=f"{net.PREFIX}.7.7")
     assert answers[0]["rc"] == "timeout"
-    assert 8 < time.time() - start < 15
+    assert 8 < time.time() - start < 45
 
 
 def test_a_closed_port_does_not_hold_up(ask, played):

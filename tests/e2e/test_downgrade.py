@@ -94,7 +94,7 @@ def held(box, ident):
     """Waits until the mail was tried and put off; gives its reason."""
     box.wait_log(rf"waits id={ident}")
     reason = [q for q in box.json("queue")["queue"] if q["id"] == ident][0]["reason"]
-    box.console(f"queue drop {ident} yes")
+    box.drop(ident)
     return reason
 
 

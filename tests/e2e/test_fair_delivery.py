@@ -70,8 +70,7 @@ def test_a_dead_domain_is_asked_ever_more_seldom_and_flows_when_it_is_back(box, 
     time.sleep(1)
     assert f"no-connection id={later}" not in box.log(400)
     mx = FakeMx(ip, f"mx.{domain}", starttls="none")
-    box.console("queue retry")
-    mx.wait_for(MAILS + 1, timeout=30)
+    box.retry_until(lambda: len(mx.mails) >= MAILS + 1)
     assert len({m["body"].split(b"Subject: ")[1].split(b"\r\n")[0] for m in mx.mails}) == MAILS + 1
     mx.stop()
 

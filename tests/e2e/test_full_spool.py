@@ -10,6 +10,7 @@ import pytest
 
 from lab import client, net
 from lab.fakemx import FakeMx
+from lab.wait import until
 
 BIG = 9 * 1024 * 1024
 _lines = ["".join(chr(65 + (i * 7 + k * k) % 26) for k in range(70)) + "\r\n" for i in range(64)]
@@ -76,13 +77,6 @@ class Office:
 pytestmark = pytest.mark.boards("posix")  # virt takes two minutes: POSTERN_BOARDS=virt
 
 
-def until(condition, timeout, what):
-    end = time.time() + timeout
-    while not condition():
-        assert time.time() < end, what()
-        time.sleep(0.2)
-
-
 def fill(box, office):
     """From room for large mails down to none at all. What is refused at each size, and where."""
     declared = None
@@ -130,7 +124,7 @@ def test_a_full_spool_says_452_and_loses_nothing(make_box, names, board):
     assert len(office.promised) >= 5
 
     # The reserve is there for outcomes and reports, and lasts: retries go on while the box is full.
-    box.console(f"queue retry {failing}")
+    box.order(f"queue retry {failing}")
     assert "rc=ok" in box.wait_log(rf"report id=\S+ about={failing} action=failed \S+ rc=\S+")
     box.wait_log(rf"bounced id={failing}")
     assert refused(lambda: client.send(box, "someone@sender.example", "anna@office.example", message("x", BIG), tls=False))[0] == 452
@@ -140,17 +134,16 @@ def test_a_full_spool_says_452_and_loses_nothing(make_box, names, board):
     assert "room" in alerts(box)["spool-full"]
 
     office.open()
-    box.console("queue retry")
-    until(lambda: len(office.arrived()) >= len(office.promised), 120, lambda: f"{sorted(office.arrived())} of {sorted(office.promised)}")
+    box.retry_until(lambda: len(office.arrived()) >= len(office.promised), 120, lambda: f"{sorted(office.arrived())} of {sorted(office.promised)}")
     assert office.arrived() == office.promised
-    until(office.bounces, 30, lambda: "the bounce never came")
+    until(office.bounces, 60, lambda: "the bounce never came")
     assert b"will-bounce" in office.bounces()[0]["body"]
-    until(lambda: not box.json("queue")["count"], 30, lambda: box.console("queue"))
-    until(lambda: "spool-full" not in alerts(box), 30, lambda: box.console("status"))
+    box.is_empty()
+    until(lambda: "spool-full" not in alerts(box), 60, lambda: box.console("status"))
 
     for _ in range(6):  # more than fit at a time: the space comes back again and again
         assert office.offer(box, BIG, declare=True) is None
-        until(lambda: not box.json("queue")["count"], 60, lambda: box.console("queue"))
+        box.is_empty()
     until(lambda: office.arrived() == office.promised, 60, lambda: "not all arrived")
     assert "Sanitizer" not in box.errors()
     box.stop()
@@ -172,14 +165,13 @@ def test_a_damaged_mail_is_set_aside_and_the_others_go(make_box, board):
         f.write(b"E")
     box.start()
     office.open()
-    box.console("queue retry")
-    until(lambda: [q["state"] for q in box.json("queue")["queue"]] == ["damaged"], 30, lambda: box.console("queue"))
-    until(lambda: "spool-damaged" in alerts(box), 10, lambda: box.console("status"))
+    box.retry_until(lambda: [q["state"] for q in box.queue()] == ["damaged"], told=lambda: box.console("queue"))
+    until(lambda: "spool-damaged" in alerts(box), 60, lambda: box.console("status"))
     assert sorted(office.arrived()) == ["mail-0-end", "mail-2-end"]
     out = box.console(f"queue drop {ids[1]} yes")
     assert out == "dropped", out
     assert not box.json("queue")["count"]
-    until(lambda: "spool-damaged" not in alerts(box), 10, lambda: box.console("status"))
+    until(lambda: "spool-damaged" not in alerts(box), 60, lambda: box.console("status"))
     box.stop()
     office.mx.stop()
 
@@ -203,12 +195,15 @@ def test_worn_out_flash_is_told_before_its_end(make_box, board):
     box = make_box(board=board, settings={"net.address": f"{net.PREFIX}.0.32/16"})
     blocks = box.json("stats")["spool"]["blocks"]
     assert box.json("stats")["spool"]["blocks_bad"] == 0
-    until(lambda: len(segments(box.flash)) == blocks, 10, lambda: f"{len(segments(box.flash))} of {blocks} segments have a label")
+    until(lambda: len(segments(box.flash)) == blocks, 60, lambda: f"{len(segments(box.flash))} of {blocks} segments have a label")
     for bad, told in ((blocks // 8 - 1, False), (blocks // 8, True)):
         box.kill()
         wear_out(box.flash, 1 if told else bad)
         box.start()
-        time.sleep(1.1)  # it is looked at once a second
+        if told:
+            until(lambda: "flash" in alerts(box))
+        else:
+            time.sleep(1.1)  # it is looked at once a second
         assert box.json("stats")["spool"]["blocks_bad"] == bad
         assert (alerts(box).get("flash") == f"{bad} of the spool's {blocks} segments are worn out: the flash is near its end") == told
         assert ("flash" in alerts(box)) == told

@@ -1,5 +1,6 @@
 """Clients that cheat, flood, stall and talk nonsense. The box answers as it should, logs why, and goes on serving others."""
 
+import errno
 import ipaddress
 import os
 import re
@@ -12,6 +13,7 @@ import time
 import pytest
 
 from lab import client, net
+from lab.wait import until
 
 ANNA = "anna@office.example"
 NORMALISED = "10.77.8."
@@ -56,7 +58,7 @@ def in_data(box, at=None, **kw):
     return s
 
 
-def wait_end(box, s, rc, timeout=15):
+def wait_end(box, s, rc, timeout=60):
     """The log's last line about the session of s, whose address no other session has."""
     return box.wait_log(rf"close sid=\d+ peer={re.escape(s.source)} rc={rc}\b.*", timeout)
 
@@ -69,7 +71,7 @@ def ended(box, s, rc):
     return wait_end(box, s, rc)
 
 
-def still_serves(box, office, tag, timeout=30):
+def still_serves(box, office, tag, timeout=60):
     client.send(box, "someone@sender.example", ANNA, client.mail(tag), source=source(), tls=False, timeout=timeout)
     office.wait_for(f"Subject: {tag}")
 
@@ -507,13 +509,14 @@ def test_half_open_connections_and_vanished_peers_block_nobody(box, office):
         if i % 200 == 199:
             still_serves(box, office, f"beside-syns{i}-{box.board}")
     raw.close()
-    assert time.time() - started < 20
+    assert time.time() - started < 60
     for s in gone:
         s.close()
 
 
 def test_slow_data_ends_and_another_mail_passes_meanwhile(box, office):
     """Below the least rate: some bytes a second, for ever."""
+    started = time.time()
     slow, silent = in_data(box), in_data(box)
     ended = []
 
@@ -525,13 +528,12 @@ def test_slow_data_ends_and_another_mail_passes_meanwhile(box, office):
         except OSError:
             pass
 
-    started = time.time()
     threading.Thread(target=dribble, daemon=True).start()
     still_serves(box, office, f"beside-slow-{box.board}")
     code, lines = slow.reply()
     ended.append(True)
     assert code == 421 and lines == ["4.4.2 the data came too slowly"]
-    assert 15 < time.time() - started < 40
+    assert 15 < time.time() - started < 90
     assert silent.reply()[0] == 421
     wait_end(box, slow, "too-slow")
     slow.close()
@@ -541,15 +543,24 @@ def test_slow_data_ends_and_another_mail_passes_meanwhile(box, office):
 @on_all
 def test_a_port_that_comes_again_is_served_at_once(box):
     """The box ended the last connection from it, and remembers that for a while: many clients behind one NAT soon use a port again."""
-    at = source()
-    started = time.time()
+    def again():
+        """None until our end of the one before is acknowledged, and the port free on this side."""
+        try:
+            return client.Raw(box, source=at, source_port=40001)
+        except OSError as e:
+            if e.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+                raise
+            return None
+
+    at, took = source(), []
     for _ in range(10):
-        s = client.Raw(box, source=at, source_port=40001)
+        started = time.time()
+        s = until(again, every=0.01)
+        took.append(time.time() - started)
         assert s.ask("QUIT")[0] == 221
         assert s.closed()
         s.close()
-        time.sleep(0.05)  # until our end is acknowledged, and the port free on this side
-    assert time.time() - started < 5
+    assert sorted(took)[5] < 0.9, took  # a SYN that is not answered comes again after a second
 
 
 # --- Floods
@@ -564,7 +575,7 @@ def test_one_address_holds_no_more_than_its_share(box):
     other.close()
     held[0].ask("QUIT")
     held[0].close()
-    end = time.time() + 5
+    end = time.time() + 60
     while True:
         try:
             held[0] = client.Raw(box, source=at)

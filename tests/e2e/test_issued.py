@@ -38,7 +38,7 @@ def box(make_box, board, names, folder):
 
 def run(*command, stdin="", **env):
     return subprocess.run(command, env={**os.environ, **env}, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                          timeout=30, check=False).stdout
+                          timeout=120, check=False).stdout
 
 
 @pytest.mark.parametrize("port", [*PORTS, 587])

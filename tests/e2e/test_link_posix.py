@@ -45,7 +45,7 @@ class Echo:
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.until(b"ready\n")
 
-    def until(self, text, seconds=20):
+    def until(self, text, seconds=60):
         end = time.monotonic() + seconds
         while text not in self.seen:
             ready, _, _ = select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))
@@ -85,7 +85,7 @@ def dict_of(text):
     return found
 
 
-def wait_for(check, seconds=10, what="it"):
+def wait_for(check, seconds=60, what="it"):
     end = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < end, f"{what} did not come true in {seconds} s"
@@ -108,7 +108,7 @@ def all_slots_come_back(request):
     yield
     if "box" in request.fixturenames:
         echo = request.getfixturevalue("box")
-        wait_for(lambda: echo.free_slots() == SLOTS, 40, "all slots free")
+        wait_for(lambda: echo.free_slots() == SLOTS, 120, "all slots free")
 
 
 @pytest.fixture(params=[BOX, BOX6], ids=["ipv4", "ipv6"])
@@ -116,7 +116,7 @@ def address(request):
     return request.param
 
 
-def connect(port, to=BOX, timeout=20):
+def connect(port, to=BOX, timeout=60):
     return socket.create_connection((to, port), timeout=timeout)
 
 
@@ -191,8 +191,8 @@ def test_lines(box):
 def test_pipelined_replies_leave_together(box):
     with connect(LINES) as s:
         s.sendall(b"a\r\n" * 20)
-        time.sleep(0.5)
-        assert s.recv(4096, socket.MSG_PEEK) == b"250 1 0\r\n" * 20
+        wait_for(lambda: len(s.recv(4096, socket.MSG_PEEK)) >= 180, what="the last reply")
+        assert s.recv(4096) == b"250 1 0\r\n" * 20
 
 
 def test_half_close(box, address):
@@ -287,7 +287,7 @@ def test_full_backlog_drops_syns(box):
         late.connect((BOX, NEVER))
     late.close()
     late = socket.socket()
-    late.settimeout(10)
+    late.settimeout(60)
     peers[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST_ON_CLOSE)
     peers.pop(0).close()
     late.connect((BOX, NEVER))
@@ -346,7 +346,7 @@ def test_a_flood_of_fragments_takes_no_room(box):
     for i in range(150):
         raw.sendto(struct.pack(">BBHI", 17, 0, (i // 3 + 1) << 3 | 1, i % 3) + bytes(8), (BOX6, 0))
     raw.close()
-    with connect(ECHO, timeout=5) as s:
+    with connect(ECHO) as s:
         s.sendall(b"heard")
         assert s.recv(10) == b"heard"
 
@@ -365,8 +365,9 @@ def test_window_is_the_back_pressure(box):
     """A slow reader stops the sender; the others go on."""
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
-        s.settimeout(0.5)
+        s.settimeout(60)
         s.connect((BOX, SLOW))
+        s.settimeout(0.5)
         sent = 0
         with pytest.raises(TimeoutError):
             while True:
@@ -394,7 +395,7 @@ def test_half_open_flood_leaves_room(box):
     assert box.ask(f"sntp 10.78.0.50 {s.getsockname()[1]}")["rc"] == ["ok"]
     thread.join()
     s.close()
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 30
 
 
 def checksum(data):
@@ -421,7 +422,7 @@ def test_fragments_are_not_put_together(box, v6, size, answered):
     if not v6:
         ping = ping[:2] + struct.pack(">H", checksum(ping)) + ping[4:]
     with socket.socket(family, socket.SOCK_RAW, protocol) as s:
-        s.settimeout(2)
+        s.settimeout(60 if answered else 2)
         s.sendto(ping, (BOX6 if v6 else BOX, 0))
         try:
             while True:
@@ -455,7 +456,7 @@ def listener(family=socket.AF_INET, address=HOST):
     s = socket.socket(family)
     s.bind((address, 0))
     s.listen(5)
-    s.settimeout(10)
+    s.settimeout(60)
     return s
 
 
@@ -482,7 +483,7 @@ def test_connect_refused(box):
 def test_connect_times_out(box):
     start = time.monotonic()
     assert box.ask("connect 10.78.0.99 25 1500")["rc"] == ["timeout"]
-    assert 1 < time.monotonic() - start < 4
+    assert 1 < time.monotonic() - start < 12
 
 
 def test_peer_resets_or_ends_early(box):
@@ -505,7 +506,7 @@ def test_initial_sequence_numbers_differ(box):
     seen = []
     sniff = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
     sniff.bind((box.tap, 0))
-    sniff.settimeout(5)
+    sniff.settimeout(60)
     for _ in range(5):
         with connect(ECHO) as s:
             port = s.getsockname()[1]
@@ -537,7 +538,7 @@ def test_carrier_goes_and_comes(box):
 def sntp_server(answer, address=HOST):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.bind((address, 0))
-    s.settimeout(5)
+    s.settimeout(60)
 
     def serve():
         with contextlib.suppress(TimeoutError):
@@ -670,7 +671,7 @@ def test_router_advertisement():
             global_address[:] = [a for a in status.get("ip6", []) if a.startswith("fd80:")]
             return global_address and "fd80::53" in status.get("resolver", [])
 
-        wait_for(configured, 15, "the address and the resolver")
+        wait_for(configured, 60, "the address and the resolver")
         assert echo.ask("status")["ip6"][0] == global_address[0]
         with connect(ECHO, global_address[0]) as s:
             s.sendall(b"by prefix")

@@ -6,7 +6,6 @@ import os
 import random
 import re
 import struct
-import time
 
 import pytest
 
@@ -85,21 +84,15 @@ def shared_box(make_box, names):
     assert "Sanitizer" not in box.errors()
 
 
-def poll(box, url="https://lists.example/list.bin", timeout=60):
+def poll(box, url="https://lists.example/list.bin", timeout=120):
     """Has the box fetch now; the log line of how that ended."""
-    seen = box.log(400).count("errand name=list")
+    before = box.log(400)
     if url == box.settings.get("list.url"):
         assert "error" not in box.console("list update")
     else:
         box.set(list__url=url)  # a new address is asked at once
         box.settings["list.url"] = url
-    end = time.time() + timeout
-    while True:
-        lines = [line for line in box.log(400).splitlines() if "errand name=list" in line]
-        if len(lines) > seen:
-            return lines[-1]
-        assert time.time() < end, box.log(100)
-        time.sleep(0.2)
+    return box.wait_log(r".*errand name=list.*", timeout, since=before)
 
 
 def version(box):

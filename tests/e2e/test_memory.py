@@ -55,7 +55,7 @@ def domain(kind, version):
 
 
 def wait(condition, what):
-    end = time.time() + 60
+    end = time.time() + 120
     while not condition():
         assert time.time() < end, what
         time.sleep(0.1)
@@ -133,7 +133,7 @@ def test_all_sessions_at_once(box):
     """What each of them holds for a handshake, and what one step borrows, is there for all."""
     clients = []
     for i in range(box.json("status")["sessions_max"]):
-        s = smtplib.SMTP(box.ip, 25, timeout=30, source_address=(net.address(f"{net.CLIENTS}{i + 10}"), 0))
+        s = smtplib.SMTP(box.ip, 25, timeout=60, source_address=(net.address(f"{net.CLIENTS}{i + 10}"), 0))
         s.starttls(context=client.unverified())
         clients.append(s)
     for s in clients:

@@ -118,22 +118,12 @@ DAY_OF_LIFE = {"mail.life_days": "1", "mail.retry_first": "3600", "mail.retry_lo
 LEAST_TRIES = 4  # of half that life: before them no clock whatever gives a mail back
 
 
-def tries(box, ident):
-    """How many there were, once none is under way or due: after a leap of the clock there is one more, without any order."""
-    def at_rest():
-        shown, now = box.json(f"queue show {ident}"), unix(box.json("status")["time"])
-        due = unix(shown["next_try"]) if shown["next_try"] else 0
-        return shown["state"] == "waiting" and now < due < now + 2 * 86400 and shown["attempts"]
-
-    return until(at_rest, told=lambda: box.console(f"queue show {ident}"))
-
-
 def try_again(box, ident, attempts):
     """Tries until that many attempts have been made."""
     box.console(f"queue retry {ident}")  # what the clock made due goes at once; refused if it does already
-    while (made := tries(box, ident)) < attempts:
+    while (made := box.tries(ident)) < attempts:
         box.order(f"queue retry {ident}")
-        assert tries(box, ident) == made + 1
+        assert box.tries(ident) == made + 1
 
 
 @pytest.mark.parametrize("lie", ["2026-06-07T12:00:00Z", "2056-06-01T00:00:00Z", "2026-05-20T12:00:00Z"], ids=["6 days", "30 years", "back"])
@@ -287,14 +277,11 @@ dhcp-leasefile={folder}/dnsmasq.leases
     process.wait()
 
 
-def addresses(box, want, timeout=30):
-    end = time.time() + timeout
-    while True:
-        got = box.json("status")["addresses"]
-        if any(a.startswith(want) for a in got):
-            return [a for a in got if a.startswith(want)][0]
-        assert time.time() < end, f"the box has {got}, no {want}"
-        time.sleep(0.3)
+def addresses(box, want):
+    def got():
+        return [a for a in box.json("status")["addresses"] if a.startswith(want)]
+
+    return until(got, told=lambda: f"no {want}: {box.console('status')}")[0]
 
 
 @pytest.mark.boards("posix", "virt", "mps2-an500")
@@ -316,7 +303,7 @@ def test_router_advertisements_give_an_ipv6_address(start, router, names, board)
     box = start(board=board, settings={"net.address6": "auto", "net.dns": ""})
     ip = addresses(box, LAN6)
     box.wait_log(rf"resolvers list=\S*\[{LAN6}::53\]")
-    with socket.create_connection((ip, 25), 10) as s:
+    with socket.create_connection((ip, 25), 60) as s:
         assert s.recv(100).startswith(b"220 ")
 
 
@@ -331,7 +318,11 @@ def ticks(pid):
 def test_an_idle_box_rests(start, board):
     box = start(board=board)
     time.sleep(4)  # boot and the first look around
-    before = ticks(box.process.pid)
-    time.sleep(5)
-    used = (ticks(box.process.pid) - before) / os.sysconf("SC_CLK_TCK")
-    assert used < 0.25, f"{used} CPU seconds in 5 seconds of nothing to do"
+
+    def used_in_5_s():
+        before = ticks(box.process.pid)
+        time.sleep(5)
+        return (ticks(box.process.pid) - before) / os.sysconf("SC_CLK_TCK")
+
+    used = []
+    until(lambda: used.append(used_in_5_s()) or used[-1] < 0.25, 40, lambda: f"{used} CPU seconds, each in 5 seconds of nothing to do")

@@ -11,6 +11,7 @@ import pytest
 from lab import client, dns, net, pki
 from lab.box import ROOT
 from lab.fakemx import FakeMx
+from lab.wait import until
 
 _addresses = itertools.count(1)
 USER, PASSWORD = "branch@isp.example", "correct horse battery"
@@ -74,7 +75,7 @@ def entry(box, ident):
 def held(box, ident):
     box.wait_log(rf"waits id={ident}")
     reason = entry(box, ident)[0]["reason"]
-    box.console(f"queue drop {ident} yes")
+    box.drop(ident)
     return reason
 
 
@@ -213,10 +214,10 @@ def test_inside_pin_keeps_to_the_key_first_seen(box, office_server, server):
     assert "held back" in entry(box, ident)[0]["reason"]
     assert "inside-pin" in alerts(box) and f"cert unpin {host.ip}" in box.console("status")
     assert "error:" not in box.console(f"cert unpin {host.ip}")
-    box.console(f"queue retry {ident}")
+    box.order(f"queue retry {ident}")
     impostor.wait_for()
     box.wait_log(rf"delivered id={ident}")
-    assert "inside-pin" not in alerts(box)
+    until(lambda: "inside-pin" not in alerts(box))
 
 
 @pytest.mark.parametrize("how", ["stripped", "refused"])
@@ -285,10 +286,10 @@ def test_an_office_server_that_is_down_raises_an_alert_until_it_is_back(box, ser
     assert "inside-down" in alerts(box) and ip in box.console("status")
     assert "could not be reached" in entry(box, ident)[0]["reason"]
     back = server("server.office.example", ip=ip)
-    box.console(f"queue retry {ident}")
+    box.order(f"queue retry {ident}")
     back.wait_for()
     box.wait_log(rf"delivered id={ident}")
-    assert "inside-down" not in alerts(box)
+    until(lambda: "inside-down" not in alerts(box))
 
 
 def test_the_office_server_by_a_name_of_the_inside_zone(posix, folder, names, server):
@@ -356,10 +357,7 @@ def test_equal_preferences_share_the_mail(posix, names, server):
         assert s.ask("DATA")[0] == 354
         assert s.ask(client.mail(f"even-{i}").encode() + b".\r\n")[0] == 250
     s.close()
-    end = time.time() + 30
-    while len(one.mails) + len(two.mails) < 40:
-        assert time.time() < end
-        time.sleep(0.1)
+    until(lambda: len(one.mails) + len(two.mails) == 40)
     assert 5 <= len(one.mails) <= 35  # outside this: one in 10 million with a fair coin
 
 
@@ -415,9 +413,8 @@ def test_a_large_answer_comes_over_tcp_and_its_best_mx_is_found(posix, names, se
     worst = server("mx.large.example")
     best = server("best.large.example")
     names.host("best.large.example", best.ip)
-    for n in range(20):
-        names.host(f"{label}-{n}.large.example", worst.ip, reverse=False)
-        names.add(f"large.example. MX {100 + n} {label}-{n}.large.example.")
+    names.add(*(f"{label}-{n}.large.example. A {worst.ip}" for n in range(20)),
+              *(f"large.example. MX {100 + n} {label}-{n}.large.example." for n in range(20)))
     names.add("large.example. MX 10 best.large.example.")  # the last of them
     before = posix.json("dns")["tcp_fallbacks"]
     out(posix, "bob@large.example")
@@ -427,18 +424,24 @@ def test_a_large_answer_comes_over_tcp_and_its_best_mx_is_found(posix, names, se
 
 
 def test_what_the_dns_said_holds_for_its_ttl(posix, names, server):
-    old, new = server("mx.moves.example"), server("mx.moves.example")
-    names.mail_domain("moves.example", "mx.moves.example", old.ip)
-    names.add("mx.moves.example. 4 TXT x")
-    out(posix, "bob@moves.example")
-    old.wait_for()
-    names.mail_domain("moves.example", "mx.moves.example", new.ip)
-    hits = posix.json("dns")["cache_hits"]
-    out(posix, "bob@moves.example")
-    old.wait_for(2)
-    assert posix.json("dns")["cache_hits"] > hits
+    """The second mail must go out within five seconds of the first, or the trial says nothing: then it is made again."""
+    for n in itertools.count():
+        assert n < 10, "the machine is too slow for this"
+        domain = f"moves{n}.example"
+        old, new = server(f"mx.{domain}"), server(f"mx.{domain}")
+        names.mail_domain(domain, old.host, old.ip)
+        began = time.monotonic()
+        out(posix, f"bob@{domain}")
+        old.wait_for()
+        names.mail_domain(domain, new.host, new.ip)
+        hits = posix.json("dns")["cache_hits"]
+        out(posix, f"bob@{domain}")
+        until(lambda: len(old.mails) + len(new.mails) == 2)
+        if time.monotonic() - began < 4.5:
+            break
+    assert len(old.mails) == 2 and posix.json("dns")["cache_hits"] > hits
     time.sleep(5.5)
-    out(posix, "bob@moves.example")
+    out(posix, f"bob@{domain}")
     new.wait_for()
     assert len(old.mails) == 2
 

@@ -1,12 +1,12 @@
 """The queue's ways: one session for many mails, a dead mail server passed over."""
 
 import itertools
-import time
 
 import pytest
 
 from lab import client, net, pki
 from lab.fakemx import FakeMx
+from lab.wait import until
 
 pytestmark = pytest.mark.boards("posix")
 _addresses = itertools.count(1)
@@ -51,8 +51,7 @@ def send_held_back(box, mx, domains, count):
     ids = [send(box, domains[n % len(domains)], f"n{n}") for n in range(2)]
     box.wait_log(rf"backs-off domain={domains[0]}")
     ids += [send(box, domains[n % len(domains)], f"n{n}") for n in range(2, count)]
-    while any(q["state"] == "sending" for q in box.json("queue")["queue"]):
-        time.sleep(0.1)
+    until(lambda: all(q["attempts"] and q["state"] == "waiting" for q in box.queue() if q["id"] in ids), told=lambda: box.console("queue"))
     mx.replies.pop("greeting")
     mx.sessions = 0
     box.console("queue retry")
@@ -147,8 +146,10 @@ def test_a_held_domain_keeps_what_comes_later_through_a_restart(box, office, ser
     box.wait_log(rf"waits id={later} .* why=held")
     assert {q["id"]: q["state"] for q in box.json("queue")["queue"] if q["domain"] == "kept.example"} == {i: "held" for i in (first, both, later)}
     assert "mail for kept.example is held" in box.console(f"queue show {later}")
+    before = box.log(400)
     box.console("queue retry")
-    time.sleep(0.5)
+    for ident in (first, both, later):
+        box.wait_log(rf"waits id={ident} .* why=held", since=before)
     assert mx.sessions == 0
     assert box.console("queue release kept.example") == "3 mails released"
     mx.wait_for(3)

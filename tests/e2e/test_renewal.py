@@ -62,7 +62,7 @@ PORTS = (25, 465, 587, 443)
 @contextlib.contextmanager
 def session(box, port, context, name):
     """Over TLS, by STARTTLS where the port wants that; SMTP's greeting is read."""
-    with socket.create_connection((box.ip, port), 20) as sock:
+    with socket.create_connection((box.ip, port), 60) as sock:
         if port in (25, 587):
             assert sock.recv(500).startswith(b"220")
             sock.sendall(b"STARTTLS\r\n")
@@ -100,7 +100,7 @@ def names_of(certificate):
     return sorted(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName))
 
 
-def wait_issued(box, old=None, timeout=60):
+def wait_issued(box, old=None, timeout=120):
     """Until another certificate than old (or than a self-signed one) is in use."""
     end = time.time() + timeout
     while True:
@@ -117,7 +117,7 @@ def renew(box, *words):
     return wait_issued(box, old)
 
 
-def wait_failed(box, pattern, timeout=60):
+def wait_failed(box, pattern, timeout=120):
     """The job's account of a try that failed."""
     end = time.time() + timeout
     while True:
@@ -135,7 +135,7 @@ def unix(text):
 def verified(box, root, name=None):
     """A client that trusts the authority's root alone is content."""
     context = ssl.create_default_context(cadata=root)
-    with socket.create_connection((box.ip, 465), 20) as sock, context.wrap_socket(sock, server_hostname=name or box.name) as tls:
+    with socket.create_connection((box.ip, 465), 60) as sock, context.wrap_socket(sock, server_hostname=name or box.name) as tls:
         return tls.version()
 
 

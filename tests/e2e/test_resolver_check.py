@@ -47,7 +47,7 @@ class Bad:
             reply.use_edns(-1)
             reply.set_rcode(dns.rcode.FORMERR)
             return reply
-        reply = dns.query.udp(query, self.upstream, timeout=3)
+        reply = dns.query.udp(query, self.upstream, timeout=60)
         if self.fault == "strip":
             for section in (reply.answer, reply.authority):
                 section[:] = [r for r in section if r.rdtype not in (dns.rdatatype.RRSIG, dns.rdatatype.NSEC)]

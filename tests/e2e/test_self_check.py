@@ -36,7 +36,7 @@ class Router:
                 near, _ = self.listener.accept()
             except OSError:
                 return
-            far = socket.create_connection((self.box.ip, 25), 10, source_address=(net.address(net.CLIENTS + "9"), 0))
+            far = socket.create_connection((self.box.ip, 25), 60, source_address=(net.address(net.CLIENTS + "9"), 0))
             for pair in ((near, far, bytes), (far, near, self.rewrite)):
                 threading.Thread(target=self._pass, args=pair, daemon=True).start()
 
@@ -181,7 +181,7 @@ def test_mail_goes_first(box, names):
     slots = box.json("status")["sessions_max"]
     held = []
     for i in range(slots - 1):
-        s = socket.create_connection((box.ip, 25), 10, source_address=(net.address(f"{net.CLIENTS}{100 + i}"), 0))
+        s = socket.create_connection((box.ip, 25), 60, source_address=(net.address(f"{net.CLIENTS}{100 + i}"), 0))
         assert s.recv(100).startswith(b"220")
         held.append(s)
     before = box.json("stats")["counters"]["sessions_in"]
@@ -189,7 +189,7 @@ def test_mail_goes_first(box, names):
     assert box.json("stats")["counters"]["sessions_in"] == before and counters(box)["sessions_gave_way"] == 0
     for s in held:
         s.close()
-    time.sleep(0.5)
+    until(lambda: not box.json("status")["sessions"])
     assert look(box)[0] == "fine"
 
 
@@ -252,9 +252,9 @@ def test_it_looks_by_itself_when_something_changed(box, names, pair):
     point(names, OWN)
     assert look(box)[0] == "fine"
     point(names, OWN, mx="mx.elsewhere.example")
-    looked = box.json("cert info")["outside"]["checked"]
+    looked, before = box.json("cert info")["outside"]["checked"], box.log(400)
     box.set(mail__domains="office.example,second.example")
-    box.wait_log(r"outside result=mx", timeout=70)
+    box.wait_log(r"outside result=mx", timeout=120, since=before)
     assert box.json("cert info")["outside"]["checked"] >= looked
     looks = box.log(400).count("outside result=mx")
     assert "error" not in paste(box, "cert import", "".join(pki.good_ca().issue(NAME)))

@@ -11,6 +11,7 @@ import pytest
 
 from lab import client, net, pki
 from lab.fakemx import FakeMx
+from lab.wait import until
 
 PASSWORD = "correct horse battery"
 HOME = f"{net.CLIENTS}60"  # an address outside, as of somebody at home
@@ -113,15 +114,9 @@ def test_what_exceeds_the_quota_is_held_until_released(box, sink):
     box.restart()
     assert {q["id"] for q in box.json("queue")["queue"] if q["state"] == "held"} == {q["id"] for q in held}, "a hold outlives a restart"
     assert "error" not in box.console(f"queue release {held[0]['id']}")
-    end = time.time() + 20
-    while held[0]["id"] in [q["id"] for q in box.json("queue")["queue"]]:
-        assert time.time() < end
-        time.sleep(0.3)
-    box.console(f"queue release {sink.domain}")
-    end = time.time() + 20
-    while box.json("queue")["count"]:
-        assert time.time() < end
-        time.sleep(0.3)
+    until(lambda: held[0]["id"] not in [q["id"] for q in box.queue()], told=lambda: box.console("queue"))
+    assert "error" not in box.console(f"queue release {sink.domain}")
+    box.is_empty()
 
 
 def test_a_trusted_address_has_a_quota_of_its_own(box, sink):
@@ -132,7 +127,7 @@ def test_a_trusted_address_has_a_quota_of_its_own(box, sink):
     held = [q for q in box.json("queue")["queue"] if q["state"] == "held"]
     assert len(held) == 1 and box.json("stats")["counters"]["over_quota"] == before + 1
     assert f"address {source}" in [a["text"] for a in box.json("status")["alerts"] if a["name"] == "quota"][0]
-    box.console(f"queue release {held[0]['id']}")
+    assert "error" not in box.console(f"queue release {held[0]['id']}")
 
 
 def test_guessing_gets_slower_and_is_shut_out(box):
@@ -147,11 +142,11 @@ def test_guessing_gets_slower_and_is_shut_out(box):
                 codes.append(s.docmd(plain("anna" if guess else "nobody", "guess"))[0])
                 took.append(time.time() - t)
     assert codes == [535] * 6
-    assert took[3] > took[0] + 2, took
+    assert took[0] < 3.9 < min(took[2:]), took  # it waits 1, 2 and then 4 s
     with connect(box, source=source) as s:
         t = time.time()
         code, text = s.docmd(plain("anna", PASSWORD))
-        assert code == 421 and b"too many failed logins" in text and time.time() - t < 1
+        assert code == 421 and b"too many failed logins" in text and time.time() - t < 3
     with connect(box, source=HOME) as s:
         s.login("anna", PASSWORD)
     box.wait_log("login-shut-out")

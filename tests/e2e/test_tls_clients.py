@@ -40,7 +40,7 @@ def roots(folder):
     return path
 
 
-def run(*command, stdin="", timeout=30, env=None):
+def run(*command, stdin="", timeout=120, env=None):
     done = subprocess.run(command, env={**os.environ, **(env or {})}, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=timeout)
     return done.stdout
 

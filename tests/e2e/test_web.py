@@ -4,6 +4,7 @@ import datetime
 import ipaddress
 import os
 import re
+import select
 import socket
 import ssl
 import struct
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from lab import acme, ca, client, net, pki
+from lab.wait import until
 from lab.web import Nginx, Web
 
 OWN = "mail.office.example"
@@ -50,7 +52,7 @@ def box(make_box, board, office, inside):
     box.stop()
 
 
-def connect(box, port=80, at=None, timeout=20):
+def connect(box, port=80, at=None, timeout=60):
     return socket.create_connection((box.ip, port), timeout, source_address=(at or source(), 0))
 
 
@@ -138,15 +140,18 @@ def test_who_says_nothing_is_never_served(box):
     slow, began = connect(box), time.time()
     slow.sendall(b"GET / HTTP/1.1\r\n")
     crowd = [connect(box, port) for port in (80, 443) for _ in range(6)]
-    assert box.json("status")["sessions"] == 1
+    connected = time.time()
+    until(lambda: open_sessions(box) == 1, 5)
     assert ask(box, b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")[0] == 301
-    started = time.time()
+    assert open_sessions(box) <= 1
     for s in crowd:
         with pytest.raises(ConnectionError):
             s.recv(1)
-    assert 2 < time.time() - started < 9
+    assert time.time() - began > 2 and time.time() - connected < 30
+    if time.time() - began < 9:
+        assert not select.select([slow], [], [], 0)[0]
     assert split(rest(slow))[0] == 408
-    assert 9 < time.time() - began < 14
+    assert 9 < time.time() - began < 45
 
 
 # --- Port 443
@@ -245,7 +250,7 @@ def test_a_name_goes_to_nginx_untouched(box, inside):
     assert get(box, f"/blob-{box.board}") == (200, blob)
     assert get(box, "/nothing")[0] == 404
     out = subprocess.run(["openssl", "s_client", "-connect", f"{box.ip}:443", "-servername", FORWARDED.upper(), "-brief"], input=b"",
-                         capture_output=True, timeout=20, check=False).stderr
+                         capture_output=True, timeout=60, check=False).stderr
     assert FORWARDED.encode() in out
 
 
@@ -267,7 +272,7 @@ class Plain:
     """Says what it got, when the client has ended."""
 
     def __init__(self, ip, port=80, slow=False):
-        self.sock, self.slow, self.ends = socket.create_server((net.address(ip), port)), slow, []
+        self.sock, self.slow, self.begun, self.ends = socket.create_server((net.address(ip), port)), slow, 0, []
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self):
@@ -283,6 +288,7 @@ class Plain:
             try:
                 got = b""
                 while piece := s.recv(1000 if self.slow else 65536):
+                    self.begun += not got
                     got += piece
                     if self.slow and len(got) < 40000:
                         time.sleep(0.01)
@@ -321,13 +327,10 @@ def test_a_reset_is_passed_on(box):
     server = Plain(SILENT, 8443)
     try:
         s, _ = to_other(box)
-        time.sleep(0.3)
+        until(lambda: server.begun)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         s.close()
-        end = time.time() + 5
-        while not server.ends and time.time() < end:
-            time.sleep(0.05)
-        assert server.ends and server.ends[0][0] == "ConnectionResetError"
+        assert until(lambda: server.ends)[0][0] == "ConnectionResetError"
     finally:
         server.stop()
 
@@ -339,7 +342,7 @@ def test_nobody_inside(box):
         assert s.recv(1)
     status, _, body = ask(box, f"GET / HTTP/1.1\r\nHost: {OTHER}\r\n\r\n".encode())
     assert status == 502 and b"behind" in body
-    assert f"inside-unreachable host={SILENT} port=8443 rc=refused" in box.log()
+    box.wait_log(f"inside-unreachable host={SILENT} port=8443 rc=refused")
 
 
 def test_the_setting_is_checked(box):
@@ -415,7 +418,7 @@ def acme_box(make_box, board, names, authority, **settings):
 
 def renew(box, count):
     assert "asked for" in box.console("cert renew")
-    return box.wait_log(r"cert issued .*(\n.*)*" * count, 60)
+    return box.wait_log(r"cert issued .*(\n.*)*" * count, 120)
 
 
 @pytest.mark.boards("posix")
@@ -494,6 +497,7 @@ def half_request(box, at=None):
 @pytest.mark.boards("posix")
 def test_the_web_has_its_share_of_the_slots(box):
     crowd = [half_request(box, at) for at in (source(), source()) for _ in range(6)]
+    until(lambda: open_sessions(box) == 8, 5)
     for _ in range(5):
         time.sleep(0.2)
         assert open_sessions(box) == 8
@@ -506,19 +510,18 @@ def test_a_slot_stays_free_for_mail(box):
     """There are three. When mail has two, a third mail session takes the web's; beside one mail session the web has one."""
     first, web, second = client.Raw(box), half_request(box), client.Raw(box)
     time.sleep(2.1)  # now any of them may give way, and the first has been idle for the longest
-    third = client.Raw(box, source=source(), timeout=2)
+    third = client.Raw(box, source=source())
     for s in (first, second, third):
         assert s.ask("NOOP")[0] == 250
     for s in (web, second, third):
         s.close()
-    while open_sessions(box) > 1:
-        time.sleep(0.1)
+    until(lambda: open_sessions(box) == 1)
     web, late = half_request(box), connect(box, timeout=1)
     late.sendall(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
     with pytest.raises(TimeoutError):
         late.recv(1)
-    second = client.Raw(box, timeout=1)
-    assert open_sessions(box) == 3
+    second = client.Raw(box)
+    until(lambda: open_sessions(box) == 3, 5)
     for s in (first, second, web, late):
         s.close()
 
@@ -534,10 +537,10 @@ def test_mail_is_taken_while_the_web_is_besieged(box, office):
         longest = 0
         for n in range(6):
             started = time.time()
-            client.send(box, "someone@sender.example", "anna@office.example", client.mail(f"besieged-{box.board}-{n}"), timeout=30)
+            client.send(box, "someone@sender.example", "anna@office.example", client.mail(f"besieged-{box.board}-{n}"), timeout=60)
             longest = max(longest, time.time() - started)
         print(f"{box.board}: the slowest of six mails took {longest:.1f} s")
-        assert longest < 15
+        assert longest < 45
     finally:
         stop.set()
         for t in crowd:

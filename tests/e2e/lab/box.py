@@ -1,6 +1,7 @@
 """The firmware under test: on posix (sanitized build) with a TAP device, or in QEMU as virt or mps2-an500. Its console is driven as an
 operator would drive it."""
 
+import datetime
 import json
 import os
 import re
@@ -122,7 +123,7 @@ class Box:
     def errors(self):
         return open(f"{self.folder}/stderr").read()
 
-    def read_until(self, needle, timeout=20):
+    def read_until(self, needle, timeout=60):
         """Console output up to and with needle."""
         end = time.time() + timeout
         while needle not in self.seen:
@@ -139,14 +140,14 @@ class Box:
         self.process.stdin.write(text.encode())
         self.process.stdin.flush()
 
-    def console(self, line, timeout=20):
+    def console(self, line, timeout=60):
         """Types one command; gives what it printed, without echo and prompt."""
         self.type(line + "\r")
         text = self.read_until("\n" + PROMPT, timeout).replace("\r", "")
         text = text[: -len(PROMPT)]
         return text.split("\n", 1)[1].rstrip("\n") if "\n" in text else ""
 
-    def json(self, line, timeout=20):
+    def json(self, line, timeout=60):
         return json.loads(self.console(line + " json", timeout))
 
     def set(self, **values):
@@ -160,16 +161,19 @@ class Box:
     def log(self, lines=200):
         return self.console(f"log {lines}")
 
-    def wait_log(self, pattern, timeout=60):
-        return until(lambda: re.search(pattern, self.log(400)), timeout,
+    def log_since(self, before):
+        """What has been added to the log since it was before: the ring keeps some hundred lines, on the small board some twenty."""
+        old, new = before.splitlines(), self.log(400).splitlines()
+        kept = next((n for n in range(min(len(old), len(new)), 0, -1) if old[-n:] == new[:n]), 0)
+        return "\n".join(new[kept:])
+
+    def wait_log(self, pattern, timeout=60, since=""):
+        """The first match; since: what log(400) gave, for what may stand in the log already."""
+        return until(lambda: re.search(pattern, self.log_since(since)), timeout,
                      lambda: f"the log never showed {pattern}; it ends:\n{self.log(400)[-4000:]}", every=0.3).group(0)
 
     def queue(self):
         return self.json("queue")["queue"]
-
-    def nothing_is_sent(self, timeout=60):
-        """Waits until no worker has a mail: what was tried is settled or put off."""
-        until(lambda: all(q["state"] != "sending" for q in self.queue()), timeout, lambda: self.console("queue"))
 
     def is_empty(self, timeout=60):
         """Waits until the queue is: a mail leaves it a moment after its last server has it, and after the log says so."""
@@ -185,3 +189,19 @@ class Box:
                      lambda: f"{line}: it is sent for ever")[0]
         assert "error" not in told, f"{line}: {told}"
         return told
+
+    def tries(self, ident):
+        """How many of the mail there were, once none is under way or due: after a leap of the clock there is one more, without any order."""
+        def unix(text):
+            return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else 0
+
+        def at_rest():
+            shown, now = self.json(f"queue show {ident}"), unix(self.json("status")["time"])
+            return shown["state"] == "waiting" and now < unix(shown["next_try"]) < now + 2 * 86400 and shown["attempts"]
+
+        return until(at_rest, told=lambda: self.console(f"queue show {ident}"))
+
+    def drop(self, ident):
+        """The mail's end, whichever: it may bounce before it can be dropped."""
+        until(lambda: "the mail is being sent right now" not in self.console(f"queue drop {ident} yes"))
+        assert ident not in [q["id"] for q in self.queue()], self.console("queue")

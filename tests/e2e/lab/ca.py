@@ -20,7 +20,7 @@ _addresses = itertools.count(1)
 
 
 def wait_port(ip, port, process):
-    end = time.time() + 15
+    end = time.time() + 60
     while socket.socket().connect_ex((ip, port)):
         assert time.time() < end and process.poll() is None
         time.sleep(0.05)

@@ -42,7 +42,7 @@ def mail(subject, text="Hello.", sender="someone@sender.example", to="anna@offic
 class Raw:
     """A socket with a buffer: says bytes, reads replies."""
 
-    def __init__(self, box, source=None, port=25, timeout=30, greeting=True, early=None, source_port=0):
+    def __init__(self, box, source=None, port=25, timeout=60, greeting=True, early=None, source_port=0):
         """source, by default an outside address, and box may be IPv6 addresses' owners; early: bytes that travel with the handshake's
         last segment, before any greeting."""
         self.source = net.address(source or net.CLIENTS + "1")
@@ -89,7 +89,7 @@ class Raw:
         assert self.buf == b""
         self.sock = (context or unverified()).wrap_socket(self.sock, server_hostname="mail.office.example")
 
-    def closed(self, timeout=10):
+    def closed(self, timeout=60):
         """True if the peer ends the connection within timeout."""
         self.sock.settimeout(timeout)
         try:

@@ -1,11 +1,12 @@
 """A real authoritative server (nsd) for the whole lab's name space, the root included; records may be added while it runs."""
 
+import contextlib
 import ipaddress
 import os
 import subprocess
-import time
 
 from . import net
+from .wait import until
 
 
 class Dns:
@@ -45,13 +46,20 @@ class Dns:
             f.write("\n".join(lines + sorted(set(self.records), key=self.records.index)) + "\n")
 
     def _reload(self):
-        before = self._serial_served()
+        old = self._servers()
         os.kill(self.process.pid, 1)
-        end = time.time() + 10
-        while self._serial_served() == before:
-            if time.time() > end:
-                raise RuntimeError("nsd did not take the new zone: " + open(f"{self.folder}/log").read()[-2000:])
-            time.sleep(0.05)
+        until(lambda: self._serial_served() == self.serial and not old & self._servers(), told=lambda: "nsd did not take the new zone: " + open(f"{self.folder}/log").read()[-2000:],
+              every=0.05)
+
+    def _servers(self):
+        """The processes that answer, below nsd's second one: for a moment those of the old zone answer, too."""
+        def children(pid):
+            with open(f"/proc/{pid}/task/{pid}/children") as f:
+                return f.read().split()
+        while self.process.poll() is None:
+            with contextlib.suppress(FileNotFoundError):  # one has just gone
+                return {pid for main in children(self.process.pid) for pid in children(main)}
+        return set()
 
     def _serial_served(self):
         import dns.exception
@@ -89,11 +97,9 @@ zone:
 """)
         self.process = subprocess.Popen(["nsd", "-d", "-c", f"{self.folder}/nsd.conf"], stdout=subprocess.DEVNULL,
                                         stderr=open(f"{self.folder}/stderr", "w"))
-        end = time.time() + 10
-        while self._serial_served() is None:
-            if time.time() > end or self.process.poll() is not None:
-                raise RuntimeError("nsd did not start: " + open(f"{self.folder}/stderr").read())
-            time.sleep(0.05)
+        until(lambda: self.process.poll() is not None or self._serial_served() is not None, every=0.05)
+        if self.process.poll() is not None:
+            raise RuntimeError("nsd did not start: " + open(f"{self.folder}/stderr").read())
 
     def stop(self):
         if self.process:

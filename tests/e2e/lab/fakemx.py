@@ -11,7 +11,7 @@ from . import net
 
 
 class FakeMx:
-    """cert: (chain, key) or None. Behaviour by keyword:
+    """cert: (chain, key); None: where TLS would begin, the connection ends. Behaviour by keyword:
     starttls: "offer", "none", "xxxxxxxx", "454", "garbage" (bytes after the 220), "break" (closes after 220)
     replies: {"MAIL": "450 4.3.2 no", ...} for greeting, EHLO, MAIL, RCPT, DATA, END; a list is used up one by one
     cut: step at which the connection is cut ("MAIL", "RCPT", "DATA", "BODY", "END", ...; "ANSWER": it has the mail, and says nothing)
@@ -61,14 +61,19 @@ class FakeMx:
             self.sessions += 1
             threading.Thread(target=self._session, args=(conn,), daemon=True).start()
 
-    def _reply(self, conn, step, normal):
-        if self.cut == step:
-            raise ConnectionAbortedError
+    def _answer(self, step, normal):
+        """The bytes to send."""
         text = self.replies.get(step, normal)
         if isinstance(text, list):
             text = text.pop(0) if text else normal
-        conn.sendall(text.encode() + b"\r\n" if isinstance(text, str) else text)
-        return text[:3] if isinstance(text, str) else text[:3].decode()
+        return text.encode() + b"\r\n" if isinstance(text, str) else text
+
+    def _reply(self, conn, step, normal):
+        if self.cut == step:
+            raise ConnectionAbortedError
+        answer = self._answer(step, normal)
+        conn.sendall(answer)
+        return answer[:3].decode()
 
     def _session(self, conn):
         conn.settimeout(60)
@@ -104,6 +109,8 @@ class FakeMx:
         conn.sendall(b"235 2.7.0 welcome\r\n" if shown == self.login else b"535 5.7.8 wrong user name or password\r\n")
 
     def _under_tls(self, conn):
+        if not self.context:
+            raise ConnectionAbortedError
         conn = self.context.wrap_socket(conn, server_side=True)
         self.open[threading.get_ident()] = conn
         return conn
@@ -167,17 +174,18 @@ class FakeMx:
                 if self.cut == "END":
                     return
                 mute = self.cut == "ANSWER"
-                code = "250" if mute else self._reply(conn, "END", "250 2.0.0 queued")
-                if code == "250":
-                    mail["body"] = body.replace(b"\r\n..", b"\r\n.")
-                    self.mails.append(mail)
+                answer = b"250" if mute else self._answer("END", "250 2.0.0 queued")
+                if answer.startswith(b"250"):  # counted before it is answered: who has seen the answer finds the mail here
+                    self.unanswered += mute
                     self.tls_mails += secure
                     self.plain_mails += not secure
+                    mail["body"] = body.replace(b"\r\n..", b"\r\n.")
+                    self.mails.append(mail)
                     mail, done = {}, done + 1
-                    if done == self.hang_up_after:
-                        return
                 if mute:
-                    self.unanswered += 1
+                    return
+                conn.sendall(answer)
+                if done and done == self.hang_up_after:
                     return
             elif verb == "QUIT":
                 conn.sendall(b"221 2.0.0 bye\r\n")

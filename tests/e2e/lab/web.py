@@ -151,7 +151,7 @@ http {{
                 f.write(text)
         os.mkdir(f"{self.folder}/www")
         self.process = subprocess.Popen(["nginx", "-c", f"{self.folder}/conf", "-e", f"{self.folder}/error.log"])
-        end = time.time() + 10
+        end = time.time() + 60
         while socket.socket().connect_ex((ip, 443)):
             assert time.time() < end and self.process.poll() is None, open(f"{self.folder}/error.log").read()
             time.sleep(0.05)
