@@ -37,6 +37,8 @@ static void say_line(const char *prefix, const char *format, va_list ap)
     struct strbuf line = STRBUF(console_piece);
     strbuf_puts(&line, prefix);
     strbuf_vprintf(&line, format, ap);
+    while (line.len && line.p[line.len - 1] == ' ')
+        line.len--; /* what was to follow is empty */
     console_write(line.p, line.len);
     console_write("\r\n", 2);
     if (task_current() && task_yield() != RC_OK)
@@ -142,7 +144,7 @@ bool confirm(const struct command_line *c, const char *question)
     char memory[120];
     struct strbuf prompt = STRBUF(memory);
     struct span answer;
-    if (c->count > 1 && span_is(c->word[c->count - 1], "yes"))
+    if (c->yes)
         return true;
     strbuf_printf(&prompt, "%s (yes/no) ", question);
     if (console_more(memory, false, deadline_never(), &answer) == RC_OK && span_is_nocase(span_trim(answer), "yes"))
@@ -159,6 +161,21 @@ static const struct command *find_command(struct span name)
         if (span_is(name, commands[i].name))
             return &commands[i];
     return NULL;
+}
+
+/* The next of command->words: the second word that it is for ("": any other), and what may follow: "3J". */
+static bool next_rule(struct span *rest, struct span *word, struct span *limit)
+{
+    struct span rule;
+    bool more = rest->len > 0;
+    if (!span_split(rest, &more, ' ', &rule))
+        return false;
+    size_t at = 0;
+    while (rule.p[at] > '9' || rule.p[at] == '-')
+        at++;
+    *word = span_sub(rule, 0, at);
+    *limit = span_from(rule, at);
+    return true;
 }
 
 struct completion {
@@ -198,12 +215,12 @@ static void offer_settings(struct completion *c)
     }
 }
 
-static void offer_words(struct completion *c, const char *words)
+static void offer_words(struct completion *c, const struct command *command)
 {
-    struct span rest = span_of(words), word;
-    bool more = words[0] != '\0';
-    while (span_split(&rest, &more, ' ', &word))
-        offer(c, word);
+    struct span rest = span_of(command->words), word, limit;
+    while (next_rule(&rest, &word, &limit))
+        if (word.len)
+            offer(c, word);
 }
 
 static void offer_commands(struct completion *c)
@@ -226,7 +243,7 @@ static void offer_all(struct completion *c)
     const struct command *command = find_command(span_sub(line, 0, span_find(line, 0, ' ')));
     if (!command || span_find(line, 0, ' ') != last_blank)
         return;
-    offer_words(c, command->subwords);
+    offer_words(c, command);
     if (command->run == command_help)
         offer_commands(c);
     if (command->takes_key)
@@ -274,6 +291,20 @@ static void split_words(struct span line, struct command_line *c)
     }
 }
 
+/* Takes off the last word that says how, not what. False if there are more words then than the command or its second word may have. */
+static bool fits_rule(const struct command *command, struct command_line *c)
+{
+    struct span rest = span_of(command->words), word, limit, rule = rest;
+    while (next_rule(&rest, &word, &limit))
+        if (!word.len || (c->count > 1 && span_eq(word, c->word[1])))
+            rule = limit;
+    struct span last = c->word[c->count - 1];
+    c->json = c->count > 1 && span_ends_nocase(rule, "J") && span_is(last, "json");
+    c->yes = c->count > 1 && span_ends_nocase(rule, "Y") && span_is(last, "yes");
+    c->count -= c->json || c->yes;
+    return rule.p[0] == '0' || c->count <= (unsigned)(rule.p[0] - '0');
+}
+
 static void run_line(struct span line)
 {
     static char copy[CONSOLE_LINE_MAX + 1]; /* the editor's line is used again by questions */
@@ -291,15 +322,11 @@ static void run_line(struct span line)
         say_error("no such command: %s (try help)", word);
         return;
     }
-    if (found->shows && c.count > 1 && span_is(c.word[c.count - 1], "json")) {
-        c.json = true;
-        c.count--;
-    }
     c.command = found;
-    if (found->words_max && c.count > found->words_max)
-        say_usage(found);
-    else
+    if (fits_rule(found, &c))
         found->run(&c);
+    else
+        say_usage(found);
 }
 
 static bool holds_secret(struct span line)

@@ -13,7 +13,7 @@ void console_start(void (*boot)(void));
 
 /* --- for the commands --- */
 
-/* What a command was given: words by blanks, `json` as last word taken off. */
+/* What a command was given: words by blanks, `json` or `yes` as last word taken off where the command's rule has it. */
 #define COMMAND_WORDS_MAX 8
 struct command;
 struct command_line {
@@ -21,7 +21,7 @@ struct command_line {
     struct span word[COMMAND_WORDS_MAX]; /* the command itself is word 0 */
     unsigned count;
     struct span rest; /* everything behind the key of `set`: from word 2 on, as typed */
-    bool json;
+    bool json, yes;
 };
 
 /* Prints one line (printf-like, line end added). Yields, so that a long output never holds the box. */
@@ -36,7 +36,7 @@ extern char console_piece[CONSOLE_PIECE_BYTES];
 
 /* Prints text as it is, without a line end: for JSON built in pieces. Yields. */
 void say_raw(struct span text);
-/* Asks "... (yes/no) " unless the last word was yes; true for yes. The question has at most 100 characters and may be packed. Yields. */
+/* Asks "... (yes/no) " unless the command ended in yes; true for yes. The question has at most 100 characters and may be packed. Yields. */
 bool confirm(const struct command_line *c, const char *question);
 /* Reads one more line from the operator, without history. RC_CANCELLED on ^C, RC_TIMEOUT. The view lasts until the next. Yields. */
 enum rc console_more(const char *prompt, bool hidden, struct deadline d, struct span *line) MUST_CHECK;
@@ -48,10 +48,10 @@ enum rc console_take_line(struct deadline d, struct span *line) MUST_CHECK;
 struct command {
     const char *name;
     void (*run)(const struct command_line *c);
-    const char *subwords; /* for completion: "show retry drop", or "" */
-    unsigned words_max;   /* more is an error, the command itself counts; 0: the last one may hold blanks */
-    bool shows;           /* takes `json` */
-    bool takes_key;       /* completes with settings keys */
+    /* How many words there may be, the command itself counts; 0: any number. Behind it J: `json` may follow as last word, or Y: `yes` may.
+     * The same for each second word that has a rule of its own, which completion offers: "1J show3J retry3 drop3Y". */
+    const char *words;
+    bool takes_key; /* completes with settings keys */
 };
 extern const struct command commands[];
 extern const unsigned command_count;

@@ -453,10 +453,6 @@ void command_time(const struct command_line *c)
 
 void command_reboot(const struct command_line *c)
 {
-    if (c->count > 1 && !span_is(c->word[1], "yes")) {
-        say_usage(c->command);
-        return;
-    }
     if (!confirm(c, PACKED("sessions break off, queued mail stays: restart the box?")))
         return;
     say("restarting");
@@ -475,10 +471,6 @@ void command_factory_reset(const struct command_line *c)
 {
     struct flash_map map;
     bool all = c->count > 1 && span_is(c->word[1], "all");
-    if (c->count > 1u + all && !span_is(c->word[1u + all], "yes")) {
-        say_usage(c->command);
-        return;
-    }
     if (!confirm(c, all ? PACKED("settings, keys AND QUEUED MAIL will be gone: erase them?")
                         : PACKED("all settings and keys will be gone: erase them?")))
         return;

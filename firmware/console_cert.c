@@ -156,17 +156,22 @@ static void ask_for(unsigned flags)
         say("asked for; 'cert info' says what comes of it");
 }
 
+/* Without a directory there is nothing to be sure of: who asks for it is told. */
+static bool sure(const struct command_line *c, const char *question)
+{
+    return !settings_get("acme.directory")[0] || confirm(c, question);
+}
+
 static void cert_renew(const struct command_line *c)
 {
     bool new_key = c->count > 2 && span_is(c->word[2], "new-key");
-    if (c->count > 2u + new_key && !span_is(c->word[2u + new_key], "yes")) {
+    if (c->count > 2u + new_key) {
         say_usage(c->command);
         return;
     }
-    if (identity_origin(NULL) == IDENTITY_IMPORTED && settings_get("acme.directory")[0] &&
-        !confirm(c, PACKED("your own certificate will be replaced: go on?")))
+    if (identity_origin(NULL) == IDENTITY_IMPORTED && !sure(c, PACKED("your own certificate will be replaced: go on?")))
         return;
-    if (new_key && !confirm(c, PACKED("is the next key's TLSA record published?")))
+    if (new_key && !sure(c, PACKED("is the next key's TLSA record published?")))
         return;
     ask_for(CERT_ASKED | (new_key ? CERT_NEW_KEY : 0));
 }
@@ -174,22 +179,22 @@ static void cert_renew(const struct command_line *c)
 static void cert_revoke(const struct command_line *c)
 {
     bool stolen = c->count > 2 && span_is(c->word[2], "stolen");
-    if (c->count > 2u + stolen && !span_is(c->word[2u + stolen], "yes"))
+    if (c->count > 2u + stolen)
         say_usage(c->command);
     else if (identity_origin(NULL) != IDENTITY_ISSUED)
         say_error("the certificate in use is none that this box was issued");
-    else if (confirm(c, PACKED("nobody will trust this certificate and its key any more, the next key takes their place: go on?")))
+    else if (sure(c, PACKED("nobody will trust this certificate and its key any more, the next key takes their place: go on?")))
         ask_for(CERT_ASKED | CERT_NEW_KEY | CERT_REVOKE | (stolen ? CERT_STOLEN : 0));
 }
 
 static void cert_account(const struct command_line *c)
 {
     struct span what = c->count > 2 ? c->word[2] : SPAN("");
-    if (span_is(what, "roll-over") && c->count == 3)
+    if (span_is(what, "roll-over") && !c->yes)
         ask_for(CERT_ROLL_OVER);
-    else if (!span_is(what, "deactivate") || (c->count > 3 && !span_is(c->word[3], "yes")))
+    else if (!span_is(what, "deactivate"))
         say_usage(c->command);
-    else if (confirm(c, PACKED("the authority will take nothing from this account any more, and its key will be gone: go on?")))
+    else if (sure(c, PACKED("the authority will take nothing from this account any more, and its key will be gone: go on?")))
         ask_for(CERT_CLOSE);
 }
 

@@ -156,11 +156,6 @@ void check_domain(const struct command_line *c)
 {
     char memory[DOMAIN_TEXT_MAX];
     struct strbuf domain = STRBUF(memory);
-    struct ip_addr_any address;
-    if (ip_parse(c->word[1], &address) == RC_OK) {
-        say_error("that is an address, not a domain name");
-        return;
-    }
     if (!domain_word(c, 1, &domain))
         return;
     struct delivery_slot *slot = domain_check_begin(memory);

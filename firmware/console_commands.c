@@ -5,8 +5,7 @@
 #include "firmware/settings.h"
 
 const struct command commands[] = {
-#define COMMAND(name, arguments, help, run, subwords, words_max, shows, takes_key) \
-    { name, run, subwords, words_max, shows, takes_key },
+#define COMMAND(name, arguments, help, run, words, takes_key) { name, run, words, takes_key },
 #include "firmware/commands.def"
 #undef COMMAND
 };
@@ -36,7 +35,7 @@ static void help_for(const struct command *c)
 {
     say("%s %s", c->name, command_arguments(c));
     say("    %s", texts[c - commands].help);
-    if (c->shows)
+    if (span_find(span_of(c->words), 0, 'J') != SIZE_MAX)
         say("    'json' as last word gives one line of JSON");
 }
 

@@ -59,6 +59,8 @@ void say_lines(const char *text, const char *indent);
 void json_lines(const char *key, const char *text);
 /* The n-th word as a domain name in canonical form; says what is wrong if it is none. */
 bool domain_word(const struct command_line *c, unsigned n, struct strbuf *domain);
+/* The same, or an address literal in its one spelling. */
+bool mail_domain_word(const struct command_line *c, unsigned n, struct strbuf *domain);
 /* "in 3 min", "5 s ago", "never" for texts about times. Appends. */
 void add_when(struct strbuf *out, int64_t unix_s, int64_t now);
 

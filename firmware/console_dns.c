@@ -113,8 +113,12 @@ static void dns_ask(const struct command_line *c)
     static const char *const outcomes[] = { "found", "no such records", "no such name" };
     char name[DOMAIN_TEXT_MAX], memory[600];
     struct strbuf domain = STRBUF(name), line = STRBUF(memory);
-    enum dns_type type = DNS_A;
-    if (!domain_word(c, 1, &domain) || (c->count > 2 && !parse_type(c->word[2], &type)))
+    struct ip_addr_any address;
+    bool reverse = ip_parse(c->word[1], &address) == RC_OK;
+    enum dns_type type = reverse ? DNS_PTR : DNS_A;
+    if (reverse)
+        ip_reverse_name(&domain, &address);
+    if ((!reverse && !domain_word(c, 1, &domain)) || (c->count > 2 && !parse_type(c->word[2], &type)))
         return;
     enum rc rc = dns_lookup(strbuf_span(&domain), type, answer, deadline_in_ms(LOOKUP_MS));
     if (rc != RC_OK) {

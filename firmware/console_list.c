@@ -193,12 +193,15 @@ static void show_found(const struct command_line *c, const char *name)
         say("%-8s %s", mode, name);
 }
 
-/* The list is taken: its slot is left alone while what is found is printed. */
-static enum rc find_all(const struct command_line *c, const struct list *l, unsigned *found)
+static enum rc begin_search(struct span text, const struct list *l)
 {
-    struct span text = c->word[2];
     bool within = text.len > 1 && text.p[0] == '.';
-    enum rc rc = list_search(search, l, within ? LIST_WITHIN : LIST_CONTAINING, within ? span_from(text, 1) : text);
+    return list_search(search, l, within ? LIST_WITHIN : LIST_CONTAINING, within ? span_from(text, 1) : text);
+}
+
+static enum rc find_all(const struct command_line *c, unsigned *found)
+{
+    enum rc rc = RC_OK;
     while (rc == RC_OK && *found < FIND_MAX) {
         rc = list_search_next(search, entry);
         if (rc == RC_OK) {
@@ -211,33 +214,41 @@ static enum rc find_all(const struct command_line *c, const struct list *l, unsi
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
-static void list_find_text(const struct command_line *c)
+/* The list, or NULL, is taken: its slot is left alone while what is found is printed. */
+static void show_all_found(const struct command_line *c, const struct list *l)
 {
     unsigned found = 0;
-    enum rc rc = RC_OK;
-    if (c->count < 3) {
-        say_usage(c->command);
+    enum rc rc = l ? begin_search(c->word[2], l) : RC_OK;
+    if (rc == RC_INVALID) {
+        say_error("no name is that long");
         return;
     }
     if (c->json) {
         json_begin();
         json_array("found");
     }
-    const struct list *l = list_store_take();
-    if (l)
-        rc = find_all(c, l, &found);
-    list_store_give(l);
+    if (l && rc == RC_OK)
+        rc = find_all(c, &found);
     if (c->json) {
         json_close();
         json_bool("complete", rc == RC_OK && found < FIND_MAX);
         json_end();
         return;
     }
-    if (rc == RC_INVALID)
-        say_error("no name is that long");
-    else if (rc != RC_OK)
+    if (rc != RC_OK)
         say_error("the list cannot be read to its end (%s)", rc_name(rc));
     say("%u found%s", found, found == FIND_MAX ? "; there may be more" : "");
+}
+
+static void list_find_text(const struct command_line *c)
+{
+    if (c->count < 3) {
+        say_usage(c->command);
+        return;
+    }
+    const struct list *l = list_store_take();
+    show_all_found(c, l);
+    list_store_give(l);
 }
 
 /* --- update, receive --- */
@@ -257,7 +268,7 @@ void command_list(const struct command_line *c)
         list_info(c);
     else if (span_is(c->word[1], "find"))
         list_find_text(c);
-    else if (span_is(c->word[1], "update") && c->count == 2)
+    else if (span_is(c->word[1], "update"))
         list_update_now();
     else if (span_is(c->word[1], "receive"))
         list_receive(c);

@@ -13,13 +13,21 @@ static struct verdict *const verdict = &command_memory.policy.verdict;
 
 bool domain_word(const struct command_line *c, unsigned n, struct strbuf *domain)
 {
-    if (n < c->count && domain_canonical(c->word[n], domain) == RC_OK)
-        return true;
-    if (n < c->count)
+    struct ip_addr_any address;
+    if (n >= c->count)
+        say_usage(c->command);
+    else if (ip_parse(c->word[n], &address) == RC_OK)
+        say_error("that is an address, not a domain name");
+    else if (domain_canonical(c->word[n], domain) != RC_OK)
         say_error("that is not a domain name");
     else
-        say_usage(c->command);
+        return true;
     return false;
+}
+
+bool mail_domain_word(const struct command_line *c, unsigned n, struct strbuf *domain)
+{
+    return (n < c->count && ip_literal_canonical(c->word[n], domain) == RC_OK) || domain_word(c, n, domain);
 }
 
 void say_lines(const char *text, const char *indent)
@@ -94,7 +102,7 @@ void command_policy(const struct command_line *c)
 {
     char memory[DOMAIN_TEXT_MAX];
     struct strbuf domain = STRBUF(memory);
-    if (!domain_word(c, 1, &domain))
+    if (!mail_domain_word(c, 1, &domain))
         return;
     if (c->json)
         json_begin();

@@ -386,10 +386,12 @@ static void hold(const struct command_line *c, bool held)
     unsigned n = 0;
     uint32_t id;
     bool one = c->count > 2 && parse_id(c->word[2], &id);
-    if (c->count < 3 || span_is(c->word[2], "all") || domain_canonical(c->word[2], &domain) != RC_OK) {
+    if (c->count < 3 || span_is(c->word[2], "all")) {
         say_error("what? name a domain, or a mail by its id ('queue' shows it)");
         return;
     }
+    if (!one && !mail_domain_word(c, 2, &domain))
+        return;
     if (one) {
         n = named_entry(c, 2, &e) && e.held != held;
         if (!e.id || !set_held(&e, held))

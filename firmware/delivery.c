@@ -382,6 +382,7 @@ static enum spool_state state_of(enum delivery_result r)
 /* A mail too old is given up: what still waits bounces with its last reason. */
 static void give_up_old(struct delivery_slot *s)
 {
+    unsigned days = (unsigned)settings_get_number("mail.life_days");
     if (!too_old(&s->entry))
         return;
     for (unsigned i = 0; i < s->count; i++) {
@@ -391,8 +392,7 @@ static void give_up_old(struct delivery_slot *s)
         strbuf_copy(last, sizeof last, s->status[i].text);
         bool policy = s->status[i].enhanced[1] == 7 && s->status[i].enhanced[2] == 5;
         delivery_status_set(&s->status[i], DELIVERY_BOUNCE, SCOPE_RECIPIENT, s->status[i].code, policy ? "5.7.5" : "5.4.7",
-                            "given up after %llu days; last: %.190s", (unsigned long long)settings_get_number("mail.life_days"),
-                            last);
+                            "given up after %u day%s; last: %.190s", days, days == 1 ? "" : "s", last);
     }
 }
 

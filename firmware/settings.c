@@ -231,7 +231,8 @@ static const struct setting_def *canonical_key(struct span typed, struct strbuf 
     }
     char name[DOMAIN_TEXT_MAX];
     struct strbuf canonical = STRBUF(name);
-    if (domain_canonical(member, &canonical) != RC_OK || !domain_is_hostname(strbuf_span(&canonical))) {
+    bool literal = span_is(span_of(d->key), "mail.hold.*") && ip_literal_canonical(member, &canonical) == RC_OK;
+    if (!literal && (domain_canonical(member, &canonical) != RC_OK || !domain_is_hostname(strbuf_span(&canonical)))) {
         strbuf_add_printable(why, typed, 80);
         strbuf_puts(why, PACKED(": the last part is not a domain name"));
         return NULL;

@@ -112,22 +112,15 @@ static struct span take_domain(struct path_reader *r)
     return span_sub(r->text, start, r->at - start);
 }
 
-/* An address literal ends up in one spelling, so that it can be compared. */
 static enum rc read_literal(struct path_reader *r, struct smtp_address *out, struct span *raw)
 {
     size_t end = span_find(r->text, r->at, ']');
     if (end == SIZE_MAX)
         return refuse(r, PACKED("unfinished address literal"));
     *raw = span_sub(r->text, r->at, end + 1 - r->at);
-    struct span inner = span_sub(*raw, 1, raw->len - 2);
-    bool v6 = span_starts_nocase(inner, "IPv6:");
-    struct ip_addr_any ip;
-    if (ip_parse(v6 ? span_from(inner, 5) : inner, &ip) != RC_OK || v6 != (ip.family == IP_V6))
-        return refuse(r, PACKED("malformed or unknown address literal"));
     struct strbuf domain = STRBUF(out->domain);
-    strbuf_puts(&domain, v6 ? "[IPv6:" : "[");
-    ip_format(&domain, &ip);
-    strbuf_putc(&domain, ']');
+    if (ip_literal_canonical(*raw, &domain) != RC_OK)
+        return refuse(r, PACKED("malformed or unknown address literal"));
     out->literal = true;
     r->at = end + 1;
     return RC_OK;

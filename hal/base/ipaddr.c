@@ -292,3 +292,17 @@ void ip_reverse_name(struct strbuf *out, const struct ip_addr_any *a)
         strbuf_printf(out, "%x.%x.", host.b[i - 1] & 15u, (unsigned)host.b[i - 1] >> 4);
     strbuf_puts(out, "ip6.arpa");
 }
+
+enum rc ip_literal_canonical(struct span text, struct strbuf *out)
+{
+    struct ip_addr_any ip;
+    bool v6 = span_starts_nocase(text, "[IPv6:");
+    size_t begin = v6 ? 6 : 1;
+    if (text.len <= begin || text.p[0] != '[' || text.p[text.len - 1] != ']' ||
+        ip_parse(span_sub(text, begin, text.len - 1 - begin), &ip) != RC_OK || v6 != (ip.family == IP_V6))
+        return RC_INVALID;
+    strbuf_puts(out, v6 ? "[IPv6:" : "[");
+    ip_format(out, &ip);
+    strbuf_putc(out, ']');
+    return RC_OK;
+}

@@ -44,5 +44,7 @@ struct ip_addr_any ip_v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d);
 bool ip_is_loopback(const struct ip_addr_any *a);
 /* The name whose PTR record describes a: 4.3.2.1.in-addr.arpa or nibbles under ip6.arpa, no trailing dot. */
 void ip_reverse_name(struct strbuf *out, const struct ip_addr_any *a);
+/* Appends an address literal of mail (RFC 5321 4.1.3: [192.0.2.1], [IPv6:2001:db8::1]) in its one spelling. RC_INVALID if text is none. */
+enum rc ip_literal_canonical(struct span text, struct strbuf *out) MUST_CHECK;
 
 #endif

@@ -114,6 +114,18 @@ def test_dns_asks_the_resolver(box):
     assert box.json("dns")["resolvers"] == [f"{net.DNS}:53"]
 
 
+@pytest.mark.boards("posix")
+def test_an_address_is_no_name(box, names):
+    reverse = ".".join(reversed(net.BOX.split("."))) + ".in-addr.arpa"
+    names.add(f"{reverse}. PTR mail.office.example.")
+    found = box.json(f"dns {net.BOX}")
+    assert (found["name"], found["records"]) == (reverse, ["mail.office.example"])
+    assert box.json("dns 2001:db8::1")["name"].endswith(".8.b.d.0.1.0.0.2.ip6.arpa")
+    assert "that is an address" in fails(box, "policy 10.0.0.1") and "that is an address" in fails(box, "queue hold 10.0.0.1")
+    assert box.console("policy [10.0.0.1]").startswith("mail to [10.0.0.1] goes to that address, which must show: ")
+    assert box.json("policy [ipv6:2001:DB8::1]")["domain"] == "[IPv6:2001:db8::1]"
+
+
 def test_records_to_publish(box, names):
     """As lines of a zone file; what the box cannot know is a comment there."""
     pin = box.json("cert info")["spki_sha256"]
@@ -205,10 +217,10 @@ def test_a_change_waits_for_commit_and_can_be_discarded(box):
     "set mail.exception.x.example tomorrow", "set mail.route. 10.0.0.1", "set mail.route.a..b 10.0.0.1", "set net.dns resolver.example",
     "set mail.smarthost_user " + "u" * 256, "set mail.domains " + ",".join(f"d{i}.example" for i in range(95)), "unset", "unset no.such.key",
     "unset mail.route.x.example", "unset host.name now", "show no.such", "commit now", "discard it", "status now", "policy",
-    "policy a..b", "policy a.example b.example", "queue show", "queue show 99", "queue show zz", "queue retry 99", "queue drop 99 yes",
+    "policy a..b", "policy a.example b.example", "queue show", "queue show 99", "queue show zz", "queue retry 99", "queue retry json", "queue drop 99 yes",
     "queue hold", "queue hold a..b", "queue hold all", "queue release all", "queue empty", "list find", "list empty", "cert unpin", "cert unpin x.example", "cert burn", "dns a..b",
     "dns a.example HINFO", "log some", "log -1", "log 99999999999", "trace", "time set", "time set now", "time get", "reboot now",
-    "factory-reset everything", "factory-reset all now", "stats more", "help me please", "x" * (LINE_MAX + 1), "x" * 5000,
+    "factory-reset everything", "factory-reset all now", "stats more", "help me please", "policy 10.0.0.1", "policy [10.0.0.300]", "queue hold 10.77.2.98", "list find " + "a" * 254, "list find " + "a" * 254 + " json", "x" * (LINE_MAX + 1), "x" * 5000,
     "set mail.smarthost_user caf\xe9".encode("latin-1"), "set mail.smarthost_user a\x9b31m", "\xff\xfe".encode("latin-1")])
 def test_wrong_input_gets_one_line_of_error(box, line):
     if isinstance(line, bytes):
@@ -216,6 +228,27 @@ def test_wrong_input_gets_one_line_of_error(box, line):
         line = ""
     fails(box, line)
     assert box.console("discard") == "0 changes forgotten"
+
+
+@pytest.mark.boards("posix")
+@pytest.mark.parametrize("line", [
+    "cert info x", "cert renew yes yes", "cert renew new-key x", "cert revoke stolen x", "cert account deactivate x", "cert account roll-over yes",
+    "cert import extra", "cert import json", "cert import-ca json", "cert unpin a b", "cert x", "queue show 1 x", "queue retry 1 x",
+    "queue drop 1 x", "queue drop 1 yes yes", "queue hold a.example b.example", "queue release x.example json", "queue x", "list info x",
+    "list find a b", "list update json", "list receive json", "list receive 9 x", "list x", "dns records A", "dns check x", "dns a.example A x",
+    "time x", "time set 2026-06-01T12:00:00Z json", "reboot yes yes", "reboot json", "factory-reset yes all", "factory-reset all all",
+    "status json json", "commit yes", "discard json"])
+def test_a_word_too_many_is_a_usage_error(box, line):
+    """Nothing is done, asked or waited for: what is typed next is a command again."""
+    told = fails(box, line)
+    assert told.startswith(f"error: usage: {line.split()[0]}") and not told.endswith(" "), told
+    assert box.console("discard") == "0 changes forgotten"
+
+
+@pytest.mark.boards("posix")
+@pytest.mark.parametrize("line", ["cert account deactivate", "cert renew new-key"])
+def test_without_a_directory_nobody_is_asked_whether_he_is_sure(box, line):
+    assert "acme.directory is not set" in fails(box, line)
 
 
 @pytest.mark.parametrize("changes, words", [
@@ -345,6 +378,21 @@ def test_the_queue_can_be_looked_at_held_and_dropped(box, names, remote_ip):
     assert box.console(f"queue drop {ident} yes") == "dropped"
     assert box.json("queue") == {"queue": [], "shown": 0, "count": 0}
     stripper.stop()
+
+
+@pytest.mark.boards("posix")
+def test_mail_to_an_address_can_be_held(box, remote_ip):
+    """Nobody listens there."""
+    hop = f"[{remote_ip}]"
+    ident = client.send(box, "anna@office.example", f"bob@{hop}", client.mail("literal"), source=net.OFFICE).split()[-1]
+    box.wait_log(rf"delivery waits id={ident}")
+    assert box.console(f"queue hold {hop}") == f"1 mail held until you release them, with all that comes for {hop}"
+    assert box.console("show mail.hold").startswith(f"mail.hold.{hop} by 'queue hold' ")
+    assert [q["state"] for q in box.json("queue")["queue"]] == ["held"]
+    assert box.console(f"queue release {hop}") == "1 mail released"
+    while "being sent" in (out := box.console(f"queue drop {ident} yes")):
+        pass
+    assert out == "dropped" and box.json("queue")["count"] == 0
 
 
 @pytest.mark.boards("mps2-an500")

@@ -177,7 +177,7 @@ def test_a_mail_is_given_up_after_its_life(start, mail_server, office):
     box.order(f"queue retry {ident}")
     box.wait_log(rf"bounced id={ident} .*status=5.4.7")
     report = office.wait_for("bob@never.example").decode()
-    assert "given up after 1 days" in report and "not now" in report
+    assert "given up after 1 day;" in report and "not now" in report
 
 
 def test_what_a_policy_held_back_for_a_life_says_why_and_what_to_do(start, stripped, office):

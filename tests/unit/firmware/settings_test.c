@@ -261,6 +261,11 @@ static void one_change_at_once(void **state)
     assert_string_equal(settings_get_member("mail.hold.", SPAN("shop.example")), "why not");
     assert_int_equal(settings_change(SPAN("mail.hold.shop.example"), SPAN(""), &why), RC_OK);
     assert_null(settings_get_member("mail.hold.", SPAN("shop.example")));
+    assert_int_equal(settings_change(SPAN("mail.hold.[ipv6:2001:DB8::1]"), SPAN("y"), &why), RC_OK);
+    assert_string_equal(settings_get_member("mail.hold.", SPAN("[IPv6:2001:db8::1]")), "y");
+    assert_int_equal(settings_change(SPAN("mail.hold.192.0.2.1"), SPAN("y"), &why), RC_NOT_FOUND);
+    assert_int_equal(settings_change(SPAN("mail.route.[192.0.2.1]"), SPAN("192.0.2.2"), &why),
+                     RC_NOT_FOUND); /* nobody looks for it */
 }
 
 static void lists_answer_membership(void **state)

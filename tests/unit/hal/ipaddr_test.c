@@ -207,6 +207,34 @@ static void reverse_names(void **state)
     assert_string_equal(memory, "b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa");
 }
 
+static void literals(void **state)
+{
+    (void)state;
+    static const char *const bad[] = { "",
+                                       "[",
+                                       "[]",
+                                       "]",
+                                       "[192.0.2.1",
+                                       "192.0.2.1]",
+                                       "192.0.2.1",
+                                       "[[192.0.2.1]]",
+                                       "[IPv6:",
+                                       "[IPv6:]",
+                                       "[2001:db8::1]",
+                                       "[IPv6:192.0.2.1]",
+                                       "[192.0.2.1]." };
+    char memory[IP_TEXT_MAX + 8];
+    struct strbuf text = STRBUF(memory);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(ip_literal_canonical(span_of(bad[i]), &text), RC_INVALID);
+    assert_string_equal(memory, "");
+    assert_int_equal(ip_literal_canonical(SPAN("[192.0.2.1]"), &text), RC_OK);
+    assert_string_equal(memory, "[192.0.2.1]");
+    strbuf_clear(&text);
+    assert_int_equal(ip_literal_canonical(SPAN("[ipv6:2001:DB8::01]"), &text), RC_OK);
+    assert_string_equal(memory, "[IPv6:2001:db8::1]");
+}
+
 static void one_source(void **state)
 {
     (void)state;
@@ -239,6 +267,7 @@ int main(void)
         cmocka_unit_test(the_longest_texts_fit),
         cmocka_unit_test(loopback_and_equality),
         cmocka_unit_test(reverse_names),
+        cmocka_unit_test(literals),
         cmocka_unit_test(one_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
