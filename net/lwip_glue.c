@@ -71,7 +71,8 @@ u32_t sys_now(void)
     return (u32_t)clock_ms();
 }
 
-/* --- initial sequence numbers, RFC 6528: a clock plus a keyed hash of the four-tuple --- */
+/* --- initial sequence numbers, RFC 6528: a clock plus a keyed hash of the four-tuple. The clock is Linux's, 64 ns: 16 MB a second are seldom
+ * outrun: a peer that takes a port again at once then begins beyond the numbers of its last connection, and is not refused. --- */
 
 void lwip_isn_init(void)
 {
@@ -92,7 +93,7 @@ u32_t lwip_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t 
     sha256_final(&h, digest);
     u32_t offset;
     memcpy(&offset, digest, sizeof offset);
-    return offset + (u32_t)(clock_us() / 4);
+    return offset + (u32_t)(clock_us() * 16);
 }
 
 /* --- servers learnt from the network --- */
