@@ -17,6 +17,14 @@
 #define SPOOL_TEXT_MAX 256     /* of an outcome */
 #define SPOOL_RESERVE_BLOCKS 2 /* never given to intake: bounces and settling */
 
+/* What making room for an append of intake costs at most, in operations of the flash: an erase of each of a segment's blocks, and so many
+ * others. A writer that finds no room waits for no more than so many cleanings: one under way, one of its own. SPOOL.md, Bounds, has
+ * the conditions and the time. */
+#define SPOOL_CLEAN_PROGRAMS(segment_bytes) (3 * (segment_bytes) / 2 / SPOOL_CHUNK_BYTES + 8)
+#define SPOOL_CLEAN_READS(segment_bytes) ((segment_bytes) / 12) /* of a header or a record, five for each of 64 bytes */
+#define SPOOL_CLEAN_SYNCS 4
+#define SPOOL_WAIT_CLEANINGS 2
+
 enum spool_origin { SPOOL_FROM_OUTSIDE = 0, SPOOL_FROM_INSIDE = 1, SPOOL_OWN = 2 /* bounces, reports */ };
 
 struct spool_envelope {

@@ -38,7 +38,7 @@ static void clean_begin(void)
 
 static void clean_end(void)
 {
-    spool.cleaning = false;
+    spool.cleaning = spool.cleaning_deep = false;
     event_signal(&spool.unlocked);
 }
 
@@ -85,7 +85,8 @@ static int least_alive(void)
     return best;
 }
 
-/* A status record that a newer one has made worthless is left behind. */
+/* A status record that a newer one has made worthless is left behind. Whether a result is the newest of its recipient takes many reads: it is
+ * looked for only where nothing else makes room. */
 static bool is_superseded(const struct log_record *r)
 {
     const struct window_entry *w = window_find(r->h.id);
@@ -94,6 +95,8 @@ static bool is_superseded(const struct log_record *r)
         return false;
     if (r->h.type != RECORD_OUTCOME)
         return w->status.seq != 0;
+    if (!spool.cleaning_deep)
+        return false;
     struct log_record newest;
     struct span payload;
     return message_outcome(r->h.id, r->h.index, &newest, &payload) == RC_OK && newest.h.serial > r->h.serial;
@@ -118,6 +121,8 @@ static uint32_t weigh(unsigned i)
  * with something to gain does. */
 static int first_light(void)
 {
+    spool.cleaning_deep = true;
+    event_signal(&spool.unlocked); /* intake does not wait for this */
     for (unsigned i = 0; i < spool.segments; i++) {
         const struct segment *s = &spool.segment[i];
         if (s->state == SEGMENT_USED && !s->worn && (int)i != spool.head && weigh(i) <= segment_usable() / 4 * 3 && !holds_busy(i))
@@ -126,10 +131,10 @@ static int first_light(void)
     return -1;
 }
 
-static int choose_victim(void)
+static int choose_victim(enum room_class class)
 {
     int i = least_alive();
-    return i >= 0 ? i : first_light();
+    return i >= 0 || class == ROOM_INTAKE ? i : first_light();
 }
 
 /* --- copying --- */
@@ -225,13 +230,21 @@ static enum rc clean_segment(unsigned i)
     return rc == RC_OK ? segment_reclaim(i) : rc;
 }
 
-enum rc spool_make_room(void)
+enum rc spool_make_room(enum room_class class)
 {
     int i = segment_reclaimable();
     if (i >= 0)
         return segment_reclaim((unsigned)i);
+    const uint64_t before = spool.reclaimed;
+    while (spool.cleaning) {
+        if (class == ROOM_INTAKE && spool.cleaning_deep)
+            return RC_FULL;
+        task_wait_always(&spool.unlocked);
+        if (spool.reclaimed != before) /* who waits together shares what one has made */
+            return RC_OK;
+    }
     clean_begin();
-    i = choose_victim();
+    i = choose_victim(class);
     enum rc rc = i < 0 ? RC_FULL : clean_segment((unsigned)i);
     clean_end();
     return rc;
@@ -277,7 +290,7 @@ static void housekeep(void)
     }
     empty_worn();
     while (segments_free() < spool.reserve_segments + 1 + FREE_AHEAD)
-        if (spool_make_room() != RC_OK)
+        if (spool_make_room(ROOM_SYSTEM) != RC_OK)
             break;
 }
 

@@ -87,7 +87,8 @@ struct spool {
     uint64_t promised_bytes;             /* still expected by open writers */
 
     bool opening, syncing, cleaning;
-    unsigned killers; /* walks that program zeros; excluded from a segment that is being copied */
+    bool cleaning_deep; /* it looks for replaced results, which may take long */
+    unsigned killers;   /* walks that program zeros; excluded from a segment that is being copied */
     struct event opened, synced, unlocked;
     struct {
         uint32_t id;
@@ -164,8 +165,9 @@ static inline bool place_is(struct spool_place a, struct spool_place b)
  * copy that waits for the kill. Yield --- */
 void kill_begin(void);
 void kill_end(void);
-/* Makes one segment free: reclaims, else compacts. RC_FULL: nothing to gain. Yields, for at most the copy of one segment. */
-enum rc spool_make_room(void) MUST_CHECK;
+/* Makes one segment free: reclaims, else compacts, or waits for one who does. RC_FULL: nothing to gain; for intake also: nothing but by a long
+ * search for replaced results. Yields; SPOOL.md, Bounds, says for how long. */
+enum rc spool_make_room(enum room_class class) MUST_CHECK;
 uint64_t spool_gainable_bytes(void); /* what make_room would find in the end */
 void spool_housekeeping_start(void);
 

@@ -341,14 +341,10 @@ static enum rc prepare(unsigned i)
     return RC_OK;
 }
 
-/* Alone in opening: RC_OK when there is another head than before, RC_BUSY when it wants another try. */
-static enum rc open_alone(enum room_class class, uint32_t old_seq)
+/* RC_OK when there is another head than before, RC_BUSY when it wants another try. Nobody else is opening one. */
+static enum rc open_alone(void)
 {
-    while (spool.opening)
-        task_wait_always(&spool.opened);
-    if (spool.head >= 0 && spool.segment[spool.head].seq != old_seq)
-        return RC_OK;
-    int i = may_open(class) ? choose() : -1;
+    int i = choose();
     if (i < 0)
         return RC_BUSY;
     spool.opening = true;
@@ -363,7 +359,11 @@ enum rc segment_open_head(enum room_class class)
     uint32_t old_seq = spool.head >= 0 ? spool.segment[spool.head].seq : 0;
     unsigned failures = 0;
     for (unsigned tries = 0; tries < 2 * spool.segments; tries++) {
-        enum rc rc = may_open(class) ? open_alone(class, old_seq) : class == ROOM_CLEANER ? RC_FULL : spool_make_room();
+        while (spool.opening) /* before a look at what is free: what others open is for all */
+            task_wait_always(&spool.opened);
+        if (spool.head >= 0 && spool.segment[spool.head].seq != old_seq)
+            return RC_OK;
+        enum rc rc = may_open(class) ? open_alone() : class == ROOM_CLEANER ? RC_FULL : spool_make_room(class);
         if (rc == RC_IO && ++failures < OPEN_FAILURES_MAX)
             continue; /* one segment less */
         if (rc != RC_OK && rc != RC_BUSY)

@@ -342,7 +342,7 @@ static void moves(void)
     must(spool_open(0, FLASH_BYTES), "boot");
     write_one(); /* the head: is left alone */
     for (unsigned compacted = 0; compacted < 2; compacted += segment_reclaimable() < 0)
-        must(spool_make_room(), "compaction");
+        must(spool_make_room(ROOM_SYSTEM), "compaction");
     unsigned fullest = 0;
     for (unsigned i = 0; i < spool.segments; i++)
         if (spool.segment[i].state == SEGMENT_USED && (int)i != spool.head &&

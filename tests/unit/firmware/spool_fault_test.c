@@ -183,7 +183,7 @@ static void a_compaction_that_fails_brings_nothing_back(void **state)
             settle(id[i], 1);
         idle();
         flash_sim_fail(FLASH_PROGRAM, nth);
-        if (spool_make_room() == RC_FULL)
+        if (spool_make_room(ROOM_SYSTEM) == RC_FULL)
             fail_msg("nothing was compacted");
         for (uint32_t i = 1; i < 12; i += 2) {
             check_message(id[i], i, 1, 3000);

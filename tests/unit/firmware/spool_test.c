@@ -396,7 +396,7 @@ static void a_mail_that_was_moved_in_part_is_wiped_whole(void **state)
         uint32_t before = must_put(1, 1, 20000), id = must_put(2, 1, 40000);
         settle(before, 1);
         idle();
-        assert_int_equal(spool_make_room(), RC_OK);
+        assert_int_equal(spool_make_room(ROOM_SYSTEM), RC_OK);
         assert_wiped_whole(id, 40000, 39000, boots);
 
         flash_sim_init(SEGMENTS * SEGMENT, BLOCK, 32);
