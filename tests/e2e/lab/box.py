@@ -148,7 +148,9 @@ class Box:
         return text.split("\n", 1)[1].rstrip("\n") if "\n" in text else ""
 
     def json(self, line, timeout=60):
-        return json.loads(self.console(line + " json", timeout))
+        text = self.console(line + " json", timeout)
+        assert text.startswith(("{", "[")), f"{line}: {text}"
+        return json.loads(text)
 
     def set(self, **values):
         """set(mail__domains='a,b') and commit."""

@@ -46,10 +46,14 @@ class Dns:
             f.write("\n".join(lines + sorted(set(self.records), key=self.records.index)) + "\n")
 
     def _reload(self):
+        """Said again after a while: nsd forgets what it is told while it begins."""
         old = self._servers()
-        os.kill(self.process.pid, 1)
-        until(lambda: self._serial_served() == self.serial and not old & self._servers(), told=lambda: "nsd did not take the new zone: " + open(f"{self.folder}/log").read()[-2000:],
-              every=0.05)
+        for seconds in (3, 60):
+            os.kill(self.process.pid, 1)
+            with contextlib.suppress(AssertionError):
+                until(lambda: self._serial_served() == self.serial and not old & self._servers(), timeout=seconds, every=0.05)
+                return
+        raise AssertionError("nsd did not take the new zone: " + open(f"{self.folder}/log").read()[-2000:])
 
     def _servers(self):
         """The processes that answer, below nsd's second one: for a moment those of the old zone answer, too."""
