@@ -30,7 +30,8 @@ def enter():
     if libc.unshare(CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "unshare(CLONE_NEWNET): this needs root")
     sh("ip", "link", "set", "lo", "up")
-    sh("ip", "link", "add", BRIDGE, "type", "bridge")
+    # An address of its own: else a bridge takes one of its ports' and changes it when a box goes, and the other boxes talk to nobody.
+    sh("ip", "link", "add", BRIDGE, "address", "52:54:00:77:ff:ff", "type", "bridge")
     with open(f"/proc/sys/net/ipv6/conf/{BRIDGE}/accept_dad", "w") as f:
         f.write("0")
     sh("ip", "link", "set", BRIDGE, "up")
