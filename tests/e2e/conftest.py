@@ -80,7 +80,7 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(items):
-    """One board of a file after the other, each in the file's order: pytest alone groups them by their place in each test's own list."""
+    """One board of a file after the other: pytest alone groups them by their place in each test's own list."""
     order = ["posix", "virt", "mps2-an500"]
 
     def place(item):
@@ -88,7 +88,7 @@ def pytest_collection_modifyitems(items):
         return order.index(board) if board in order else 0
 
     files = list(dict.fromkeys(item.path for item in items))
-    items.sort(key=lambda item: (files.index(item.path), place(item), item.location[1]))
+    items.sort(key=lambda item: (files.index(item.path), place(item)))
 
 
 @pytest.fixture(scope="module")

@@ -395,9 +395,10 @@ def test_mail_to_an_address_can_be_held(box, remote_ip):
     assert out == "dropped" and box.json("queue")["count"] == 0
 
 
-@pytest.mark.boards("mps2-an500")
 def test_more_mail_than_the_window_is_all_shown_counted_and_moved(box, names, remote_ip):
     """64 places in RAM, 100 mails; nobody listens where they go."""
+    if box.board != "mps2-an500":  # no marker: pytest would put a test for one board before the others of that board
+        pytest.skip("a larger window")
     names.add("dead.example. MX 10 mx.dead.example.", f"mx.dead.example. A {remote_ip}", "held.example. MX 10 mx.dead.example.")
     s = client.Raw(box, source=net.OFFICE)
     s.ask("EHLO client.example")

@@ -155,4 +155,4 @@ def test_a_held_domain_keeps_what_comes_later_through_a_restart(box, office, ser
     mx.wait_for(3)
     assert subjects(mx) == ["to-n0", "to-n1", "to-n2"] and len(other.mails) == 1
     assert "kept" not in box.console("show mail.hold")
-    assert "error" in box.console("queue hold [10.77.0.1]")
+    assert "error" in box.console("queue hold [10.77.0.300]")
