@@ -15,6 +15,7 @@ net.enter()
 
 from lab import dns, pki, postfix  # noqa: E402
 from lab.box import Box  # noqa: E402
+from lab.fakemx import MailServers  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +98,13 @@ def board(request):
 
 
 @pytest.fixture
-def remote_ip(_counter=[0]):
+def remote_ip():
     """A fresh address for a remote mail server."""
-    _counter[0] += 1
-    return net.address(f"{net.REMOTE}{_counter[0]}")
+    return net.address(net.fresh_ip())
+
+
+@pytest.fixture
+def server(names):
+    """server(DOMAIN...): a mail server of others, in good order."""
+    with MailServers(names, authority=pki.good_ca()) as servers:
+        yield servers

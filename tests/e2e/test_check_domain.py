@@ -1,48 +1,31 @@
 """`check DOMAIN`: what mail to a domain would meet, found out without any."""
 
-import itertools
 import time
 
 import pytest
 
 from lab import client, net, pki
-from lab.fakemx import FakeMx
+from lab.fakemx import MailServers
 
 on_all = pytest.mark.boards("posix", "virt", "mps2-an500")  # the slot's memory and the console's, and its input
 RTC = "2026-06-01T12:00:00Z"
 LISTED = ("good", "stripped", "filler", "wrong-name", "untrusted", "elsewhere")
 POLICY = {"timestamp": "2026-05-20T00:00:00+00:00", "expires": "2026-07-01T00:00:00+00:00", "version": "0.1", "author": "lab",
           "policy-aliases": {}, "policies": {f"{d}.enforce.example": {"mode": "enforce", "mxs": [f"mx.{d}.enforce.example"]} for d in LISTED}}
-_addresses = itertools.count(1)
-
-
-def fresh_ip():
-    return f"{net.PREFIX}.41.{next(_addresses)}"
 
 
 @pytest.fixture(scope="module")
 def box(make_box, board):
-    box = make_box(board=board, policy=POLICY, rtc=RTC)
-    yield box
-    assert "Sanitizer" not in box.errors()
-    box.stop()
+    with make_box(board=board, policy=POLICY, rtc=RTC) as box:
+        yield box
 
 
 @pytest.fixture
 def server(names):
-    servers = []
-
-    def make(domain, host=None, **kw):
-        mx = FakeMx(fresh_ip(), host or f"mx.{domain}", **kw)
-        names.mail_domain(domain, mx.host, mx.ip)
-        servers.append(mx)
-        return mx
-
-    yield make
-    for s in servers:
-        s.stop()
-        # no mail, and an orderly end of every session that came so far
-        assert not any(c.split(" ")[0] in ("MAIL", "RCPT", "DATA") for c in s.commands), s.commands
+    with MailServers(names) as servers:
+        yield servers
+    for mx in servers.started:  # no mail, and an orderly end of every session that came so far
+        assert not any(c.split(" ")[0] in ("MAIL", "RCPT", "DATA") for c in mx.commands), mx.commands
     names.forget(*(f"mx.{d}.{kind}.example. " for d in LISTED for kind in ("enforce", "unlisted")))
 
 
@@ -107,7 +90,7 @@ def test_a_promise_that_is_broken_holds_the_mail(box, server, name, kw, cause, w
 
 def test_domains_that_take_nothing(box, names, server):
     before = untouched(box)
-    net.address(dead := fresh_ip())
+    net.address(dead := net.fresh_ip())
     names.add("null.example. MX 0 .")
     names.mail_domain("dead.example", "mx.dead.example", dead)
     elsewhere = server("elsewhere.enforce.example", host="mx.attacker.example")
@@ -125,7 +108,7 @@ def test_domains_that_take_nothing(box, names, server):
 
 @on_all
 def test_hosts_in_their_order_and_a_second_connection(box, names, server):
-    first, last = server("order.example", host="mx1.order.example", replies={"greeting": "421 4.3.2 too busy"}), fresh_ip()
+    first, last = server("order.example", host="mx1.order.example", replies={"greeting": "421 4.3.2 too busy"}), net.fresh_ip()
     good = server("unused.example", host="mx2.order.example", starttls="break", cert=pki.good_ca().issue("mx2.order.example"))
     names.forget("mx3.order.example. ")
     names.add("order.example. MX 20 mx2.order.example.", "order.example. MX 30 mx3.order.example.", f"mx3.order.example. A {net.address(last)}")
@@ -169,7 +152,7 @@ def test_what_is_no_domain(box):
 @pytest.mark.boards("posix")
 def test_what_delivery_does_about_it(box, names):
     """A domain that is held, and one whose servers did not answer: both are asked all the same, and it is said."""
-    names.mail_domain("gone.example", "mx.gone.example", net.address(fresh_ip()))
+    names.mail_domain("gone.example", "mx.gone.example", net.address(net.fresh_ip()))
     box.console("queue hold gone.example")
     assert check(box, "gone.example")["held"] is not None and "but it is held" in box.console("check gone.example")
     box.console("queue release gone.example")

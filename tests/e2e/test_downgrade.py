@@ -2,14 +2,13 @@
 can do to STARTTLS."""
 
 import datetime
-import itertools
 import ssl
 import time
 
 import pytest
 
 from lab import client, net, pki
-from lab.fakemx import FakeMx
+from lab.fakemx import MailServers
 
 PAST = datetime.datetime(2020, 1, 1)
 RTC = "2026-06-01T12:00:00Z"
@@ -46,15 +45,12 @@ CASES = {
 }
 GOOD = [c for c, (_, why) in CASES.items() if why is None]
 BAD = [c for c in CASES if c not in GOOD]
-_addresses = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
 def box(make_box):
-    box = make_box(policy=policy("2026-07-01T00:00:00+00:00"), rtc=RTC)
-    yield box
-    assert "Sanitizer" not in box.errors()
-    box.stop()
+    with make_box(policy=policy("2026-07-01T00:00:00+00:00"), rtc=RTC) as box:
+        yield box
 
 
 @pytest.fixture(scope="module")
@@ -66,19 +62,20 @@ def late_box(make_box):
 
 
 @pytest.fixture
-def server(names):
-    servers = []
+def servers(names):
+    with MailServers(names) as servers:
+        yield servers
+
+
+@pytest.fixture
+def server(servers):
+    """server(DOMAIN, CASE): the domain's, as the case has it."""
 
     def make(domain, case, host=None):
         host = host or f"mx.{domain}"
-        mx = FakeMx(f"{net.PREFIX}.3.{next(_addresses)}", host, **CASES[case][0](host))
-        names.mail_domain(domain, host, mx.ip)
-        servers.append(mx)
-        return mx
+        return servers(domain, host=host, **CASES[case][0](host))
 
-    yield make
-    for s in servers:
-        s.stop()
+    return make
 
 
 def wait_ttl(box):
@@ -161,9 +158,9 @@ def test_an_mx_that_the_list_does_not_name_gets_nothing(box, server, names):
     assert "mx.attacker.example" in reason
 
 
-def test_a_backup_mx_that_keeps_the_promise_is_used(box, server, names):
+def test_a_backup_mx_that_keeps_the_promise_is_used(box, servers, server, names):
     domain = "wildcard.enforce.example"
-    bad = FakeMx(f"{net.PREFIX}.3.{next(_addresses)}", "mx2.elsewhere.example", starttls="none")
+    bad = servers(host="mx2.elsewhere.example", starttls="none")
     good = server(domain, "wildcard")
     names.host("mx2.elsewhere.example", bad.ip)
     names.add(f"{domain}. MX 5 mx2.elsewhere.example.")
@@ -171,7 +168,6 @@ def test_a_backup_mx_that_keeps_the_promise_is_used(box, server, names):
     send(box, domain)
     good.wait_for()
     assert not bad.mails
-    bad.stop()
 
 
 def test_an_exception_ends_by_itself(box, server):

@@ -15,13 +15,8 @@ from lab.web import Nginx, Web, date, etag
 
 RTC = "2026-06-01T12:00:00Z"
 NOW = 1780315200  # the same
-_addresses = itertools.count(1)
 _boxes = itertools.count(70)
 _published = itertools.count(1)
-
-
-def fresh_ip():
-    return f"{net.PREFIX}.50.{next(_addresses)}"
 
 
 def names_of(seed, count):
@@ -51,7 +46,7 @@ def publish(folder):
 
 @pytest.fixture(scope="module")
 def server(names):
-    web = Web(fresh_ip(), "lists.example")
+    web = Web(net.fresh_ip(), "lists.example")
     for name in ("lists.example", "cdn.example"):
         names.host(name, web.ip, reverse=False)
     yield web
@@ -130,7 +125,7 @@ def test_a_newer_list_is_fetched_once(board, make_box, web, publish):
 @pytest.fixture
 def nginx(names):
     """A folder that the real thing serves at real.example."""
-    server = Nginx(fresh_ip(), "real.example")
+    server = Nginx(net.fresh_ip(), "real.example")
     names.host(server.name, server.ip, reverse=False)
     yield server
     server.stop()

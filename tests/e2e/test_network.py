@@ -10,11 +10,10 @@ import time
 import pytest
 
 from lab import client, net, pki, postfix
-from lab.fakemx import FakeMx
+from lab.fakemx import MailServers
 from lab.ntp import Ntp
 from lab.wait import until
 
-_addresses = itertools.count(1)
 _boxes = itertools.count(40)
 RTC = "2026-06-01T12:00:00Z"
 NO_RTC = "2000-01-01T00:00:00Z"  # what a clock with an empty battery says
@@ -25,10 +24,6 @@ POLICY = {"timestamp": "2026-05-20T00:00:00+00:00", "expires": "2026-07-01T00:00
 
 def unix(text):
     return int(datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp())
-
-
-def fresh_ip():
-    return f"{net.PREFIX}.40.{next(_addresses)}"
 
 
 def alerts(box):
@@ -61,7 +56,7 @@ def ntp():
     servers = []
 
     def make(time_text, ip=None, **kw):
-        servers.append(Ntp(ip or fresh_ip(), unix(time_text), **kw))
+        servers.append(Ntp(ip or net.fresh_ip(), unix(time_text), **kw))
         return servers[-1]
 
     yield make
@@ -72,17 +67,8 @@ def ntp():
 @pytest.fixture
 def mail_server(names):
     """mail_server(DOMAIN): a server without STARTTLS that gets the domain's mail."""
-    servers = []
-
-    def make(domain, **kw):
-        mx = FakeMx(fresh_ip(), f"mx.{domain}", starttls="none", **kw)
-        names.mail_domain(domain, mx.host, mx.ip)
-        servers.append(mx)
-        return mx
-
-    yield make
-    for mx in servers:
-        mx.stop()
+    with MailServers(names, starttls="none") as servers:
+        yield servers
 
 
 @pytest.fixture

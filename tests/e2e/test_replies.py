@@ -1,14 +1,10 @@
 """What remote servers answer becomes what happens to the mail: 4yz waits, 5yz goes back to its sender, a cut connection loses nothing."""
 
-import itertools
-
 import pytest
 
 from lab import client, net, pki, postfix
-from lab.fakemx import FakeMx
 from lab.wait import until
 
-_addresses = itertools.count(1)
 STEPS = ["greeting", "EHLO", "MAIL", "RCPT", "DATA", "END"]
 
 
@@ -19,25 +15,8 @@ on_virt_too = pytest.mark.boards("posix", "virt")
 
 @pytest.fixture(scope="module")
 def box(make_box, board, office):
-    box = make_box(board=board, settings={"net.address": f"{net.PREFIX}.0.4/16"})
-    yield box
-    assert "Sanitizer" not in box.errors()
-    box.stop()
-
-
-@pytest.fixture
-def server(names):
-    servers = []
-
-    def make(domain, **kw):
-        mx = FakeMx(f"{net.PREFIX}.4.{next(_addresses)}", f"mx.{domain}", cert=pki.good_ca().issue(f"mx.{domain}"), **kw)
-        names.mail_domain(domain, f"mx.{domain}", mx.ip)
-        servers.append(mx)
-        return mx
-
-    yield make
-    for s in servers:
-        s.stop()
+    with make_box(board=board, settings={"net.address": f"{net.PREFIX}.0.4/16"}) as box:
+        yield box
 
 
 def send(box, domain, **kw):
@@ -112,13 +91,12 @@ def test_a_cut_connection_loses_nothing(box, server, step):
 def test_the_next_mx_is_tried(box, names, server):
     domain = "two.example"
     second = server(domain)
-    first = FakeMx(f"{net.PREFIX}.4.{next(_addresses)}", "mx1.two.example", replies={"greeting": "421 4.3.2 busy"})
+    first = server(host="mx1.two.example", replies={"greeting": "421 4.3.2 busy"})
     names.host("mx1.two.example", first.ip)
     names.add("two.example. MX 5 mx1.two.example.")
     send(box, domain)
     second.wait_for()
     assert first.sessions == 1
-    first.stop()
 
 
 NO_REPLIES = {
@@ -176,12 +154,11 @@ def test_a_domain_without_mail_bounces(box, office, names, record, word):
     assert word in postfix.parse(office.wait_for(f"<bob@{domain}>")).as_string()
 
 
-def test_no_mx_means_the_domain_itself(box, names):
-    mx = FakeMx(f"{net.PREFIX}.4.{next(_addresses)}", "bare.example", starttls="none")
+def test_no_mx_means_the_domain_itself(box, names, server):
+    mx = server(host="bare.example", starttls="none")
     names.host("bare.example", mx.ip)
     send(box, "bare.example")
     mx.wait_for()
-    mx.stop()
 
 
 def test_dns_that_does_not_answer_waits(box, names):

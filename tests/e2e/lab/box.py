@@ -116,6 +116,14 @@ class Box:
         if Box.running.get(self.ip) is self:
             del Box.running[self.ip]
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        """Its end, and no word of a sanitizer until then."""
+        self.stop()
+        assert "Sanitizer" not in self.errors(), self.errors()[-4000:]
+
     def restart(self):
         self.kill()
         return self.start()

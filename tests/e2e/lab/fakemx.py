@@ -201,3 +201,29 @@ class FakeMx:
             assert time.time() < end, f"{self.host} got {len(self.mails)} mails instead of {n}; commands: {self.commands[-20:]}"
             time.sleep(0.05)
         return self.mails[n - 1]
+
+
+class MailServers:
+    """Starts servers and tells names, the lab's DNS server, whose mail they get: with MailServers(names) as serve: serve("a.example").
+    All stop when the context ends. authority gives each a certificate; usual: what they are, for FakeMx."""
+
+    def __init__(self, names, authority=None, **usual):
+        self.names, self.authority, self.usual, self.started = names, authority, usual, []
+
+    def __call__(self, *domains, host=None, ip=None, **kw):
+        """One for these domains, for none if the test tells the DNS itself; as a rule it is mx.DOMAIN, at a fresh address."""
+        host = host or f"mx.{domains[0]}"
+        if self.authority:
+            kw = {"cert": self.authority.issue(host), **kw}
+        mx = FakeMx(ip or net.fresh_ip(), host, **{**self.usual, **kw})
+        self.started.append(mx)
+        for domain in domains:
+            self.names.mail_domain(domain, host, mx.ip)
+        return mx
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        for mx in self.started:
+            mx.stop()

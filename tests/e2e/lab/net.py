@@ -1,6 +1,7 @@
 """The namespace, its bridge, and who lives where."""
 
 import ctypes
+import itertools
 import os
 import subprocess
 
@@ -40,6 +41,7 @@ def enter():
 
 
 _given = {GATEWAY}
+_fresh = itertools.count()
 
 
 def address(ip):
@@ -51,6 +53,12 @@ def address(ip):
         else:
             sh("ip", "addr", "add", f"{ip}/16", "dev", BRIDGE)
     return ip
+
+
+def fresh_ip():
+    """An address that nobody has had, nor has yet."""
+    n = next(_fresh)
+    return f"{PREFIX}.{100 + n // 250}.{n % 250 + 1}"
 
 
 def tap(name):
