@@ -11,9 +11,10 @@
 
 static struct side *const client = &pair_client;
 
-static void serve_at(const char *label, int64_t now)
+static void serve_as(const char *host, const char *label, int64_t now)
 {
     pair_prepare();
+    client->params.server_name = host;
     client->params.now = now;
     pair_served = pair_load(label);
     pair_run();
@@ -21,6 +22,11 @@ static void serve_at(const char *label, int64_t now)
     assert_int_equal(client->rc, RC_OK);
     assert_int_equal(pair_server.rc, RC_OK);
     assert_int_equal(client->arena.used_bytes, 0);
+}
+
+static void serve_at(const char *label, int64_t now)
+{
+    serve_as(PAIR_HOST, label, now);
 }
 
 static void each_fault_has_its_name(void **state)
@@ -88,11 +94,7 @@ static void wildcard_names_one_label(void **state)
         bool matches;
     } cases[] = { { "a.wild.example.test", true }, { "wild.example.test", false }, { "a.b.wild.example.test", false } };
     for (unsigned i = 0; i < 3; i++) {
-        pair_prepare();
-        client->params.server_name = cases[i].host;
-        pair_served = pair_load("ec");
-        pair_run();
-        tls_credentials_release(pair_served);
+        serve_as(cases[i].host, "ec", PAIR_NOW);
         assert_int_equal(client->facts.name_matches, cases[i].matches);
         assert_int_equal(client->facts.cause, cases[i].matches ? TLS_CAUSE_NONE : TLS_CAUSE_WRONG_NAME);
     }
@@ -177,12 +179,7 @@ static void path_before_name(void **state)
         { "ec", NULL, 0, "clock-unknown" },
     };
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        pair_prepare();
-        client->params.server_name = cases[i].host;
-        client->params.now = cases[i].now;
-        pair_served = pair_load(cases[i].label);
-        pair_run();
-        tls_credentials_release(pair_served);
+        serve_as(cases[i].host, cases[i].label, cases[i].now);
         assert_string_equal(tls_cause_name(client->facts.cause), cases[i].cause);
         assert_false(client->facts.name_matches);
     }
@@ -208,11 +205,7 @@ static void names_and_addresses(void **state)
         { "some-names", PAIR_HOST, true, NULL }, /* more than the text takes: the last of them counts all the same */
     };
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        pair_prepare();
-        client->params.server_name = cases[i].host;
-        pair_served = pair_load(cases[i].label);
-        pair_run();
-        tls_credentials_release(pair_served);
+        serve_as(cases[i].host, cases[i].label, PAIR_NOW);
         const struct tls_facts *f = &client->facts;
         assert_int_equal(f->name_matches, cases[i].matches);
         assert_int_equal(f->cause, cases[i].matches ? TLS_CAUSE_NONE : TLS_CAUSE_WRONG_NAME);
