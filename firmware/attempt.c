@@ -431,7 +431,7 @@ static enum try_result talk(struct delivery_slot *s, const struct next_hop_host 
             rc = smtp_client_greet(&s->client, &s->stream, s->host_name);
         if (rc != RC_OK)
             return fail_host(s, host, rc);
-        s->silent = false;
+        s->answer = HOST_GREETED;
         s->client.tls = s->client.tls || implicit;
         a.tls = implicit ? TLS_UP : plaintext ? TLS_NOT_OFFERED : attempt_start_tls(&s->client, &s->tls, &rc);
     }
@@ -466,7 +466,7 @@ static enum try_result try_address(struct delivery_slot *s, const struct next_ho
     struct delivery_status *status = &s->client.status;
     char memory[IP_ENDPOINT_TEXT_MAX];
     struct strbuf text = STRBUF(memory);
-    s->silent = true;
+    s->answer = HOST_SILENT;
     s->outcome.text[0] = '\0';
     enum rc rc = tcp_stream_connect(&s->stream, &s->conn, s->ring, &peer,
                                     deadline_in_ms(most_ms_of(s) ? most_ms_of(s) : CONNECT_MS));
@@ -489,7 +489,7 @@ enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host)
     struct delivery_status *status = &s->client.status;
     unsigned addresses = 0;
     struct span name = span_of(host->name);
-    s->silent = false;
+    s->answer = HOST_NOT_ASKED;
     s->outcome.text[0] = '\0';
     attempt_known(&s->known, &s->list_entry, span_of(s->domain), &s->hop);
     if (s->known.local.present)

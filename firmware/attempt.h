@@ -33,6 +33,12 @@ enum slot_lent {
     LENT_SEEN,   /* it waits until the console has shown what it saw */
 };
 
+enum host_answer {
+    HOST_NOT_ASKED, /* no connection was opened */
+    HOST_SILENT,    /* it did not answer as a mail server does */
+    HOST_GREETED,
+};
+
 struct delivery_slot {
     struct task task;
     bool working; /* on a mail of the queue */
@@ -57,7 +63,7 @@ struct delivery_slot {
     struct batch_recipient batch[PLAN_DELIVERY_BATCH];
     bool hurried; /* each step up to the message is given HURRIED_MS: too many others wait for servers that say nothing */
     bool cut;     /* a hop that lives broke off this mail's session */
-    bool silent;  /* the host tried last did not answer as a mail server does */
+    enum host_answer answer; /* of the host tried last */
     struct {
         bool up;
         uint8_t mails;

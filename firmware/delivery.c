@@ -100,17 +100,6 @@ void delivery_try_all_now(void)
     event_signal(&spool_changed);
 }
 
-/* True if the hop talked mail with us: what it said is about this mail, not about it. */
-static bool was_reached(const struct delivery_slot *s)
-{
-    for (unsigned i = 0; i < s->count; i++) {
-        const struct delivery_status *st = &s->status[i];
-        if (st->result != DELIVERY_WAIT || (st->scope != SCOPE_HOST && st->scope != SCOPE_DOMAIN))
-            return true;
-    }
-    return false;
-}
-
 struct delivery_slot *delivery_slot(unsigned i)
 {
     return &slots[i];
@@ -169,7 +158,13 @@ static struct retry_rules hop_rules(const struct delivery_slot *s)
 /* By the host tried last, before a word of mail: it spoke and said no, or there is no other that could have sessions up. */
 static bool was_turned_away(const struct delivery_slot *s)
 {
-    return s->silent && (s->client.status.code != 0 || s->hop.count == 1);
+    return s->answer == HOST_SILENT && (s->client.status.code != 0 || s->hop.count == 1);
+}
+
+/* By a host that had greeted, and not for want of what was demanded of it. */
+static bool was_broken_off(const struct delivery_slot *s)
+{
+    return s->answer == HOST_GREETED && s->status[0].enhanced[1] != 7;
 }
 
 static void note_host(const struct delivery_slot *s, uint16_t key, uint16_t hop)
@@ -177,8 +172,9 @@ static void note_host(const struct delivery_slot *s, uint16_t key, uint16_t hop)
     const struct retry_rules of_hop = hop_rules(s);
     if (was_turned_away(s) && hop_health_serves(&health, hop, delivery_now()))
         return;
-    if (s->silent || hop_health_failed(&health, key))
-        hop_health_end(&health, key, !s->silent, &of_hop, delivery_now(), random_u32());
+    bool silent = s->answer == HOST_SILENT;
+    if (silent || hop_health_failed(&health, key))
+        hop_health_end(&health, key, !silent, &of_hop, delivery_now(), random_u32());
 }
 
 /* The hosts of the hop that did not fail to answer lately. RC_BUSY: there is none, *until says when there is. */
@@ -229,6 +225,7 @@ static enum rc try_hop(struct delivery_slot *s, uint16_t hop)
         hop_health_begin(&health, hop);
     }
     s->session.hop = 0;
+    s->answer = HOST_NOT_ASKED;
     s->hurried = hop_health_hurries(&health, hop, PLAN_DELIVERY_SESSIONS);
     delivery_status_set(status, DELIVERY_WAIT, SCOPE_DOMAIN, 0, "4.4.0", "no mail server of %s was tried", s->domain);
     enum rc rc = next_hop_find(&s->hop, span_of(s->domain), &s->dns, status, deadline_in_ms(FIND_HOP_MS));
@@ -236,8 +233,8 @@ static enum rc try_hop(struct delivery_slot *s, uint16_t hop)
         s->status[i] = *status;
     rc = rc == RC_OK ? try_hosts(s, hop, &until) : rc == RC_CANCELLED ? rc : RC_OK;
     const struct retry_rules of_hop = hop_rules(s);
-    bool reached = rc != RC_OK || was_reached(s);
-    bool broke_off = !reached && !s->silent && s->status[0].enhanced[1] != 7; /* it did not fail a demand */
+    bool reached = rc != RC_OK || delivery_batch_reached(s);
+    bool broke_off = !reached && was_broken_off(s);
     if (broke_off)
         hop_health_greeted(&health, hop, delivery_now());
     s->cut = broke_off && hop_health_serves(&health, hop, delivery_now());

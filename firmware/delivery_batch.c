@@ -54,3 +54,13 @@ bool delivery_batch_waits(const struct delivery_slot *s)
             return true;
     return false;
 }
+
+bool delivery_batch_reached(const struct delivery_slot *s)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        const struct delivery_status *st = &s->status[i];
+        if (st->result != DELIVERY_WAIT || (st->scope != SCOPE_HOST && st->scope != SCOPE_DOMAIN))
+            return true;
+    }
+    return false;
+}

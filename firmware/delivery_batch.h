@@ -1,4 +1,4 @@
-/* Which recipients of a mail go together: those of one domain. */
+/* Which recipients of a mail go together: those of one domain; and what came of them. */
 #ifndef FIRMWARE_DELIVERY_BATCH_H
 #define FIRMWARE_DELIVERY_BATCH_H
 
@@ -12,5 +12,7 @@
 enum rc delivery_batch_next(struct delivery_slot *s, uint8_t done[DELIVERY_DONE_BYTES], bool aged) MUST_CHECK;
 /* Whether any of the batch has come out of it waiting. */
 bool delivery_batch_waits(const struct delivery_slot *s);
+/* Whether the hop talked mail with us: what it said is about this mail, not about it. */
+bool delivery_batch_reached(const struct delivery_slot *s);
 
 #endif

@@ -104,3 +104,9 @@ def test_a_server_that_breaks_off_twice_is_asked_again_within_seconds(box, names
     mx.cut = None
     mx.wait_for(2, timeout=15)
     mx.stop()
+
+
+def test_a_domain_without_a_server_to_ask_has_the_usual_pause(box, names):
+    names.add(*(f"nobody.example. MX {n} mx{n}.nobody.example." for n in (10, 20)))
+    mail = send(box, "nobody.example", 0)
+    box.wait_log(rf"waits id={mail} recipients=1 attempts=1 next_s=[67]\d\b")

@@ -73,7 +73,8 @@ static void say(struct delivery_slot *s, unsigned i, enum world_word word)
         break;
     }
     s->batch[i].open = word == WORLD_SILENT;
-    s->silent = s->silent || word == WORLD_SILENT;
+    if (word == WORLD_SILENT)
+        s->answer = HOST_SILENT;
 }
 
 static enum rc read_message(struct delivery_slot *s, struct reading *r)
@@ -100,7 +101,7 @@ enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host)
     enum world_word word[PLAN_DELIVERY_BATCH];
     bool any = false;
     (void)host;
-    s->silent = false;
+    s->answer = HOST_GREETED;
     enum rc rc = task_sleep_ms(20 + dice(80));
     for (unsigned i = 0; i < s->count; i++) {
         word[i] = answer_to(s->batch[i].to.address, s->domain);
