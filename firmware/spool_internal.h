@@ -33,10 +33,10 @@ struct segment {
     uint32_t live_bytes; /* of records that are not dead */
     uint32_t end;
     uint8_t state;
-    bool wear_lost : 1; /* the count did not survive: the highest one known stands in */
-    bool
-        looked : 1; /* FREE: all of it is known to be erased; USED and worn: was tried to be emptied; BAD: nothing is to be wiped */
-    bool worn : 1;  /* USED, but an operation failed in it: nothing more is written, and it is not used again */
+    /* FREE: all of it is known to be erased; USED and worn: was tried to be emptied; BAD: nothing is to be wiped any more */
+    bool looked : 1;
+    bool wear_lost : 1;  /* the count did not survive: the highest one known stands in; BAD: what lived in it has gone for good */
+    bool worn : 1;       /* USED, but an operation failed in it: nothing more is written, and it is not used again */
     bool has_status : 1; /* USED: there may be status records or copies in it */
 };
 
