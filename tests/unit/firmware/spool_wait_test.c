@@ -77,11 +77,16 @@ static void fill_half(size_t len)
     taken = 0;
 }
 
-static void write_on(void *arg)
+static void write_on(uint8_t *memory, uint32_t seed, size_t len)
+{
+    while (put_counted(memory, seed, len) == RC_OK)
+        taken++;
+}
+
+static void writer_main(void *arg)
 {
     unsigned i = (unsigned)(uintptr_t)arg;
-    while (put_counted(writer[i].chunk, 1000 * i, 3500) == RC_OK)
-        taken++;
+    write_on(writer[i].chunk, 1000 * i, 3500);
 }
 
 /* Room was made, and no call took more than so many cleanings and what the writers had done besides. */
@@ -104,8 +109,7 @@ static void a_writer_alone_waits_for_one_cleaning(void **state)
 {
     (void)state;
     fill_half(3500);
-    while (put_counted(chunk, 1000, 3500) == RC_OK)
-        taken++;
+    write_on(chunk, 1000, 3500);
     check_most(1, 1);
 }
 
@@ -114,8 +118,7 @@ static void small_mails_are_read_no_longer(void **state)
 {
     (void)state;
     fill_half(700);
-    while (put_counted(chunk, 1000, 700) == RC_OK)
-        taken++;
+    write_on(chunk, 1000, 700);
     check_most(1, 1);
 }
 
@@ -124,7 +127,7 @@ static void writers_that_wait_together_share_what_is_made(void **state)
     (void)state;
     fill_half(3500);
     for (unsigned i = 0; i < WRITERS; i++)
-        task_start(&writer[i].task, "writer", writer[i].stack, sizeof writer[i].stack, write_on, (void *)(uintptr_t)i);
+        task_start(&writer[i].task, "writer", writer[i].stack, sizeof writer[i].stack, writer_main, (void *)(uintptr_t)i);
     for (unsigned i = 0; i < WRITERS; i++)
         while (!task_done(&writer[i].task))
             poll();
@@ -137,6 +140,14 @@ static struct {
     uint32_t id[TALKS];
     bool stop;
 } talk;
+
+/* The mails to talk about, and one that is being written. */
+static void begin_talk(struct spool_writer *w)
+{
+    for (unsigned i = 0; i < TALKS; i++)
+        talk.id[i] = must_put(i, TALKERS, 200);
+    assert_int_equal(begin(w, chunk, 1, 1, 0), RC_OK);
+}
 
 /* One result more of the next recipient in turn, which replaces the one before. */
 static enum rc say(unsigned i)
@@ -157,9 +168,7 @@ static void intake_does_not_wait_for_a_search(void **state)
 {
     (void)state;
     struct spool_writer w;
-    for (unsigned i = 0; i < TALKS; i++)
-        talk.id[i] = must_put(i, TALKERS, 200);
-    assert_int_equal(begin(&w, chunk, 1, 1, 0), RC_OK);
+    begin_talk(&w);
     for (enum rc rc = RC_OK; rc == RC_OK;)
         rc = put_counted(writer[1].chunk, 3, 21000);
     talk.stop = false;
@@ -187,9 +196,7 @@ static void intake_does_not_search(void **state)
     struct spool_info info;
     uint32_t id;
     unsigned mails = 0;
-    for (unsigned i = 0; i < TALKS; i++)
-        talk.id[i] = must_put(i, TALKERS, 200);
-    assert_int_equal(begin(&w, chunk, 1, 1, 0), RC_OK);
+    begin_talk(&w);
     for (unsigned i = 0; i < 6 * TALKS * TALKERS; i++)
         assert_int_equal(say(i), RC_OK);
     while (put(3, 1, 8000, &id) == RC_OK)
@@ -211,11 +218,12 @@ static void intake_does_not_search(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_writer_alone_waits_for_one_cleaning, setup, teardown),
-        cmocka_unit_test_setup_teardown(small_mails_are_read_no_longer, setup, teardown),
-        cmocka_unit_test_setup_teardown(writers_that_wait_together_share_what_is_made, setup, teardown),
-        cmocka_unit_test_setup_teardown(intake_does_not_wait_for_a_search, setup, teardown),
-        cmocka_unit_test_setup_teardown(intake_does_not_search, setup, teardown),
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+        TEST(a_writer_alone_waits_for_one_cleaning),
+        TEST(small_mails_are_read_no_longer),
+        TEST(writers_that_wait_together_share_what_is_made),
+        TEST(intake_does_not_wait_for_a_search),
+        TEST(intake_does_not_search),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
