@@ -5,8 +5,8 @@
  * A hop that has not answered yet, or failed last, gets one session at a time: so a tarpit holds one. From the second failure in a row on it
  * gets none before a growing back-off is over (policy/retry). One success ends all of that, and then it may take all sessions but one.
  *
- * One that has served lately, or has just begun to speak to us, is alive: its next failures cost seconds. If it turns a session away while others are up, it serves no more at a
- * time: that is no failure, but its share, until it has served HOP_HEALTH_RISE mails; then one more is tried. */
+ * One that has served lately, or has just begun to speak to us, is alive: its next failures cost seconds. If it turns a session away while others
+ * are up, it serves no more at a time: that is no failure, but its share, until it has served HOP_HEALTH_RISE mails; then one more is tried. */
 #ifndef POLICY_HOP_HEALTH_H
 #define POLICY_HOP_HEALTH_H
 

@@ -59,12 +59,6 @@ static void one_failure_is_forgiven_then_it_backs_off(void **state)
     assert_true(hop_health_fit(&h, hop, SESSIONS, now)); /* it begins anew */
 }
 
-static void serve_at(struct hop_health *h, uint16_t hop, int64_t now)
-{
-    hop_health_begin(h, hop);
-    hop_health_end(h, hop, true, &rules, now, NO_JITTER);
-}
-
 /* It lives: three pauses of seconds, then it is as any other that does not answer. */
 static void who_has_served_lately_has_short_pauses(void **state)
 {
@@ -74,7 +68,7 @@ static void who_has_served_lately_has_short_pauses(void **state)
     int64_t now = 100000;
     static const int64_t waits[] = { 0, 3, 6, 12, 66, 90 };
     assert_false(hop_health_serves(&h, hop, now));
-    serve_at(&h, hop, now);
+    answer_at(&h, hop, now);
     assert_true(hop_health_serves(&h, hop, now));
     for (unsigned i = 0; i < sizeof waits / sizeof waits[0]; i++) {
         fail_at(&h, hop, now);
@@ -83,7 +77,7 @@ static void who_has_served_lately_has_short_pauses(void **state)
         assert_int_equal(hop_health_fit(&h, hop, SESSIONS, now), waits[i] == 0);
         now += waits[i];
     }
-    serve_at(&h, hop, now);
+    answer_at(&h, hop, now);
     fail_at(&h, hop, now + HOP_HEALTH_LATELY_S + 32); /* that is long ago */
     fail_at(&h, hop, now + HOP_HEALTH_LATELY_S + 32);
     assert_int_equal(hop_health_not_before(&h, hop), now + HOP_HEALTH_LATELY_S + 32 + 66);
@@ -117,7 +111,7 @@ static void who_turns_one_away_and_serves_others_has_his_share(void **state)
     struct hop_health h = { 0 };
     uint16_t hop = hop_of(1);
     assert_false(hop_health_turned_away(&h, hop, 1, NO_JITTER)); /* nothing is known of it: a failure */
-    serve_at(&h, hop, 1);
+    answer_at(&h, hop, 1);
     for (unsigned i = 0; i < 5; i++)
         hop_health_begin(&h, hop);
     for (unsigned i = 0; i < 3; i++) /* all at one moment */
@@ -145,7 +139,7 @@ static void who_turns_all_away_has_a_pause(void **state)
     struct hop_health h = { 0 };
     uint16_t hop = hop_of(1);
     int64_t now = 5000;
-    serve_at(&h, hop, now);
+    answer_at(&h, hop, now);
     static const int64_t waits[] = { 3, 6, 12 };
     for (unsigned i = 0; i < 3; i++) {
         hop_health_begin(&h, hop);
@@ -161,8 +155,7 @@ static void who_turns_all_away_has_a_pause(void **state)
     hop_health_begin(&h, hop);
     assert_false(hop_health_turned_away(&h, hop, now, NO_JITTER));
     hop_health_end(&h, hop, false, &rules, now, NO_JITTER);
-    hop_health_begin(&h, hop);
-    hop_health_end(&h, hop, false, &rules, now, NO_JITTER);
+    fail_at(&h, hop, now);
     assert_int_equal(hop_health_not_before(&h, hop), now + 66);
     assert_false(hop_health_turned_away(&h, hop, now, NO_JITTER));
 }
