@@ -77,11 +77,10 @@ def remote(folder, names, greylist):
 
 @pytest.fixture(scope="module")
 def box(make_box, board, names):
-    box = make_box(board=board, rtc="2026-06-01T12:00:00Z", cert=pki.good_ca().issue("mail.office.example"), settings={
-        "mail.inside": f"{INSIDE}:25", "mail.domains": "office.example,shared.example", "mail.retry_first": "3600", "mail.retry_longest": "86400"})
-    yield box
-    assert "Sanitizer" not in box.errors()
-    box.stop()
+    with make_box(board=board, rtc="2026-06-01T12:00:00Z", cert=pki.good_ca().issue("mail.office.example"), settings={
+            "mail.inside": f"{INSIDE}:25", "mail.domains": "office.example,shared.example", "mail.retry_first": "3600",
+            "mail.retry_longest": "86400"}) as box:
+        yield box
 
 
 def inject(server, sender, recipients):

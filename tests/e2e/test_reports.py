@@ -13,8 +13,8 @@ pytestmark = pytest.mark.boards("posix")
 @pytest.fixture(scope="module")
 def box(make_box, board, office):
     with make_box(board=board, rtc="2026-06-01T08:00:00Z",
-                   settings={"net.address": f"{net.PREFIX}.0.47/16", "mail.postmaster": "chief@office.example", "mail.retry_first": "3600",
-                             "mail.retry_longest": "86400"}) as box:
+                  settings={"net.address": f"{net.PREFIX}.0.47/16", "mail.postmaster": "chief@office.example", "mail.retry_first": "3600",
+                            "mail.retry_longest": "86400"}) as box:
         yield box
 
 
