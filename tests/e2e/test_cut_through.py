@@ -159,19 +159,7 @@ def fake(plain_box):
     for s in servers:
         s.stop()
     plain_box.console("queue retry")
-    empty(plain_box, drop=True)
-
-
-def empty(box, drop=False, again=False):
-    end = time.time() + 60
-    while box.json("queue")["count"]:
-        assert time.time() < end, box.console("queue")
-        if again:
-            box.console("queue retry")
-        for q in box.json("queue")["queue"] if drop else ():
-            box.console(f"queue drop {q['id']} yes")
-        time.sleep(0.1)
-    return True
+    until(lambda: not [plain_box.drop(q["id"]) for q in plain_box.queue()])
 
 
 @POSIX
@@ -202,7 +190,7 @@ def test_a_break_before_the_message_is_the_spools(plain_box, fake, step, how):
     s.close()
     assert plain_box.json("status")["cut_through"] == "waits"
     server.cut, server.replies = None, {}
-    empty(plain_box, again=True)
+    plain_box.retry_until(lambda: not plain_box.queue())
     assert sum(f"Subject: {subject}\r".encode() in m["body"] for m in server.mails) == 1
 
 
@@ -268,7 +256,7 @@ def test_what_the_server_lacks_is_the_spools(plain_box, fake):
     assert "queued as" in text_of(s.ask(client.mail("told").encode() + b".\r\n"))
     s.close()
     server.wait_for(4)  # and the report that it was relayed
-    empty(plain_box)
+    plain_box.is_empty()
     server.extensions = ["DSN"]
     s = session(plain_box)
     s.ask("MAIL FROM:<anna@office.example> ENVID=QQ RET=HDRS")
@@ -297,7 +285,7 @@ def test_recipients_of_different_servers_are_the_spools(plain_box, fake):
     s.close()
     office.wait_for(2)
     branch.wait_for()
-    empty(plain_box)
+    plain_box.is_empty()
     assert sorted(t for m in office.mails for t in m["to"]) == ["RCPT TO:<anna@office.example>"] * 2 + ["RCPT TO:<carl@office.example>"]
     assert branch.mails[0]["to"] == ["RCPT TO:<bob@branch.example>"] and len(branch.mails) == 1
 
@@ -315,7 +303,7 @@ def test_a_held_domain_is_kept_though_its_server_answers(plain_box, fake):
     assert plain_box.console("queue release office.example") == "2 mails released"
     plain_box.console("queue release branch.example")
     office.wait_for(2)
-    empty(plain_box)
+    plain_box.is_empty()
     assert "queued as" not in talk(s, "through")
     s.close()
 
@@ -337,7 +325,7 @@ def test_a_box_that_is_its_own_next_hop_ends_the_circle(plain_box, fake, names):
     fake()
     plain_box.set(mail__inside=f"{fake_ip(plain_box.board)}:25")
     plain_box.console("queue retry")
-    empty(plain_box, again=True)
+    plain_box.retry_until(lambda: not plain_box.queue())
 
 
 def test_with_the_server_down_nobody_waits_and_then_it_passes_again(plain_box, fake):
@@ -350,7 +338,7 @@ def test_with_the_server_down_nobody_waits_and_then_it_passes_again(plain_box, f
     assert time.time() - since < 15
     server = fake()
     box.retry_until(lambda: len(server.mails) >= 6)
-    empty(box)
+    box.is_empty()
     assert talk(s, "up") == "250 2.0.0 queued"
     s.close()
     server.wait_for(7)
@@ -405,7 +393,7 @@ def test_a_ledger_over_a_server_that_breaks_everywhere(plain_box, fake):
     done.set()
     for t in threads:
         t.join(60)
-    empty(box, again=True)
+    box.retry_until(lambda: not box.queue())
     arrived = [m["body"].split(b"Subject: ", 1)[1].split(b"\r\n", 1)[0].decode() for m in server.mails]
     twice = len(arrived) - len(set(arrived))
     print(f"\n{box.board}: {len(taken)} answered 250, {counted(box, 'cut_through')} passed, {counted(box, 'cut_through_spooled')} spooled, "

@@ -24,7 +24,7 @@ def send(box, domain, **kw):
 
 
 def gone(box, ident):
-    return until(lambda: not entry(box, ident), told=lambda: f"{ident} is still in the queue") or True
+    return until(lambda: not entry(box, ident), told=lambda: f"{ident} is still in the queue")
 
 
 def entry(box, ident):

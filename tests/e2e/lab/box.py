@@ -189,9 +189,9 @@ class Box:
         """Waits until the queue is: a mail leaves it a moment after its last server has it, and after the log says so."""
         return until(lambda: not self.queue(), timeout, lambda: self.console("queue"))
 
-    def retry_until(self, condition, timeout=60, told=lambda: "it never came to that"):
+    def retry_until(self, condition, timeout=60, told=None):
         """Orders all to be tried, again and again: an order passes over what is being tried just then, as things were before."""
-        return until(lambda: self.console("queue retry") and condition(), timeout, told, every=0.3)
+        return until(lambda: self.console("queue retry") and condition(), timeout, told or (lambda: self.console("queue")), every=0.3)
 
     def order(self, line, timeout=60):
         """An order about one mail, repeated while that is being sent; any other error is one."""
