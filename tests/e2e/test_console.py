@@ -212,15 +212,17 @@ def test_a_change_waits_for_commit_and_can_be_discarded(box):
     "nonsense", "STATUS", "set", "set host.name", "set no.such.key 1", "set host.name two words", "set host.name -x.example",
     "set host.name " + "a" * 64 + ".example", "set host.name " + "abcdefgh." * 29 + "example", "set net.address 192.0.2.300/24",
     "set net.address 192.0.2.1", "set net.address 192.0.2.1/33", "set net.address6 192.0.2.1/24", "set net.gateway gateway",
-    "set mail.trusted 0.0.0.0/0", "set mail.balancers ::/0", "set mail.trusted 10.0.0.0/8,", "set mail.trusted 10.0.0.0/8,10.1.0.0/99", "set mail.inside server:0", "set mail.inside server:65536",
+    "set mail.trusted 0.0.0.0/0", "set mail.balancers ::/0", "set mail.trusted 10.0.0.0/8,", "set mail.trusted 10.0.0.0/8,10.1.0.0/99",
+    "set mail.inside server:0", "set mail.inside server:65536",
     "set mail.inside_tls maybe", "set mail.retry_first 59", "set mail.retry_first many", "set mail.size_max 1K", "set mail.postmaster nobody",
     "set mail.exception.x.example tomorrow", "set mail.route. 10.0.0.1", "set mail.route.a..b 10.0.0.1", "set net.dns resolver.example",
     "set mail.smarthost_user " + "u" * 256, "set mail.domains " + ",".join(f"d{i}.example" for i in range(95)), "unset", "unset no.such.key",
     "unset mail.route.x.example", "unset host.name now", "show no.such", "commit now", "discard it", "status now", "policy",
-    "policy a..b", "policy a.example b.example", "queue show", "queue show 99", "queue show zz", "queue retry 99", "queue retry json", "queue drop 99 yes",
-    "queue hold", "queue hold a..b", "queue hold all", "queue release all", "queue empty", "list find", "list empty", "cert unpin", "cert unpin x.example", "cert burn", "dns a..b",
+    "policy a..b", "policy a.example b.example", "policy 10.0.0.1", "policy [10.0.0.300]", "queue show", "queue show 99", "queue show zz", "queue retry 99", "queue retry json", "queue drop 99 yes",
+    "queue hold", "queue hold a..b", "queue hold all", "queue hold 10.77.2.98", "queue release all", "queue empty", "list find",
+    "list find " + "a" * 254, "list find " + "a" * 254 + " json", "list empty", "cert unpin", "cert unpin x.example", "cert burn", "dns a..b",
     "dns a.example HINFO", "log some", "log -1", "log 99999999999", "trace", "time set", "time set now", "time get", "reboot now",
-    "factory-reset everything", "factory-reset all now", "stats more", "help me please", "policy 10.0.0.1", "policy [10.0.0.300]", "queue hold 10.77.2.98", "list find " + "a" * 254, "list find " + "a" * 254 + " json", "x" * (LINE_MAX + 1), "x" * 5000,
+    "factory-reset everything", "factory-reset all now", "stats more", "help me please", "x" * (LINE_MAX + 1), "x" * 5000,
     "set mail.smarthost_user caf\xe9".encode("latin-1"), "set mail.smarthost_user a\x9b31m", "\xff\xfe".encode("latin-1")])
 def test_wrong_input_gets_one_line_of_error(box, line):
     if isinstance(line, bytes):

@@ -7,13 +7,13 @@ import os
 import smtplib
 import socket
 import ssl
-import time
 
 import pytest
 
 from lab import client, net, pki
 from lab.box import BUILD, ROOT
 from lab.fakemx import FakeMx
+from lab.wait import until
 from test_certificates import paste, shown_chain
 
 RTC = "2026-06-01T12:00:00Z"
@@ -22,7 +22,8 @@ LONG = ".".join(["x" * 60] * 3)
 CASES = ("ecdsa", "p521", "rsa", "rsa-4096")
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 COMMANDS = ["help", "status", "status json", "show", "show json", "policy {listed}", "policy {listed} json", "queue", "queue json", "list",
-            "list find example", "cert", "cert info json", "check", "check {listed}", "check {listed} json", "dns", "dns check", "dns check json", "dns {listed} MX", "dns {listed} MX json", "log 400", "trace deliver", "stats", "time",
+            "list find example", "cert", "cert info json", "check", "check {listed}", "check {listed} json", "dns", "dns check",
+            "dns check json", "dns {listed} MX", "dns {listed} MX json", "log 400", "trace deliver", "stats", "time",
             "set mail.postmaster postmaster@office.example", "commit", "set host.name other.office.example", "commit",
             "set host.name mail.office.example", "commit", "queue retry", "nonsense", "dns " + "y" * 63 + ".example A"]
 
@@ -52,13 +53,6 @@ def leaf_keys():
 
 def domain(kind, version):
     return f"{kind}.v{version.replace('.', '-')}.{LONG}.example"
-
-
-def wait(condition, what):
-    end = time.time() + 120
-    while not condition():
-        assert time.time() < end, what
-        time.sleep(0.1)
 
 
 def send(box, version, sender, recipients, source=None):
@@ -98,8 +92,8 @@ def test_incoming_handshakes(box, authorities, leaf_keys, kind):
             before = len(office.mails)
             browse(box, version)
             send(box, version, "s" * 60 + "@sender.example", [f"{'r' * 60}{i}@office.example" for i in range(RECIPIENTS)])
-            wait(lambda: sum(len(m["to"]) for m in office.mails[before:]) == RECIPIENTS, "the mail did not arrive")
-        wait(lambda: box.json("queue")["count"] == 0, "there is a report left")
+            until(lambda: sum(len(m["to"]) for m in office.mails[before:]) == RECIPIENTS, 120, lambda: "the mail did not arrive")
+        box.is_empty(120)
         shown_chain(box)
     finally:
         office.stop()
@@ -115,9 +109,9 @@ def test_outgoing_handshakes_and_reports(box, names, authorities, leaf_keys, rem
                 tls=VERSIONS[version], extensions=["PIPELINING", "SIZE 10000000", "8BITMIME"], replies={"RCPT": ["250 ok", "550 5.1.1 " + "n" * 400]})
     try:
         send(box, "1.3", "anna@office.example", [f"{'b' * 60}@{to}", f"{'c' * 60}@{to}", f"{'d' * 60}@{to}"], source=net.OFFICE)
-        wait(lambda: mx.tls_mails >= 1, "the mail did not go out")
-        wait(lambda: any(b"multipart/report" in m["body"] for m in office.mails), "no report came back")
-        wait(lambda: box.json("queue")["count"] == 0, "there is a report left")  # it would find the server gone, and the next test's would wait
+        until(lambda: mx.tls_mails >= 1, 120, lambda: "the mail did not go out")
+        until(lambda: any(b"multipart/report" in m["body"] for m in office.mails), 120, lambda: "no report came back")
+        box.is_empty(120)  # what is left would find the server gone, and the next test's would wait
         assert mx.plain_mails == 0
     finally:
         mx.stop()
