@@ -148,7 +148,7 @@ static void note_record(const struct log_record *r)
         return;
     struct segment *s = &spool.segment[segment_find(r->place.seq)];
     s->live_bytes += record_bytes(r->h.payload_len);
-    s->has_status |= r->h.type > RECORD_COMMIT || r->h.source != 0;
+    s->has_status |= record_tells_more(&r->h);
     if (is_redundant(r)) {
         boot.redundant = true;
     } else if (r->h.type == RECORD_COMMIT) {

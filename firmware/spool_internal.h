@@ -220,7 +220,12 @@ void window_fetch(uint32_t id); /* from flash, if it is there */
 /* What a COMMIT knows, as an entry that is still to learn from all other records. False: not one of a message that waits. Does not yield */
 bool window_entry_of(const struct log_record *commit, struct window_entry *w);
 void window_learn(struct window_entry *w, const struct log_record *r); /* r is of the same message. Does not yield */
-/* Shows all status records and copies from there on, and some others. */
+/* What an entry learns from beside its COMMIT: a status record or a copy. */
+static inline bool record_tells_more(const struct record_header *h)
+{
+    return record_is_status(h->type) || h->source != 0;
+}
+/* Shows all that tell more from there on, and some others. */
 void walk_statuses(struct spool_place from, void (*see)(const struct log_record *r));
 
 /* --- a look at all (spool_view.c) --- */

@@ -107,7 +107,7 @@ static void finish_headers(uint8_t *records, size_t len, uint32_t from_seed, str
         (void)state;
         const struct spool_place place = { at.seq, at.off + (uint32_t)i };
         h.stamp = spool.stamp;
-        spool.segment[spool.head].has_status |= h.type > RECORD_COMMIT || h.source != 0;
+        spool.segment[spool.head].has_status |= record_tells_more(&h);
         if (h.type == RECORD_ENVELOPE && first != NULL)
             *first = place;
         if (h.type == RECORD_COMMIT && first != NULL) {

@@ -408,6 +408,29 @@ static void a_mail_that_was_moved_in_part_is_wiped_whole(void **state)
     }
 }
 
+/* The same while it was outside the window: that it was moved is learnt from its copies, which lie in a segment without statuses. */
+static void a_mail_that_was_moved_outside_the_window_is_wiped_whole(void **state)
+{
+    (void)state;
+    struct spool_writer w;
+    struct spool_entry e;
+    for (uint32_t i = 0; i < SPOOL_WINDOW_ENTRIES; i++)
+        must_put(1000 + i, 1, 1);
+    must_put(1, 1, SEGMENT - spool.head_off);
+    uint32_t seq = spool.segment[spool.head].seq;
+    assert_int_equal(begin(&w, chunk, 3, 1, 0), RC_OK);
+    while (spool.head_off < SEGMENT - 8000)
+        assert_int_equal(write_body(&w, 3, 700), RC_OK);
+    spool_abort(&w);
+    uint32_t id = must_put(2, 1, 20000);
+    assert_false(spool_lookup(id, &e));
+    assert_int_equal(spool_make_room(ROOM_SYSTEM), RC_OK);
+    assert_int_equal(segment_find(seq), -1);
+    must_put(4, 1, 30000);
+    assert_true(spool_find(id, &e));
+    assert_wiped_whole(id, 20000, 100, 0);
+}
+
 /* After a boot the COMMIT alone says where a mail begins: without that, each look at it would walk the log. */
 static void a_mail_is_found_where_its_commit_says(void **state)
 {
@@ -460,6 +483,7 @@ int main(void)
         TEST(full_without_a_size_fails_later),
         TEST(compaction_keeps_the_old_and_makes_room),
         TEST(a_mail_that_was_moved_in_part_is_wiped_whole),
+        TEST(a_mail_that_was_moved_outside_the_window_is_wiped_whole),
         TEST(a_mail_is_found_where_its_commit_says),
         TEST(wear_is_spread),
     };
