@@ -392,8 +392,10 @@ static void add_kept(const struct kept *kept, size_t n)
     for (size_t i = 0; i < n; i++) {
         struct window_entry w = { .e = { .id = kept[i].id, .damaged = true }, .first = kept[i].first };
         log_event_at(LOG_ALERT, LOG_SPOOL, "set-aside", "id=%u", (unsigned)w.e.id);
-        if (window_find(w.e.id) == NULL && window_add(&w) != NULL)
-            spool.messages++;
+        if (window_find(w.e.id) != NULL)
+            continue;
+        window_make_place(); /* it would never be fetched */
+        spool.messages += window_add(&w) != NULL;
     }
 }
 

@@ -203,6 +203,7 @@ struct window_entry *window_find(uint32_t id);
 struct window_entry *window_add(const struct window_entry *entry);
 void window_remove(struct window_entry *w);
 void window_put_out(struct window_entry *w); /* it stays on flash, and comes back when its time has come */
+void window_make_place(void);                /* if there is none: the latest due is put out */
 unsigned window_count(void);
 struct window_entry *window_at(unsigned i); /* 0..SPOOL_WINDOW_ENTRIES-1 */
 struct window_entry *window_unused(void);   /* NULL: none */

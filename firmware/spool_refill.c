@@ -257,9 +257,7 @@ void window_fetch(uint32_t id)
     unsigned steps = 0;
     while (window_find(id) == NULL && log_next(&c, &r) == RC_OK) {
         if (r.h.id == id && r.h.type == RECORD_COMMIT && !r.dead) {
-            struct window_entry *w = window_unused() == NULL ? window_latest() : NULL;
-            if (w != NULL)
-                window_put_out(w);
+            window_make_place();
             load_commit(&r);
         }
         log_pause(&steps);

@@ -99,6 +99,13 @@ void window_put_out(struct window_entry *w)
     memset(w, 0, sizeof *w);
 }
 
+void window_make_place(void)
+{
+    struct window_entry *w = window_unused() == NULL ? window_latest() : NULL;
+    if (w != NULL)
+        window_put_out(w);
+}
+
 struct window_entry *window_add(const struct window_entry *entry)
 {
     struct window_entry *w = window_unused();

@@ -1,6 +1,8 @@
 /* More mail than the window in RAM holds: all of it is delivered, each once, in any state, and the soonest first. */
 #include "tests/unit/firmware/spool_mail.h"
 
+#include "firmware/spool_internal.h"
+
 #define LARGE_BLOCK (256u * 1024)
 #define LARGE_BYTES (32u * LARGE_BLOCK)
 #define MAILS 1500u
@@ -238,6 +240,31 @@ static void a_look_shows_all_in_order(void **state)
     assert_int_equal(expected, MAILS);
 }
 
+/* It is known from its status alone. */
+static void a_look_shows_what_lost_its_commit(void **state)
+{
+    (void)state;
+    struct spool_entry e;
+    struct log_record r;
+    const uint32_t id = 7;
+    for (uint32_t i = 0; i < MAILS; i++)
+        must_put(i, 1, 300);
+    assert_true(spool_find(id, &e));
+    assert_int_equal(spool_defer(id, 5000, 1), RC_OK);
+    struct log_cursor c = log_from(0, 0);
+    do
+        assert_int_equal(log_next(&c, &r), RC_OK);
+    while (r.h.id != id || r.h.type != RECORD_COMMIT);
+    flash_sim_poke(r.addr + RECORD_HEADER_BYTES, "rot!", 4);
+    reboot_large();
+    uint32_t expected = 1;
+    for (e.id = 0; spool_next_of_all(e.id, &e); expected++) {
+        assert_int_equal(e.id, expected);
+        assert_int_equal(e.damaged, e.id == id);
+    }
+    assert_int_equal(expected, MAILS + 1);
+}
+
 static bool is_unknown(const struct spool_entry *e)
 {
     return e->hop == 0;
@@ -271,6 +298,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(any_mail_is_found_by_its_id, setup_large, teardown),
         cmocka_unit_test_setup_teardown(a_look_shows_all_in_order, setup_large, teardown),
+        cmocka_unit_test_setup_teardown(a_look_shows_what_lost_its_commit, setup_large, teardown),
         cmocka_unit_test_setup_teardown(more_mail_than_the_window, setup_large, teardown),
         cmocka_unit_test_setup_teardown(a_long_queue_costs_no_more_a_mail, setup_large, teardown),
         cmocka_unit_test_setup_teardown(deferred_mail_gives_way, setup_large, teardown),
