@@ -1,5 +1,5 @@
 /* The commands' functions, by file: console_settings.c, console_queue.c, console_mail.c (policy), console_dns.c,
- * console_cert.c, console_check.c, console_check_domain.c, console_list.c, console_box.c. */
+ * console_cert.c, console_check.c, console_check_domain.c, console_list.c, console_stats.c, console_box.c. */
 #ifndef FIRMWARE_CONSOLE_COMMANDS_H
 #define FIRMWARE_CONSOLE_COMMANDS_H
 

@@ -174,11 +174,8 @@ static void show_policy_of(const char *domain)
     struct verdict *verdict = &command_memory.policy.verdict;
     struct verdict_domain known;
     (void)delivery_policy(span_of(domain), &command_memory.policy.hop, &known, &command_memory.policy.entry, verdict);
-    struct span rest = span_of(verdict->text), line;
-    bool more = rest.len > 0;
     say("  policy for %s:", domain);
-    while (span_split(&rest, &more, '\n', &line))
-        say("    %.*s", (int)line.len, line.p);
+    say_lines(verdict->text, "    ");
 }
 
 static void show_text(const struct spool_entry *e)
