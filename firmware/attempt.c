@@ -521,6 +521,8 @@ enum rc attempt_host(struct delivery_slot *s, const struct next_hop_host *host)
         enum try_result r = try_address(s, host, &s->address[i], false);
         if (r == TRY_PLAINTEXT) {
             domain_check_tell(s, CHECK_TRY, &s->address[i]);
+            if (!any_open(s))
+                break; /* whom it was for has gone */
             r = try_address(s, host, &s->address[i], true);
             if (r == TRY_DONE && !only_looks(s))
                 count(COUNT_out_plain_after_tls_failure);

@@ -19,8 +19,8 @@ struct batch_recipient {
     struct spool_recipient to;
 };
 
-/* What a slot does that is lent to an inbound session (firmware/cut_through.h), or to the console. Its worker opens and ends the connection, for that takes
- * a deep stack; the session speaks on it. */
+/* What a slot does that is lent to an inbound session (firmware/cut_through.h), or to the console. Its worker opens and ends the
+ * connection, for that takes a deep stack; the session speaks on it. */
 enum slot_lent {
     LENT_NOT,
     LENT_WANTED, /* the worker is to open a connection to the office's server */

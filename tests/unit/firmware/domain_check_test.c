@@ -393,6 +393,20 @@ static void it_ends_when_nobody_looks(void **state)
     }
 }
 
+static void no_second_connection_when_nobody_looks(void **state)
+{
+    (void)state;
+    script_text[0] = script_text[1] = OFFERS "> 220 go\ntls-fail\n";
+    script_text[2] = PLAIN QUIT;
+    check_slot(domain_check_begin("far.test"), 3);
+    assert_string_equal(strrchr(report, '\n'), "\nstopped");
+    assert_int_equal(connections, 1);
+    interrupted = false;
+    check();
+    assert_int_equal(connections, 3);
+    all_followed();
+}
+
 static void an_address_less_when_nobody_looks(void **state)
 {
     (void)state;
@@ -432,6 +446,7 @@ int main(void)
         cmocka_unit_test_setup(no_connection_where_none_may_be, set_up),
         cmocka_unit_test_setup(a_key_is_compared_and_not_kept, set_up),
         cmocka_unit_test_setup(it_ends_when_nobody_looks, set_up),
+        cmocka_unit_test_setup(no_second_connection_when_nobody_looks, set_up),
         cmocka_unit_test_setup(an_address_less_when_nobody_looks, set_up),
         cmocka_unit_test_setup(a_slot_that_works_is_left_alone, set_up),
     };
