@@ -123,12 +123,11 @@ static enum rc add_net(struct span v, enum ip_family family, bool host_only, str
 /* Networks are named here to be trusted in some way: all of the Internet is not. Of the private ones of IPv6 fc00::/7 and fe80::/10 may be. */
 static bool is_too_wide(const struct ip_net *n)
 {
-    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-    unsigned least = n->addr.family == IP_V4                         ? 8
-                     : memcmp(n->addr.b, mapped, sizeof mapped) == 0 ? 96 + 8
-                     : (n->addr.b[0] & 0xfe) == 0xfc                 ? 7
-                     : n->addr.b[0] == 0xfe                          ? 10
-                                                                     : 16;
+    unsigned least = n->addr.family == IP_V4         ? 8
+                     : ip_is_mapped(&n->addr)        ? 96 + 8
+                     : (n->addr.b[0] & 0xfe) == 0xfc ? 7
+                     : n->addr.b[0] == 0xfe          ? 10
+                                                     : 16;
     return n->prefix_bits < least;
 }
 

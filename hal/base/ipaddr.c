@@ -167,7 +167,7 @@ enum rc ip_endpoint_parse(struct span text, uint16_t default_port, struct ip_end
     return RC_OK;
 }
 
-static bool is_mapped(const struct ip_addr_any *a)
+bool ip_is_mapped(const struct ip_addr_any *a)
 {
     static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
     return a->family == IP_V6 && memcmp(a->b, prefix, sizeof prefix) == 0;
@@ -213,7 +213,7 @@ void ip_format(struct strbuf *out, const struct ip_addr_any *a)
 {
     if (a->family == IP_V4) {
         format_v4(out, a->b);
-    } else if (is_mapped(a)) {
+    } else if (ip_is_mapped(a)) {
         strbuf_puts(out, "::ffff:");
         format_v4(out, a->b + 12);
     } else if (a->family == IP_V6) {
@@ -248,14 +248,14 @@ bool ip_same_source(const struct ip_addr_any *a, const struct ip_addr_any *b)
 
 static struct ip_addr_any unmapped(const struct ip_addr_any *a)
 {
-    return is_mapped(a) ? ip_v4(a->b[12], a->b[13], a->b[14], a->b[15]) : *a;
+    return ip_is_mapped(a) ? ip_v4(a->b[12], a->b[13], a->b[14], a->b[15]) : *a;
 }
 
 bool ip_net_contains(const struct ip_net *net, const struct ip_addr_any *a)
 {
     struct ip_addr_any host = unmapped(a), base = net->addr;
     unsigned bits = net->prefix_bits;
-    if (is_mapped(&base) && bits >= 96) {
+    if (ip_is_mapped(&base) && bits >= 96) {
         base = unmapped(&base);
         bits -= 96;
     }

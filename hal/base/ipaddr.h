@@ -38,7 +38,8 @@ bool ip_eq(const struct ip_addr_any *a, const struct ip_addr_any *b);
 bool ip_same_source(const struct ip_addr_any *a, const struct ip_addr_any *b);
 /* How many bytes of an address that is. */
 size_t ip_source_bytes(const struct ip_addr_any *a);
-/* IPv4-mapped IPv6 addresses (::ffff:0:0/96) compare as their IPv4 address. */
+bool ip_is_mapped(const struct ip_addr_any *a); /* IPv4 in IPv6: ::ffff:0:0/96 */
+/* Mapped addresses compare as their IPv4 address. */
 bool ip_net_contains(const struct ip_net *net, const struct ip_addr_any *a);
 struct ip_addr_any ip_v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d);
 bool ip_is_loopback(const struct ip_addr_any *a);
