@@ -41,8 +41,7 @@ static bool exception_over(struct setting_view *view)
     int64_t until;
     struct span reason;
     for (unsigned i = 0; settings_view_at("mail.exception.", i, view); i++)
-        if (view->is_staged && !view->staged_unset && setting_exception_parse(span_of(view->value), &until, &reason) &&
-            until <= wallclock_now())
+        if (view->is_staged && setting_exception_parse(span_of(view->value), &until, &reason) && until <= wallclock_now())
             return true;
     return false;
 }
