@@ -1,5 +1,5 @@
-/* Whether this build runs under the address sanitizer, which gcc and clang tell in different ways: for the two places that
- * manage memory under its feet (arena, task stacks). */
+/* Whether this build runs under the address sanitizer, which gcc and clang tell in different ways: for the few
+ * that manage memory under its feet. */
 #ifndef HAL_BASE_SANITIZE_H
 #define HAL_BASE_SANITIZE_H
 
