@@ -12,7 +12,7 @@
 #define DOMAIN_CHECK_HOSTS 5
 
 enum domain_check_step {
-    CHECK_HOP,  /* the next hop was looked for: slot->hop, or without hosts slot->client.status */
+    CHECK_HOP, /* the next hop was looked for: slot->hop, or without hosts slot->client.status. Who begins to look later does not see this */
     CHECK_HOST, /* a host's turn begins */
     CHECK_TRY, /* an address of it was tried: slot->line_open says if mail would go, else outcome (empty: there was none) or client.status say why */
     CHECK_END, /* all hosts had their turn: client.status has the last one's reason */
